@@ -1,0 +1,1 @@
+# libwisp, headers, plugins, and the files by which others find them.

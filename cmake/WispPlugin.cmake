@@ -1,0 +1,25 @@
+# wisp_add_plugin(NAME name KIND kind SOURCES file... [LINK library...])
+# A plugin as a loadable module wisp-<kind>-<name>.so that exports wisp_plugin_entry and nothing
+# else (ABI-15). The same function serves plugins inside and outside the tree (ABI-18).
+function(wisp_add_plugin)
+  cmake_parse_arguments(PLUGIN "" "NAME;KIND" "SOURCES;LINK" ${ARGN})
+  set(target wisp-${PLUGIN_KIND}-${PLUGIN_NAME})
+  add_library(${target} MODULE ${PLUGIN_SOURCES})
+  set_target_properties(${target} PROPERTIES PREFIX "" C_STANDARD 11 C_VISIBILITY_PRESET hidden
+    CXX_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+  if(TARGET wisp::headers)
+    target_link_libraries(${target} PRIVATE wisp::headers)
+  else()
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/core/include)
+    set_target_properties(${target} PROPERTIES
+      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/plugins)
+  endif()
+  target_link_libraries(${target} PRIVATE ${PLUGIN_LINK} m)
+  set(exports ${CMAKE_CURRENT_BINARY_DIR}/${target}.map)
+  file(WRITE ${exports} "{ global: wisp_plugin_entry; local: *; };\n")
+  target_link_options(${target} PRIVATE -Wl,--version-script=${exports} -Wl,-z,now)
+  if(NOT WISP_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,-z,defs)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY WISP_PLUGINS ${target})
+endfunction()

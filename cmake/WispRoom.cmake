@@ -1,0 +1,31 @@
+# wisp_room(NAME USES room... LINK library...)
+# One room of core/ as an object library. It is given the public headers, its own folder and the
+# folders of the rooms it may use, so a forbidden include does not compile. Files are found by
+# being there.
+set_property(GLOBAL PROPERTY WISP_ROOMS "")
+set_property(GLOBAL PROPERTY WISP_ROOM_LIBRARIES "")
+
+function(wisp_room name)
+  cmake_parse_arguments(ROOM "" "" "USES;LINK" ${ARGN})
+  set(folder ${PROJECT_SOURCE_DIR}/core/${name})
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c ${folder}/*.cpp)
+  if(NOT sources)
+    message(FATAL_ERROR "core/${name} holds no source file")
+  endif()
+  if(name STREQUAL "ops")
+    include(WispOpList)
+    list(APPEND sources ${WISP_OP_LIST_SOURCE})
+  endif()
+  add_library(wisp_${name} OBJECT ${sources})
+  # Rooms are included as "room/file.h"; only the rooms named become visible.
+  set(view ${PROJECT_BINARY_DIR}/rooms/${name})
+  file(MAKE_DIRECTORY ${view})
+  foreach(room ${name} ${ROOM_USES})
+    file(CREATE_LINK ${PROJECT_SOURCE_DIR}/core/${room} ${view}/${room} SYMBOLIC)
+  endforeach()
+  target_include_directories(wisp_${name} PRIVATE ${PROJECT_SOURCE_DIR}/core/include ${view})
+  target_compile_definitions(wisp_${name} PRIVATE WISP_BUILDING WISP_VERSION="${PROJECT_VERSION}")
+  target_link_libraries(wisp_${name} PUBLIC ${ROOM_LINK})
+  set_property(GLOBAL APPEND PROPERTY WISP_ROOMS wisp_${name})
+  set_property(GLOBAL APPEND PROPERTY WISP_ROOM_LIBRARIES ${ROOM_LINK})
+endfunction()
