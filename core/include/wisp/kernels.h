@@ -1,0 +1,289 @@
+/* kernels.h - the operations that a backend may be asked for: names, arguments, attributes.
+ *
+ * This is the contract between core/ops, which judges shapes and knows gradients, and the backends,
+ * which only compute. Notation: T is f32 or bf16 (the activation type); parameters and statistics
+ * are f32 whatever T is; `?` marks an argument that may be absent; `...` is any number of leading
+ * dimensions. Outputs marked `inout` are updated in place. Accumulation is f32 (or wider) always.
+ *
+ *   name                     inputs -> outputs
+ *   conv2d                   x T(N,H,W,C), w f32(O,C/g,kh,kw), bias? f32(O) -> y T(N,Ho,Wo,O)
+ *   conv2d_grad_input        dy T, w -> dx T(N,H,W,C)                  (attrs.in_h, in_w give H, W)
+ *   conv2d_grad_weight       x, dy -> dw f32(O,C/g,kh,kw), dbias? f32(O)
+ *   linear                   x T(...,I), w f32|T(O,I), bias? f32(O) -> y T(...,O)
+ *   linear_grad_input        dy T(...,O), w f32|T(O,I) -> dx T(...,I)
+ *   linear_grad_weight       x T(...,I), dy T(...,O) -> dw f32(O,I), dbias? f32(O)
+ *   matmul                   a T(...,M,K), b T(...,K,N) -> y T(...,M,N); same leading dimensions,
+ * or b of rank 2; stored transposed where the attrs say so channel_stats            x T(...,C) ->
+ * mean f32(C), var f32(C)          (biased variance) batch_norm               x T(...,C), mean
+ * f32(C), var f32(C), gamma? f32(C), beta? f32(C), residual? T(...,C) -> y T = act(norm(x) * gamma
+ * + beta + residual) batch_norm_grad_stats    dy T, x T, y? T, mean, var -> dbeta f32(C), dgamma
+ * f32(C), where dy is first masked by act at y:  sum(dy), sum(dy * xhat) batch_norm_grad_input dy
+ * T, x T, y? T, mean, var, gamma?, dbeta, dgamma -> dx T, dresidual? T (masked dy); mean over
+ * attrs.count elements per channel, count 0: statistics were constants (eval mode) running_update
+ * mean f32(C), var f32(C), running_mean, running_var
+ *                            -> running_mean inout, running_var inout      (unbiased variance)
+ *   layer_norm               x T(...,C), gamma? f32(C), beta? f32(C) -> y T, mean f32(...), rstd
+ * f32(...) layer_norm_grad          dy, x, gamma?, mean, rstd -> dx T, dgamma? f32(C), dbeta?
+ * f32(C) unary                    x T -> y T                                     (attrs.kind, a, b)
+ *   unary_grad               dy T, x T, y T -> dx T
+ *   binary                   a, b -> y; numpy broadcasting; a 0-d f32 operand goes with any T
+ *   reduce                   x T -> y T over attrs.axes (f32 when y is 0-d)
+ *   broadcast                x T -> y T to attrs.shape, times attrs.scale   (gradient of reduce)
+ *   cast                     x -> y of attrs.dtype
+ *   fill                     -> y = attrs.value
+ *   copy                     x -> y, same bytes (y may be a preset destination)
+ *   accumulate               x T|f32, y -> y inout += x
+ *   softmax                  x T(...,K), shift? f32(K), scale? f32() -> y T|f32 = softmax((x -
+ * shift)
+ *                            * scale), or its log
+ *   softmax_grad             dy, y, scale? -> dx T                          (no gradient for shift)
+ *   cross_entropy            logits T(N,K), labels i64(N) -> loss f32(), lse f32(N)
+ *   cross_entropy_grad       dloss f32(), logits, labels, lse -> dlogits T
+ *   pair_cross_entropy       logits T(V*B,K), targets T|f32(G*B,K), weights f32(G,V) -> loss f32(),
+ *                            pairs f32(G,V), lse f32(V*B). Row-major by view. With z = logits *
+ * scale: pairs[g,v] = mean_b -sum_k targets[g,b,k] * log_softmax(z[v,b])[k], loss = sum weights *
+ * pairs; pairs with weight 0 are not computed and read 0. pair_cross_entropy_grad  dloss f32(),
+ * logits, targets, weights, lse -> dlogits T l2_normalize             x T(...,C) -> y T, norm
+ * f32(...)       y = x / max(norm, eps) l2_normalize_grad        dy, y, norm -> dx T weight_norm v
+ * f32(O,I), g f32(O,1) -> w f32(O,I), norm f32(O) weight_norm_grad         dw f32(O,I), v, g, norm
+ * -> dv f32(O,I), dg? f32(O,1) max_pool                 x T(N,H,W,C) -> y T, index u8 (position
+ * inside the window) max_pool_grad            dy, index -> dx T(N,H,W,C) avg_pool                 x
+ * -> y T; padding counts as the attrs say avg_pool_grad            dy -> dx T attention q
+ * T(B,Tq,C), k T(B,Tk,C), v T(B,Tk,C) -> y T(B,Tq,C), lse f32(B,heads,Tq) attention_grad dy, q, k,
+ * v, y, lse -> dq, dk, dv self_attention           qkv T(B,T,3*C), rows ordered q,k,v, head-major
+ * -> y T(B,T,C), lse f32 self_attention_grad      dy, qkv, y, lse -> dqkv concat n tensors -> y
+ * along attrs.axis slice                    x -> y = x[start : start+length] along attrs.axis
+ *   slice_grad               dy -> dx, zero outside the slice
+ *   permute                  x -> y, dimension i of y is dimension order[i] of x
+ *   gather_rows              x (N,...), index i64(M) -> y (M,...)
+ *   gather_rows_grad         dy (M,...), index -> dx (N,...), summing repeated rows
+ *   gather_tokens            x (B,T,...), index i64(B,M) -> y (B,M,...)
+ *   gather_tokens_grad       dy, index -> dx (B,T,...)
+ *   drop_path                x T(N,...), key i32(2) -> y T, keep f32(N)  keep is 0 or 1/(1-p)
+ *   drop_path_grad           dy, keep -> dx
+ *   resize_bicubic           x T(N,H,W,C) -> y T(N,h,w,C); kernel A = -0.75, half-pixel centres,
+ *                            border clamped, not antialiased
+ *   resize_bicubic_grad      dy -> dx
+ *   lerp                     buffer, x, m f32() -> buffer inout = m * buffer + (1 - m) * x
+ *   ring_write               ring (K,D), cursor i64(), rows (B,D) -> ring inout, cursor inout
+ *   top_k                    x T(N,M) -> values T(N,k), index i64(N,k), largest first; ties: lower
+ * index segment_norms            x f32(P), segments i64(S,4) -> norms f32(S) clip_segments grad
+ * f32(P), segments, norms f32(S) -> grad inout; per segment or global sgd_update               p,
+ * grad, momentum f32(P), segments i64(S,4), rules f32(S,2), lr f32(), wd f32()
+ *                            -> p inout, momentum inout
+ *   lars_update              as sgd_update
+ *   adamw_update             p, grad, m, v f32(P), segments, rules, lr, wd, step i64() -> p, m, v
+ * inout, step inout ema_update               target f32(P), source f32(P), segments i64(S,4), m
+ * f32() -> target inout
+ *
+ * Segments: one row per parameter tensor: offset in the flat store, element count, flags
+ * (WISP_SEGMENT_...), offset in the source store (ema_update only). Rules: per segment the
+ * multipliers of the learning rate and of the weight decay. */
+#ifndef WISP_KERNELS_H
+#define WISP_KERNELS_H
+
+#include "wisp/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All attribute structs are plain values without padding holes, so that they compare by memcmp;
+ * layouts are frozen once the ABI is. Makers zero them first. */
+
+typedef struct wisp_conv2d_attrs {
+    int32_t stride_h, stride_w;
+    int32_t pad_h, pad_w;
+    int32_t dilation_h, dilation_w;
+    int32_t groups;
+    int32_t in_h, in_w;         /* conv2d_grad_input: spatial size of x */
+    int32_t kernel_h, kernel_w; /* conv2d_grad_weight: size of w */
+    int32_t want_bias;          /* conv2d_grad_weight: dbias is wanted */
+} wisp_conv2d_attrs;
+
+typedef struct wisp_linear_attrs {
+    int32_t want_bias; /* linear_grad_weight: dbias is wanted */
+    int32_t reserved;
+} wisp_linear_attrs;
+
+typedef struct wisp_matmul_attrs {
+    int32_t transpose_a; /* a is stored (...,K,M) */
+    int32_t transpose_b; /* b is stored (...,N,K) */
+    double alpha;        /* multiplies the product */
+} wisp_matmul_attrs;
+
+enum { WISP_ACT_NONE = 0, WISP_ACT_RELU = 1, WISP_ACT_RELU6 = 2 };
+
+typedef struct wisp_batch_norm_attrs {
+    double eps;
+    int64_t count;      /* batch_norm_grad_input: elements per channel over all ranks; 0 = eval */
+    int32_t activation; /* WISP_ACT_... */
+    int32_t want_residual; /* batch_norm_grad_input: dresidual is wanted */
+} wisp_batch_norm_attrs;
+
+typedef struct wisp_running_attrs {
+    double momentum; /* running = (1 - momentum) * running + momentum * new */
+    int64_t count;   /* elements per channel, for the unbiased variance */
+} wisp_running_attrs;
+
+typedef struct wisp_layer_norm_attrs {
+    double eps;
+    int32_t want_affine; /* layer_norm_grad: dgamma and dbeta are wanted */
+    int32_t reserved;
+} wisp_layer_norm_attrs;
+
+enum {
+    WISP_UNARY_RELU = 1,
+    WISP_UNARY_RELU6 = 2,
+    WISP_UNARY_GELU = 3, /* exact, with erf */
+    WISP_UNARY_TANH = 4,
+    WISP_UNARY_SIGMOID = 5,
+    WISP_UNARY_EXP = 6,
+    WISP_UNARY_LOG = 7,
+    WISP_UNARY_SQRT = 8,
+    WISP_UNARY_SQUARE = 9,
+    WISP_UNARY_ABS = 10,
+    WISP_UNARY_AFFINE = 11, /* a * x + b */
+    WISP_UNARY_CLAMP = 12   /* into [a, b]; gradient 1 inside, 0 outside */
+};
+
+typedef struct wisp_unary_attrs {
+    double a, b;
+    int32_t kind;
+    int32_t reserved;
+} wisp_unary_attrs;
+
+enum {
+    WISP_BINARY_ADD = 1,
+    WISP_BINARY_SUB = 2,
+    WISP_BINARY_MUL = 3,
+    WISP_BINARY_DIV = 4,
+    WISP_BINARY_MAX = 5,
+    WISP_BINARY_MIN = 6
+};
+
+typedef struct wisp_binary_attrs {
+    int32_t kind;
+    int32_t reserved;
+} wisp_binary_attrs;
+
+enum { WISP_REDUCE_SUM = 1, WISP_REDUCE_MEAN = 2, WISP_REDUCE_MAX = 3 };
+
+typedef struct wisp_reduce_attrs {
+    int32_t kind;
+    uint32_t axes; /* bit i: dimension i is reduced */
+    int32_t keep;  /* 1: reduced dimensions stay as 1 */
+    int32_t reserved;
+} wisp_reduce_attrs;
+
+typedef struct wisp_broadcast_attrs {
+    double scale;
+    int64_t shape[WISP_MAX_RANK];
+    int32_t rank;
+    int32_t dtype; /* of the result; 0: as the input */
+} wisp_broadcast_attrs;
+
+typedef struct wisp_cast_attrs {
+    int32_t dtype;
+    int32_t reserved;
+} wisp_cast_attrs;
+
+typedef struct wisp_fill_attrs {
+    wisp_desc desc;
+    double value;
+} wisp_fill_attrs;
+
+typedef struct wisp_softmax_attrs {
+    double scale;    /* constant factor, besides the tensor's */
+    int32_t log;     /* 1: log-softmax */
+    int32_t out_f32; /* 1: result is f32 whatever T is */
+} wisp_softmax_attrs;
+
+typedef struct wisp_cross_entropy_attrs {
+    double scale; /* logits are multiplied by it: 1 / temperature */
+} wisp_cross_entropy_attrs;
+
+typedef struct wisp_pair_cross_entropy_attrs {
+    double scale;    /* logits are multiplied by it: 1 / temperature of the student */
+    int32_t views;   /* V */
+    int32_t targets; /* G */
+} wisp_pair_cross_entropy_attrs;
+
+typedef struct wisp_l2_normalize_attrs {
+    double eps;
+} wisp_l2_normalize_attrs;
+
+typedef struct wisp_weight_norm_attrs {
+    int32_t want_gain; /* weight_norm_grad: dg is wanted */
+    int32_t reserved;
+} wisp_weight_norm_attrs;
+
+typedef struct wisp_pool_attrs {
+    int32_t kernel_h, kernel_w;
+    int32_t stride_h, stride_w;
+    int32_t pad_h, pad_w;
+    int32_t in_h, in_w;      /* gradients: spatial size of x */
+    int32_t include_padding; /* avg_pool: padding counts in the divisor */
+    int32_t reserved;
+} wisp_pool_attrs;
+
+typedef struct wisp_attention_attrs {
+    double scale;
+    int32_t heads;
+    int32_t reserved;
+} wisp_attention_attrs;
+
+typedef struct wisp_axis_attrs {
+    int64_t start, length; /* slice; slice_grad: start, and length of x along the axis */
+    int32_t axis;
+    int32_t reserved;
+} wisp_axis_attrs;
+
+typedef struct wisp_permute_attrs {
+    int32_t order[WISP_MAX_RANK];
+} wisp_permute_attrs;
+
+typedef struct wisp_gather_attrs {
+    int64_t rows; /* gradients: N (gather_rows) or T (gather_tokens) of x */
+} wisp_gather_attrs;
+
+typedef struct wisp_drop_path_attrs {
+    double p;       /* probability that a sample's branch is dropped */
+    int64_t stream; /* tells call sites of one step apart */
+} wisp_drop_path_attrs;
+
+typedef struct wisp_resize_attrs {
+    double scale_h, scale_w; /* source step per output step; 0: in / out */
+    int32_t in_h, in_w, out_h, out_w;
+} wisp_resize_attrs;
+
+typedef struct wisp_top_k_attrs {
+    int64_t k;
+} wisp_top_k_attrs;
+
+enum {
+    WISP_SEGMENT_ACTIVE = 1, /* has a gradient in this step; others are skipped entirely */
+    WISP_SEGMENT_ADAPT = 2   /* LARS: the trust ratio applies */
+};
+
+typedef struct wisp_clip_attrs {
+    double limit;
+    int32_t per_segment; /* 1: each tensor by its own norm; 0: by the norm over all */
+    int32_t reserved;
+} wisp_clip_attrs;
+
+typedef struct wisp_sgd_attrs {
+    double momentum;
+    double trust; /* lars_update: eta, 0.001 in the published recipes */
+    int32_t nesterov;
+    int32_t reserved;
+} wisp_sgd_attrs;
+
+typedef struct wisp_adamw_attrs {
+    double beta1, beta2, eps;
+} wisp_adamw_attrs;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
