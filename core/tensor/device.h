@@ -1,0 +1,78 @@
+/* device.h - one open device of a backend: memory, variables and prepared kernels. */
+#ifndef WISPI_TENSOR_DEVICE_H
+#define WISPI_TENSOR_DEVICE_H
+
+#include "base/arena.h"
+#include "tensor/op.h"
+#include "wisp/backend.h"
+
+typedef struct wispi_device wispi_device;
+
+typedef struct wispi_device_options {
+    int32_t n_threads;
+    int32_t deterministic;
+    int32_t fallback_reference; /* a missing kernel is replaced by the reference kernel */
+} wispi_device_options;
+
+/* Opens device `index` of a backend instance. `backend` NULL: every kernel is the reference kernel
+ * on host memory, which is what the tests compare with. */
+wisp_status wispi_device_open(const wisp_backend_v0 *backend, void *self, int32_t index,
+                              const wispi_device_options *options, wispi_device **device,
+                              wisp_error *err);
+void wispi_device_close(wispi_device *device); /* accepts NULL */
+
+wisp_status wispi_device_alloc(wispi_device *device, size_t bytes, void **memory, wisp_error *err);
+void wispi_device_free(wispi_device *device, void *memory);
+wisp_status wispi_device_write(wispi_device *device, void *dst, const void *src, size_t bytes,
+                               wisp_error *err);
+wisp_status wispi_device_read(wispi_device *device, void *dst, const void *src, size_t bytes,
+                              wisp_error *err);
+wisp_status wispi_device_sync(wispi_device *device, wisp_error *err);
+int wispi_device_host_visible(const wispi_device *device);
+
+/* Bytes held for variables and for steps, and the most there ever were. */
+size_t wispi_device_bytes(const wispi_device *device);
+size_t wispi_device_peak_bytes(const wispi_device *device);
+
+/* The kernel for a request; made once and kept until close. */
+wisp_status wispi_device_kernel(wispi_device *device, const wispi_op *op,
+                                const wisp_kernel_request *request, const wisp_kernel **kernel,
+                                wisp_error *err);
+
+/* Memory that every step of every program shares, at least `bytes` long; its address may change,
+ * the content is lost. `generation` grows whenever the address changes. */
+wisp_status wispi_device_step_memory(wispi_device *device, size_t bytes, void **memory,
+                                     uint64_t *generation, wisp_error *err);
+wisp_status wispi_device_scratch(wispi_device *device, size_t bytes, wisp_error *err);
+void *wispi_device_scratch_memory(const wispi_device *device);
+
+/* A value that outlives steps: a parameter, a buffer, a scheduled scalar, a batch. */
+typedef struct wispi_variable {
+    char name[160];
+    wisp_desc desc;
+    void *data;        /* device memory; a batch's may change between steps */
+    uint64_t uid;      /* unique in the process */
+    uint64_t *version; /* counts changes; shared by the parameters of one store */
+    uint64_t own_version;
+    struct wispi_variable *grad; /* slot of the gradient; NULL: wants none */
+    int32_t owns_data;
+} wispi_variable;
+
+/* Prepares `variable` (zeroed by the caller) with memory of its own, or around `data`. */
+wisp_status wispi_variable_init(wispi_device *device, wispi_variable *variable, const char *name,
+                                const wisp_desc *desc, void *data, wisp_error *err);
+void wispi_variable_fini(wispi_device *device, wispi_variable *variable);
+/* Copies values of the variable's own type and counts a change. */
+wisp_status wispi_variable_write(wispi_device *device, wispi_variable *variable, const void *values,
+                                 wisp_error *err);
+wisp_status wispi_variable_read(wispi_device *device, const wispi_variable *variable, void *values,
+                                wisp_error *err);
+
+/* A kernel that runs op->reference on host-visible memory (reference_kernel.c). */
+wisp_status wispi_reference_kernel(const wispi_op *op, const wisp_kernel_request *request,
+                                   wisp_kernel **kernel, wisp_error *err);
+/* Values of a host array as double, and back with rounding to nearest even. */
+void wispi_widen(double *to, const void *from, int32_t dtype, int64_t count);
+void wispi_narrow(void *to, const double *from, int32_t dtype, int64_t count);
+
+#endif
