@@ -43,6 +43,8 @@ typedef struct wispi_op_case {
     int32_t inout_from[WISPI_MAX_OUT];
     int32_t skip_grad; /* 1: not differentiable at such values (reason in the name) */
     uint32_t no_bf16;  /* bit i: input i stays F32 in bf16 runs, although it is floating point */
+    const double *values[WISPI_MAX_IN]; /* an input's values where drawn ones make no sense (a table
+                                         * of segments); NULL: drawn */
 } wispi_op_case;
 
 typedef struct wispi_op {
@@ -70,6 +72,8 @@ typedef struct wispi_op {
     const wispi_op_case *cases;
     int32_t n_cases;
     double tolerance; /* normalised root mean square error allowed in f32; 0 means 1e-5 */
+    uint32_t constant_in; /* bit i: no gradient flows to input i, although it is floating point; the
+                           * gradient rule fails the step when one is wanted */
 } wispi_op;
 
 typedef struct wispi_op_family {
