@@ -71,7 +71,7 @@ typedef struct wispi_op {
 
     const wispi_op_case *cases;
     int32_t n_cases;
-    double tolerance; /* normalised root mean square error allowed in f32; 0 means 1e-5 */
+    double tolerance;     /* normalised root mean square error allowed in f32; 0 means 1e-5 */
     uint32_t constant_in; /* bit i: no gradient flows to input i, although it is floating point; the
                            * gradient rule fails the step when one is wanted */
 } wispi_op;
