@@ -1,0 +1,24 @@
+/* normalise.h - bytes to normalised numbers, by tables of 256 entries a channel. */
+#ifndef WISPI_IMAGE_NORMALISE_H
+#define WISPI_IMAGE_NORMALISE_H
+
+#include "image/view_engine.h"
+
+typedef struct wispi_normaliser {
+    wispi_view_form form; /* what the tables were made for */
+    int32_t ready;
+    float f32[3][256];
+    uint16_t bf16[3][256];
+} wispi_normaliser;
+
+/* Nearest bf16, ties to even; NaN stays NaN. */
+uint16_t wispi_bf16_from_f32(float value);
+
+/* Makes the tables unless they are those of `form` already. */
+wisp_status wispi_normaliser_set(wispi_normaliser *normaliser, const wispi_view_form *form,
+                                 wisp_error *err);
+
+/* Writes `n` pixels in the form that was set. */
+void wispi_normalise(const wispi_normaliser *normaliser, const uint8_t *rgb, size_t n, void *out);
+
+#endif

@@ -1,0 +1,171 @@
+/* resample.c - the two passes.
+ *
+ * Both accumulate 8-bit pixels times fixed-point weights in 32 bits, starting from one half, so the
+ * shift at the end rounds. A pass whose sizes are equal is left out: its weights would be one. */
+#include "image/resample.h"
+
+#include <string.h>
+
+enum { HALF = 1 << (WISPI_WEIGHT_BITS - 1) };
+
+/* Bytes of a row that the column pass carries along in registers. */
+enum { COLUMN_BLOCK = 32 };
+
+static inline uint8_t to_byte(int32_t sum)
+{
+    int32_t v = sum >> WISPI_WEIGHT_BITS; /* arithmetic on every compiler that we support */
+    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+static void resize_row(const wispi_resample_table *table, const uint8_t *source, uint8_t *out)
+{
+    for (int32_t x = 0; x < table->line.count; x++) {
+        const int32_t *weights = table->weights + (size_t)x * (size_t)table->n_weights;
+        const uint8_t *pixel = source + (size_t)table->start[x] * 3;
+        int32_t r = HALF, g = HALF, b = HALF;
+        for (int32_t t = 0; t < table->taps[x]; t++, pixel += 3) {
+            r += pixel[0] * weights[t];
+            g += pixel[1] * weights[t];
+            b += pixel[2] * weights[t];
+        }
+        out[3 * x] = to_byte(r);
+        out[3 * x + 1] = to_byte(g);
+        out[3 * x + 2] = to_byte(b);
+    }
+}
+
+static void mix_block(const uint8_t *rows, size_t stride, const int32_t *weights, int32_t taps,
+                      uint8_t *out)
+{
+    int32_t sum[COLUMN_BLOCK];
+    for (size_t i = 0; i < COLUMN_BLOCK; i++)
+        sum[i] = HALF;
+    for (int32_t t = 0; t < taps; t++, rows += stride)
+        for (size_t i = 0; i < COLUMN_BLOCK; i++)
+            sum[i] += rows[i] * weights[t];
+    for (size_t i = 0; i < COLUMN_BLOCK; i++)
+        out[i] = to_byte(sum[i]);
+}
+
+/* One row of the result from `taps` rows of `n` bytes. */
+static void mix_rows(const uint8_t *rows, size_t stride, const int32_t *weights, int32_t taps,
+                     uint8_t *out, size_t n)
+{
+    size_t i = 0;
+    for (; i + COLUMN_BLOCK <= n; i += COLUMN_BLOCK)
+        mix_block(rows + i, stride, weights, taps, out + i);
+    for (; i < n; i++) {
+        int32_t sum = HALF;
+        for (int32_t t = 0; t < taps; t++)
+            sum += rows[(size_t)t * stride + i] * weights[t];
+        out[i] = to_byte(sum);
+    }
+}
+
+/* Rows of pixels somewhere in a picture. */
+typedef struct strip {
+    const uint8_t *first;
+    size_t stride;
+} strip;
+
+static void resize_columns(const wispi_resample_table *table, strip rows, int32_t first_row,
+                           uint8_t *out, size_t row_bytes)
+{
+    for (int32_t y = 0; y < table->line.count; y++) {
+        const uint8_t *from = rows.first + (size_t)(table->start[y] - first_row) * rows.stride;
+        mix_rows(from, rows.stride, table->weights + (size_t)y * (size_t)table->n_weights,
+                 table->taps[y], out + (size_t)y * row_bytes, row_bytes);
+    }
+}
+
+static int box_fits(wisp_box box, int32_t width, int32_t height)
+{
+    return box.x >= 0 && box.y >= 0 && box.w >= 1 && box.h >= 1 && box.w <= width &&
+           box.h <= height && box.x <= width - box.w && box.y <= height - box.h;
+}
+
+static wisp_status check_job(const wispi_image *source, const wispi_resample_job *job,
+                             wisp_error *err)
+{
+    wisp_box b = job->box, w = job->window;
+    if (!box_fits(b, source->width, source->height))
+        return wisp_fail(err, WISP_E_INVALID,
+                         "crop box (%d, %d, %d, %d) does not lie inside the %d x %d image", b.x,
+                         b.y, b.w, b.h, source->width, source->height);
+    if (!box_fits(w, job->out_w, job->out_h))
+        return wisp_fail(err, WISP_E_INVALID,
+                         "window (%d, %d, %d, %d) does not lie inside the resized %d x %d", w.x,
+                         w.y, w.w, w.h, job->out_w, job->out_h);
+    return WISP_OK;
+}
+
+/* Source rows that the result needs, relative to the box. */
+typedef struct row_range {
+    int32_t first, count;
+} row_range;
+
+static row_range rows_needed(const wispi_resample_job *job, const wispi_resample_table *columns)
+{
+    if (!columns)
+        return (row_range){job->window.y, job->window.h};
+    int32_t last = columns->line.count - 1, first = columns->start[0];
+    return (row_range){first, columns->start[last] + columns->taps[last] - first};
+}
+
+static void resize_rows(const wispi_resample_table *table, strip rows, int32_t n, uint8_t *out,
+                        size_t row_bytes)
+{
+    for (int32_t y = 0; y < n; y++) {
+        const uint8_t *from = rows.first + (size_t)y * rows.stride;
+        if (table)
+            resize_row(table, from, out + (size_t)y * row_bytes);
+        else
+            memcpy(out + (size_t)y * row_bytes, from, row_bytes);
+    }
+}
+
+/* Tables of both ways; NULL where the sizes are equal. */
+static wisp_status get_tables(wispi_resampler *r, const wispi_resample_job *job,
+                              const wispi_resample_table *tables[2], wisp_error *err)
+{
+    wispi_resample_line lines[2] = {
+        {job->box.w, job->out_w, job->window.x, job->window.w, job->filter},
+        {job->box.h, job->out_h, job->window.y, job->window.h, job->filter}};
+    for (int32_t way = 0; way < 2; way++) {
+        tables[way] = NULL;
+        if (lines[way].in != lines[way].out)
+            WISP_TRY(wispi_table_get(&r->tables, &lines[way], way, &tables[way], err));
+    }
+    return WISP_OK;
+}
+
+wisp_status wispi_resample(wispi_resampler *resampler, const wispi_image *source,
+                           const wispi_resample_job *job, uint8_t *out, wisp_error *err)
+{
+    const wispi_resample_table *tables[2];
+    WISP_TRY(check_job(source, job, err));
+    WISP_TRY(get_tables(resampler, job, tables, err));
+    row_range need = rows_needed(job, tables[1]);
+    size_t stride = (size_t)source->width * 3, row_bytes = (size_t)job->window.w * 3;
+    size_t left = (size_t)job->box.x + (size_t)(tables[0] ? 0 : job->window.x);
+    strip rows = {source->pixels + (size_t)(job->box.y + need.first) * stride + left * 3, stride};
+    if (!tables[1]) {
+        resize_rows(tables[0], rows, need.count, out, row_bytes);
+        return WISP_OK;
+    }
+    if (tables[0]) {
+        uint8_t *between = wispi_scratch_reserve(&resampler->rows, (size_t)need.count * row_bytes);
+        if (!between)
+            return wisp_fail(err, WISP_E_NOMEM, "no memory to resize %d rows", need.count);
+        resize_rows(tables[0], rows, need.count, between, row_bytes);
+        rows = (strip){between, row_bytes};
+    }
+    resize_columns(tables[1], rows, need.first, out, row_bytes);
+    return WISP_OK;
+}
+
+void wispi_resampler_free(wispi_resampler *resampler)
+{
+    wispi_table_cache_free(&resampler->tables);
+    wispi_scratch_free(&resampler->rows);
+}
