@@ -210,4 +210,53 @@ static inline wisp_desc wispi_desc_leading(const wisp_desc *shape, int32_t n, in
     return d;
 }
 
+/* A gradient rule's first question: is everything that is wanted differentiable? Fails the step
+ * when a gradient is wanted for an input that the op calls constant, or has arrived at an output
+ * that it calls a by-product. */
+static inline int wispi_grad_possible(const wispi_grad *grad, const wispi_op *op)
+{
+    for (int32_t i = 0; i < grad->n_in; i++)
+        if ((op->constant_in >> i & 1) && wispi_grad_wants(grad, i)) {
+            wispi_step_fail(grad->step, WISP_E_UNSUPPORTED,
+                            "%s has no gradient for %s: stop the gradient of that argument",
+                            op->name, op->in_names[i]);
+            return 0;
+        }
+    for (int32_t i = 0; i < grad->n_out; i++)
+        if ((op->side_out >> i & 1) && grad->dout[i]) {
+            wispi_step_fail(grad->step, WISP_E_UNSUPPORTED,
+                            "%s has no gradient through its output %s: stop the gradient there",
+                            op->name, op->out_names[i]);
+            return 0;
+        }
+    return 1;
+}
+
+/* Appends the one operation that makes the gradient of input i, straight into its own slot where
+ * that is allowed, and hands it over. */
+static inline void wispi_grad_by(const wispi_grad *grad, int32_t i, const wispi_op *op,
+                                 const void *attrs, wisp_tensor *const *in, int32_t n_in)
+{
+    wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
+    out[0] = wispi_grad_target(grad, i);
+    wispi_apply(grad->step, op, attrs, in, n_in, out);
+    wispi_grad_give(grad, i, out[0]);
+}
+
+/* A factor in attrs: finite, and not the 0 of attributes that nobody filled in. */
+static inline wisp_status wispi_rule_factor(const wispi_rule *rule, const char *name, double value)
+{
+    if (value - value == 0 && value != 0)
+        return WISP_OK;
+    return wispi_rule_fail(rule, WISP_E_INVALID, "attrs.%s must be finite and not 0, not %g", name,
+                           value);
+}
+
+/* Argument i is there and is a 0-d f32 tensor: a value of a schedule. */
+static inline wisp_status wispi_rule_scalar(const wispi_rule *rule, int32_t i)
+{
+    const wisp_desc scalar = wisp_desc0(WISP_F32);
+    return wispi_rule_f32(rule, i, &scalar);
+}
+
 #endif
