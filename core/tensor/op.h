@@ -71,9 +71,13 @@ typedef struct wispi_op {
 
     const wispi_op_case *cases;
     int32_t n_cases;
-    double tolerance;     /* normalised root mean square error allowed in f32; 0 means 1e-5 */
-    uint32_t constant_in; /* bit i: no gradient flows to input i, although it is floating point; the
-                           * gradient rule fails the step when one is wanted */
+    /* Normalised root mean square error allowed in f32; 0 means 1e-5. */
+    double tolerance;
+    /* Bit i: no gradient flows to input i, although it is floating point. */
+    uint32_t constant_in;
+    /* Bit i: output i is a by-product (a norm, a log of a sum): no gradient flows from it. A rule
+     * that is asked for such a gradient fails the step. */
+    uint32_t side_out;
 } wispi_op;
 
 typedef struct wispi_op_family {
