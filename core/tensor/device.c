@@ -26,6 +26,7 @@ struct wispi_device {
     const wisp_backend_v0 *backend; /* NULL: reference kernels on host memory */
     void *self, *handle;
     wispi_device_options options;
+    wisp_device_info info;
     kernel_entry *kernels;
     int32_t n_kernels, kernel_capacity;
     memory_block *blocks;
@@ -45,8 +46,12 @@ wisp_status wispi_device_open(const wisp_backend_v0 *backend, void *self, int32_
     device->backend = backend;
     device->self = self;
     device->options = *options;
+    snprintf(device->info.name, sizeof device->info.name, "reference");
+    device->info.has_bf16 = device->info.n_threads = 1;
     if (backend) {
-        wisp_status status = backend->open(self, index, options->n_threads, &device->handle, err);
+        wisp_status status = backend->device_info(self, index, &device->info, err);
+        if (status == WISP_OK)
+            status = backend->open(self, index, options->n_threads, &device->handle, err);
         if (status != WISP_OK) {
             wispi_free(device);
             return status;
@@ -147,6 +152,11 @@ wisp_status wispi_device_sync(wispi_device *device, wisp_error *err)
 int wispi_device_host_visible(const wispi_device *device)
 {
     return !device->backend || device->backend->host_visible;
+}
+
+const wisp_device_info *wispi_device_info(const wispi_device *device)
+{
+    return &device->info;
 }
 
 size_t wispi_device_bytes(const wispi_device *device)

@@ -45,6 +45,10 @@ typedef struct wispi_op_case {
     uint32_t no_bf16;  /* bit i: input i stays F32 in bf16 runs, although it is floating point */
     const double *values[WISPI_MAX_IN]; /* an input's values where drawn ones make no sense (a table
                                          * of segments); NULL: drawn */
+    /* Rewrites inputs that follow from others (batch norm's statistics of x). Called after every
+     * draw and inside every finite difference; `arranged` has the bits of the inputs it writes. */
+    void (*arrange)(const void *attrs, const wispi_ref *in, int32_t n_in);
+    uint32_t arranged;
 } wispi_op_case;
 
 typedef struct wispi_op {

@@ -1,8 +1,8 @@
 /* step.h - what a step is inside the host: the tape, and the engine that carries calls out.
  *
  * Two engines exist. A program (program.h) records calls once, plans their memory and replays them
- * on a device. The double engine (op_check.h) computes at once with the reference kernels; finite
- * differences need nothing faster. */
+ * on a device. The double engine (double_engine.h) computes at once with the reference kernels;
+ * finite differences need nothing faster. */
 #ifndef WISPI_TENSOR_STEP_H
 #define WISPI_TENSOR_STEP_H
 
@@ -103,6 +103,9 @@ wisp_tensor *wispi_step_variable(wisp_step *step, wispi_variable *variable);
 
 /* Fills the gradient slots of every variable that `loss` (0-d f32) depends on. */
 void wispi_step_backward(wisp_step *step, wisp_tensor *loss);
+/* The same from any tensors, given the gradients that arrive at them. */
+void wispi_step_backward_from(wisp_step *step, wisp_tensor *const *y, wisp_tensor *const *dy,
+                              int32_t n);
 /* The summed gradient of a tensor after backward; NULL when there is none. */
 wisp_tensor *wispi_tensor_grad(wispi_step *step, wisp_tensor *x);
 

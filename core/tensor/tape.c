@@ -382,6 +382,22 @@ static void entry_gradient(wispi_step *step, const wispi_tape_entry *entry)
                         wisp_status_text(status));
 }
 
+void wispi_step_backward_from(wisp_step *public_step, wisp_tensor *const *y, wisp_tensor *const *dy,
+                              int32_t n)
+{
+    wispi_step *step = wispi_step_of(public_step);
+    step->no_grad++;
+    step->in_backward = 1;
+    for (int32_t i = 0; i < n; i++)
+        give(step, y[i], dy[i]);
+    for (int32_t i = step->n_tape - 1; i >= 0 && step->status == WISP_OK; i--)
+        entry_gradient(step, &step->tape[i]);
+    step->in_backward = 0;
+    step->no_grad--;
+    if (step->engine->backward_done)
+        step->engine->backward_done(step);
+}
+
 void wispi_step_backward(wisp_step *public_step, wisp_tensor *loss)
 {
     wispi_step *step = wispi_step_of(public_step);
@@ -401,14 +417,10 @@ void wispi_step_backward(wisp_step *public_step, wisp_tensor *loss)
                         "the loss does not depend on any trainable parameter");
         return;
     }
-    step->no_grad++;
-    step->in_backward = 1;
     wisp_fill_attrs one = {loss->desc, 1.0};
-    give(step, loss, wispi_apply1(public_step, wispi_op_fill.ops[0], &one, NULL, 0));
-    for (int32_t i = step->n_tape - 1; i >= 0 && step->status == WISP_OK; i--)
-        entry_gradient(step, &step->tape[i]);
-    step->in_backward = 0;
+    step->in_backward = 1;
+    step->no_grad++;
+    wisp_tensor *seed = wispi_apply1(public_step, wispi_op_fill.ops[0], &one, NULL, 0);
     step->no_grad--;
-    if (step->engine->backward_done)
-        step->engine->backward_done(step);
+    wispi_step_backward_from(public_step, &loss, &seed, 1);
 }
