@@ -142,9 +142,9 @@ typedef wisp_tensor *(*wisp_forward_fn)(void *self, wisp_step *s, wisp_tensor *x
 /* clang-format off */
 #define WISP_BUILD_LIST(X, V)                                                                      \
     X(wisp_module *, network, (wisp_build *b, const char *name), (b, name))                        \
-    X(wisp_scalar *, scalar, (wisp_build *b, const char *name, const wisp_schedule *schedule),     \
+    X(wisp_scalar *, new_scalar, (wisp_build *b, const char *name, const wisp_schedule *schedule),     \
       (b, name, schedule))                                                                         \
-    X(wisp_state *, state,                                                                         \
+    X(wisp_state *, new_state,                                                                         \
       (wisp_build *b, const char *name, const wisp_desc *desc, const wisp_init *init),             \
       (b, name, desc, init))                                                                       \
     X(wisp_module *, group, (wisp_build *b, wisp_module *parent, const char *name),                \
