@@ -147,6 +147,9 @@ typedef wisp_tensor *(*wisp_forward_fn)(void *self, wisp_step *s, wisp_tensor *x
     X(wisp_state *, new_state,                                                                         \
       (wisp_build *b, const char *name, const wisp_desc *desc, const wisp_init *init),             \
       (b, name, desc, init))                                                                       \
+    X(wisp_state *, new_constant,                                                                  \
+      (wisp_build *b, const char *name, const wisp_desc *desc, const void *values),                \
+      (b, name, desc, values))                                                                     \
     X(wisp_module *, group, (wisp_build *b, wisp_module *parent, const char *name),                \
       (b, parent, name))                                                                           \
     X(wisp_module *, backbone, (wisp_build *b, wisp_module *parent, const char *name),             \
