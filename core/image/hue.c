@@ -51,22 +51,21 @@ static void to_hsv(planes *p, size_t n)
 }
 
 /* Values are never negative, so adding one half and truncating rounds to nearest. */
-static inline int32_t rounded(double v)
+static inline int32_t rounded(float v)
 {
-    return (int32_t)(v + 0.5);
+    return (int32_t)(v + 0.5f);
 }
 
 static void to_rgb(planes *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float sixths = (float)((double)(float)p->h[i] * 6.0 / 255.0);
+        float sixths = (float)((double)p->h[i] * 6.0 / 255.0);
         int32_t sector = (int32_t)sixths;
         float f = sixths - (float)sector;
-        float s = (float)p->s[i] / 255.0f;
-        double v = (double)p->v[i];
-        int32_t top = p->v[i], bottom = rounded(v * (1.0 - (double)s));
-        int32_t falling = rounded(v * (1.0 - (double)(s * f)));
-        int32_t rising = rounded(v * (1.0 - (double)s * (1.0 - (double)f)));
+        float s = (float)p->s[i] / 255.0f, v = (float)p->v[i];
+        int32_t top = p->v[i], bottom = rounded(v * (1.0f - s));
+        int32_t falling = rounded(v * (1.0f - s * f));
+        int32_t rising = rounded(v * (1.0f - s * (1.0f - f)));
         sector = sector == 6 ? 0 : sector;
         p->r[i] = sector == 0 || sector == 5 ? top
                   : sector == 1              ? falling

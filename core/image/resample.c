@@ -17,11 +17,13 @@ static inline uint8_t to_byte(int32_t sum)
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void resize_row(const wispi_resample_table *table, const uint8_t *source, uint8_t *out)
+/* `first` is the source pixel that `source` points at. */
+static void resize_row(const wispi_resample_table *table, const uint8_t *source, int32_t first,
+                       uint8_t *out)
 {
     for (int32_t x = 0; x < table->line.count; x++) {
         const int32_t *weights = table->weights + (size_t)x * (size_t)table->n_weights;
-        const uint8_t *pixel = source + (size_t)table->start[x] * 3;
+        const uint8_t *pixel = source + (size_t)(table->start[x] - first) * 3;
         int32_t r = HALF, g = HALF, b = HALF;
         for (int32_t t = 0; t < table->taps[x]; t++, pixel += 3) {
             r += pixel[0] * weights[t];
@@ -64,17 +66,37 @@ static void mix_rows(const uint8_t *rows, size_t stride, const int32_t *weights,
 
 /* Rows of pixels somewhere in a picture. */
 typedef struct strip {
-    const uint8_t *first;
+    const uint8_t *pixels;
     size_t stride;
 } strip;
 
-static void resize_columns(const wispi_resample_table *table, strip rows, int32_t first_row,
+static strip strip_at(const wispi_image *source, int32_t x, int32_t y)
+{
+    size_t stride = (size_t)source->width * 3;
+    return (strip){source->pixels + (size_t)y * stride + (size_t)x * 3, stride};
+}
+
+/* `rows` begins at row `first` of what the table counts. */
+static void resize_columns(const wispi_resample_table *table, strip rows, int32_t first,
                            uint8_t *out, size_t row_bytes)
 {
     for (int32_t y = 0; y < table->line.count; y++) {
-        const uint8_t *from = rows.first + (size_t)(table->start[y] - first_row) * rows.stride;
+        const uint8_t *from = rows.pixels + (size_t)(table->start[y] - first) * rows.stride;
         mix_rows(from, rows.stride, table->weights + (size_t)y * (size_t)table->n_weights,
                  table->taps[y], out + (size_t)y * row_bytes, row_bytes);
+    }
+}
+
+/* `rows` begins at pixel `first` of what the table counts; without a table the pixels are kept. */
+static void resize_rows(const wispi_resample_table *table, strip rows, int32_t first, int32_t n,
+                        uint8_t *out, size_t row_bytes)
+{
+    for (int32_t y = 0; y < n; y++) {
+        const uint8_t *from = rows.pixels + (size_t)y * rows.stride;
+        if (table)
+            resize_row(table, from, first, out + (size_t)y * row_bytes);
+        else
+            memcpy(out + (size_t)y * row_bytes, from, row_bytes);
     }
 }
 
@@ -99,31 +121,6 @@ static wisp_status check_job(const wispi_image *source, const wispi_resample_job
     return WISP_OK;
 }
 
-/* Source rows that the result needs, relative to the box. */
-typedef struct row_range {
-    int32_t first, count;
-} row_range;
-
-static row_range rows_needed(const wispi_resample_job *job, const wispi_resample_table *columns)
-{
-    if (!columns)
-        return (row_range){job->window.y, job->window.h};
-    int32_t last = columns->line.count - 1, first = columns->start[0];
-    return (row_range){first, columns->start[last] + columns->taps[last] - first};
-}
-
-static void resize_rows(const wispi_resample_table *table, strip rows, int32_t n, uint8_t *out,
-                        size_t row_bytes)
-{
-    for (int32_t y = 0; y < n; y++) {
-        const uint8_t *from = rows.first + (size_t)y * rows.stride;
-        if (table)
-            resize_row(table, from, out + (size_t)y * row_bytes);
-        else
-            memcpy(out + (size_t)y * row_bytes, from, row_bytes);
-    }
-}
-
 /* Tables of both ways; NULL where the sizes are equal. */
 static wisp_status get_tables(wispi_resampler *r, const wispi_resample_job *job,
                               const wispi_resample_table *tables[2], wisp_error *err)
@@ -139,33 +136,92 @@ static wisp_status get_tables(wispi_resampler *r, const wispi_resample_job *job,
     return WISP_OK;
 }
 
+/* Source pixels of the box that a part of the resized line draws on. */
+typedef struct span {
+    int32_t first, count;
+} span;
+
+static span span_of(const wispi_resample_table *table, int32_t first, int32_t count)
+{
+    if (!table)
+        return (span){first, count};
+    int32_t last = count - 1, from = table->start[0];
+    return (span){from, table->start[last] + table->taps[last] - from};
+}
+
+/* Rows come first unless the height loses more than twice what the width loses: Pillow's rule since
+ * version 13. The order shows where an overshoot is cut off between the passes. */
+static int columns_first(const wispi_resample_job *job)
+{
+    int64_t fewer_rows = (int64_t)job->box.h - job->out_h;
+    int64_t fewer_columns = (int64_t)job->box.w - job->out_w;
+    return fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
+}
+
+/* What a job comes down to once its tables are there. */
+typedef struct plan {
+    const wispi_resample_job *job;
+    const wispi_resample_table *across, *down; /* NULL where the sizes are equal */
+    span columns, rows;                        /* of the box, drawn on */
+    strip source;                              /* its first pixel is the first drawn on */
+    int by_columns;                            /* columns first, then rows */
+} plan;
+
+static plan plan_of(const wispi_image *source, const wispi_resample_job *job,
+                    const wispi_resample_table *tables[2])
+{
+    plan p = {.job = job, .across = tables[0], .down = tables[1]};
+    p.columns = span_of(p.across, job->window.x, job->window.w);
+    p.rows = span_of(p.down, job->window.y, job->window.h);
+    p.source = strip_at(source, job->box.x + p.columns.first, job->box.y + p.rows.first);
+    p.by_columns = columns_first(job);
+    return p;
+}
+
+/* Size of the picture between the passes, 0 when one pass is enough. */
+static size_t bytes_between(const plan *p)
+{
+    if (!p->across || !p->down)
+        return 0;
+    return p->by_columns ? (size_t)p->job->window.h * (size_t)p->columns.count * 3
+                         : (size_t)p->rows.count * (size_t)p->job->window.w * 3;
+}
+
+static void run_plan(const plan *p, uint8_t *between, uint8_t *out)
+{
+    size_t out_row = (size_t)p->job->window.w * 3, wide_row = (size_t)p->columns.count * 3;
+    int32_t x = p->columns.first, y = p->rows.first;
+    if (!p->down) {
+        resize_rows(p->across, p->source, x, p->job->window.h, out, out_row);
+    } else if (!p->across) {
+        resize_columns(p->down, p->source, y, out, out_row);
+    } else if (p->by_columns) {
+        resize_columns(p->down, p->source, y, between, wide_row);
+        resize_rows(p->across, (strip){between, wide_row}, x, p->job->window.h, out, out_row);
+    } else {
+        resize_rows(p->across, p->source, x, p->rows.count, between, out_row);
+        resize_columns(p->down, (strip){between, out_row}, y, out, out_row);
+    }
+}
+
 wisp_status wispi_resample(wispi_resampler *resampler, const wispi_image *source,
                            const wispi_resample_job *job, uint8_t *out, wisp_error *err)
 {
     const wispi_resample_table *tables[2];
     WISP_TRY(check_job(source, job, err));
     WISP_TRY(get_tables(resampler, job, tables, err));
-    row_range need = rows_needed(job, tables[1]);
-    size_t stride = (size_t)source->width * 3, row_bytes = (size_t)job->window.w * 3;
-    size_t left = (size_t)job->box.x + (size_t)(tables[0] ? 0 : job->window.x);
-    strip rows = {source->pixels + (size_t)(job->box.y + need.first) * stride + left * 3, stride};
-    if (!tables[1]) {
-        resize_rows(tables[0], rows, need.count, out, row_bytes);
-        return WISP_OK;
-    }
-    if (tables[0]) {
-        uint8_t *between = wispi_scratch_reserve(&resampler->rows, (size_t)need.count * row_bytes);
-        if (!between)
-            return wisp_fail(err, WISP_E_NOMEM, "no memory to resize %d rows", need.count);
-        resize_rows(tables[0], rows, need.count, between, row_bytes);
-        rows = (strip){between, row_bytes};
-    }
-    resize_columns(tables[1], rows, need.first, out, row_bytes);
+    plan p = plan_of(source, job, tables);
+    size_t bytes = bytes_between(&p);
+    uint8_t *between = bytes ? wispi_scratch_reserve(&resampler->between, bytes) : NULL;
+    if (bytes && !between)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory to resize %d x %d pixels", job->box.w,
+                         job->box.h);
+    run_plan(&p, between, out);
     return WISP_OK;
 }
 
 void wispi_resampler_free(wispi_resampler *resampler)
 {
     wispi_table_cache_free(&resampler->tables);
-    wispi_scratch_free(&resampler->rows);
+    wispi_scratch_free(&resampler->between);
 }

@@ -1,7 +1,8 @@
 /* resample.h - crop, then resize, in Pillow's two 8-bit passes.
  *
- * The crop comes first: no tap sees a pixel outside the box. The rows are resized, rounded to 8
- * bits, and then the columns, so the result equals `image.crop(box).resize(size, filter)`. */
+ * The crop comes first: no tap sees a pixel outside the box. One way is resized and rounded to 8
+ * bits, then the other, so the result equals `image.crop(box).resize(size, filter)`, the order of
+ * the passes included. */
 #ifndef WISPI_IMAGE_RESAMPLE_H
 #define WISPI_IMAGE_RESAMPLE_H
 
@@ -11,7 +12,7 @@
 
 typedef struct wispi_resampler {
     wispi_table_cache tables;
-    wispi_scratch rows; /* between the passes */
+    wispi_scratch between; /* the picture between the passes */
 } wispi_resampler;
 
 typedef struct wispi_resample_job {
