@@ -1,0 +1,87 @@
+/* runtime.h - the C interface for programs that embed the host; the wisp command is its first user.
+ *
+ * Whatever the command can do, any program can. Results come as one text, either for people or as
+ * JSON. All functions are [main] of the calling program; one runtime at a time may run. */
+#ifndef WISP_RUNTIME_H
+#define WISP_RUNTIME_H
+
+#include "wisp/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WISP_API __attribute__((visibility("default")))
+#else
+#define WISP_API
+#endif
+
+typedef struct wisp_runtime wisp_runtime;
+
+enum { WISP_FORMAT_TEXT = 0, WISP_FORMAT_JSON = 1 };
+
+typedef struct wisp_runtime_options {
+    uint32_t struct_size;
+    int32_t log_level;                 /* WISP_LOG_... of host.h */
+    const char *const *plugin_folders; /* NULL-terminated, searched first; or NULL */
+    int32_t ignore_environment;        /* WISP_PLUGIN_PATH is not read */
+    int32_t fault_handler;             /* name the plugin that crashes before dying */
+} wisp_runtime_options;
+
+WISP_API const char *wisp_version(void);
+WISP_API wisp_status wisp_runtime_create(const wisp_runtime_options *options,
+                                         wisp_runtime **runtime, wisp_error *err);
+WISP_API void wisp_runtime_destroy(wisp_runtime *runtime);
+/* Texts returned below are freed with this. */
+WISP_API void wisp_runtime_free(char *text);
+
+/* An experiment: a TOML file and key=value overrides. */
+typedef struct wisp_experiment_source {
+    uint32_t struct_size;
+    int32_t n_overrides;
+    const char *path;
+    const char *const *overrides;
+} wisp_experiment_source;
+
+typedef struct wisp_run_options {
+    uint32_t struct_size;
+    int32_t check_finite; /* name the first op whose result is not finite */
+    int32_t profile;      /* print where the time went */
+    int32_t quiet;        /* no progress line */
+    int32_t json;         /* results on stdout as JSON lines instead of text */
+} wisp_run_options;
+
+/* Trains, probes, evaluates. WISP_E_STOPPED after wisp_runtime_stop: the run ended on a checkpoint
+ * and the same call resumes it. */
+WISP_API wisp_status wisp_runtime_run(wisp_runtime *runtime, const wisp_experiment_source *source,
+                                      const wisp_run_options *options, wisp_error *err);
+/* Asks a run to end on a checkpoint; may be called from a signal handler. */
+WISP_API void wisp_runtime_stop(wisp_runtime *runtime);
+
+/* Resolves and validates; the text tells the resolved TOML, parameters, MACs and memory. */
+WISP_API wisp_status wisp_runtime_check(wisp_runtime *runtime, const wisp_experiment_source *source,
+                                        int32_t format, char **text, wisp_error *err);
+/* `kind` NULL: all kinds. */
+WISP_API wisp_status wisp_runtime_list(wisp_runtime *runtime, const char *kind, int32_t format,
+                                       char **text, wisp_error *err);
+/* `what` is "kind/name" or a path to a .so. */
+WISP_API wisp_status wisp_runtime_inspect(wisp_runtime *runtime, const char *what, int32_t format,
+                                          char **text, wisp_error *err);
+/* Runs the [[task]] tables of `task` on stored weights: a run folder or a checkpoint file. */
+WISP_API wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weights,
+                                       const wisp_experiment_source *task, int32_t format,
+                                       char **text, wisp_error *err);
+
+enum { WISP_OPS_TEST = 0, WISP_OPS_GRAD = 1, WISP_OPS_SUPPORT = 2, WISP_OPS_PERF = 3 };
+
+/* Checks operations; `filter` is a glob over "op/case/dtype", NULL for all; `backend` NULL: "cpu".
+ * *n_failed counts what did not pass. */
+WISP_API wisp_status wisp_runtime_ops(wisp_runtime *runtime, int32_t what, const char *backend,
+                                      const char *filter, int32_t format, char **text,
+                                      int32_t *n_failed, wisp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
