@@ -1,0 +1,71 @@
+/* feed.h - batches of views, made ahead of time on worker threads.
+ *
+ * Order, augmentation and batches depend only on (seed, epoch, sample, view): any number of workers
+ * gives the same bits, and a feed may start in the middle of an epoch. A sample that cannot be read
+ * or decoded is replaced by another one that is chosen from the seed, counted and named in the log;
+ * when more than 0.1 % of the data set (and more than one) turn out bad, the feed fails. */
+#ifndef WISPI_DATA_FEED_H
+#define WISPI_DATA_FEED_H
+
+#include "wisp/dataset.h"
+#include "wisp/sampler.h"
+#include "wisp/tensor.h"
+
+typedef struct wispi_feed wispi_feed;
+
+typedef struct wispi_feed_options {
+    const wisp_dataset_v0 *dataset;
+    const void *dataset_self;
+    const wisp_sampler_v0 *sampler; /* NULL: one evaluation view of each sample, in order */
+    const void *sampler_self;
+    uint64_t seed;
+    int64_t batch;       /* samples of a step on this rank */
+    int32_t rank, world; /* the data stream for a global batch is the same for every world */
+    int32_t drop_last;   /* 1: training; 0: the last batch may be short */
+    int32_t dtype;       /* WISP_F32 or WISP_BF16 */
+    float mean[3], std[3];
+    int32_t eval_resize,
+        eval_size;    /* px, without a sampler; resize 0: the picture is squashed to size */
+    int32_t workers;  /* 0: in the calling thread */
+    int32_t prefetch; /* batches made ahead; 0: chosen */
+    /* Plain random resized crops and flips instead of a sampler (linear probes): low < high. */
+    double crop_scale[2];
+    int64_t subset; /* > 0: only the first `subset` samples */
+} wispi_feed_options;
+
+/* One finished batch. Memory belongs to the feed until release. */
+typedef struct wispi_feed_batch {
+    int64_t epoch, step;                /* step within the epoch */
+    int64_t size;                       /* samples */
+    void *groups[WISP_MAX_VIEW_GROUPS]; /* (count*size,H,W,3), view-major */
+    int64_t *index;                     /* (size) */
+    int64_t *label;                     /* (size); NULL without labels */
+    float *boxes;                       /* (V,size,4): x, y, w, h in source pixels */
+    float *flip;                        /* (V,size) */
+    float *source;                      /* (size,2): width, height in px */
+    double wait_seconds;                /* how long `next` waited for it */
+} wispi_feed_batch;
+
+wisp_status wispi_feed_create(const wispi_feed_options *options, wispi_feed **feed,
+                              wisp_error *err);
+void wispi_feed_destroy(wispi_feed *feed); /* accepts NULL; waits for its workers */
+
+int64_t wispi_feed_steps_per_epoch(const wispi_feed *feed);
+/* View groups as the batches have them. */
+int32_t wispi_feed_groups(const wispi_feed *feed, wisp_view_group *groups);
+
+/* The next batch is (epoch, step). Drops what was made ahead. */
+wisp_status wispi_feed_seek(wispi_feed *feed, int64_t epoch, int64_t step, wisp_error *err);
+/* Next batch in order, over the ends of epochs too. Waits for it. */
+wisp_status wispi_feed_next(wispi_feed *feed, wispi_feed_batch **batch, wisp_error *err);
+/* Gives a batch's memory back. At most two batches may be held at once. */
+void wispi_feed_release(wispi_feed *feed, wispi_feed_batch *batch);
+
+/* Samples replaced so far, each counted once. */
+int64_t wispi_feed_bad_samples(const wispi_feed *feed);
+
+/* Position of `rank`'s k-th sample of a step in an epoch: sample index from the seeded permutation
+ * of [0, n). Exposed for tests and for paired comparisons. */
+int64_t wispi_order_at(uint64_t seed, int64_t epoch, int64_t n, int64_t position);
+
+#endif
