@@ -94,4 +94,24 @@ static inline wisp_status wispi_rule_axis(const wispi_rule *rule, int32_t i, int
                            rule->in[i]->rank - 1);
 }
 
+extern const wispi_op_family wispi_op_reduce;
+extern const wispi_op_family wispi_op_cast;
+
+/* The gradient of an argument that was broadcast: g, summed over the repeated dimensions, in the
+ * argument's type. Its shape is the argument's up to dimensions of 1. NULL after an error. */
+static inline wisp_tensor *wispi_sum_broadcast(wisp_step *step, wisp_tensor *g, const wisp_desc *x)
+{
+    if (!g)
+        return NULL;
+    wisp_reduce_attrs sum = {WISP_REDUCE_SUM, wispi_broadcast_axes(wispi_tensor_desc(g), x),
+                             x->rank > 0, 0};
+    if (sum.axes)
+        g = wispi_apply1(step, wispi_op_reduce.ops[0], &sum, &g, 1);
+    if (g && wispi_tensor_desc(g)->dtype != x->dtype) {
+        const wisp_cast_attrs cast = {x->dtype, 0};
+        g = wispi_apply1(step, wispi_op_cast.ops[0], &cast, &g, 1);
+    }
+    return g;
+}
+
 #endif
