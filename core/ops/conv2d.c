@@ -455,5 +455,4 @@ static const wispi_op conv2d_op = {
 
 static const wispi_op *const ops[] = {&conv2d_op, &grad_input_op, &grad_weight_op};
 
-extern const wispi_op_family wispi_op_conv2d;
 const wispi_op_family wispi_op_conv2d = {ops, WISPI_COUNT_OF(ops)};
