@@ -1,0 +1,52 @@
+/* settings.h - the host's own tables of an experiment, as option tables like those of plugins. */
+#ifndef WISPI_TRAIN_SETTINGS_H
+#define WISPI_TRAIN_SETTINGS_H
+
+#include "wisp/nn.h"
+#include "wisp/options.h"
+
+enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
+
+/* [run] */
+typedef struct wispi_run_settings {
+    const char *name, *device, *out;
+    int64_t seed, epochs, batch, steps, workers, threads;
+    int64_t checkpoint_epochs, probe_epochs;
+    double checkpoint_minutes, log_seconds;
+    int32_t precision; /* WISP_F32 or WISP_BF16 */
+    int32_t resume, deterministic, fallback;
+} wispi_run_settings;
+
+/* [input] */
+typedef struct wispi_input_settings {
+    wisp_list mean, std;
+    int64_t eval_resize, eval_size, eval_batch;
+} wispi_input_settings;
+
+enum { WISPI_OPTIMIZER_SGD = 0, WISPI_OPTIMIZER_LARS = 1, WISPI_OPTIMIZER_ADAMW = 2 };
+
+/* [optimizer] */
+typedef struct wispi_optimizer_settings {
+    int32_t kind; /* WISPI_OPTIMIZER_...; key "use" */
+    int32_t nesterov, clip_per_tensor;
+    int32_t decay_1d, decay_depthwise, adapt_1d, adapt_depthwise;
+    double lr, lr_per_256, weight_decay, momentum, trust, beta1, beta2, eps, clip;
+} wispi_optimizer_settings;
+
+/* [schedule.NAME]. Only the keys that the table gives count; the others keep the method's value. */
+typedef struct wispi_schedule_settings {
+    int32_t kind, per;
+    double value, end, warmup_start, warmup_epochs, gamma;
+    wisp_list milestones;
+} wispi_schedule_settings;
+
+extern const wisp_option wispi_run_options_table[];
+extern const uint64_t wispi_n_run_options;
+extern const wisp_option wispi_input_options_table[];
+extern const uint64_t wispi_n_input_options;
+extern const wisp_option wispi_optimizer_options_table[];
+extern const uint64_t wispi_n_optimizer_options;
+extern const wisp_option wispi_schedule_options_table[];
+extern const uint64_t wispi_n_schedule_options;
+
+#endif
