@@ -70,6 +70,8 @@ typedef struct wisp_norm_desc {
     double momentum;    /* 0: 0.1; batch norm only */
     int32_t affine;     /* 0: has gamma and beta; -1: has none */
     int32_t activation; /* WISP_ACT_..., fused; batch norm only */
+    int32_t zero_gamma; /* 1: gamma starts at 0 instead of 1 */
+    int32_t reserved;
 } wisp_norm_desc;
 
 enum { WISP_MLP_GELU = 0, WISP_MLP_RELU = 1 };
