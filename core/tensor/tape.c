@@ -262,6 +262,8 @@ static void give_to_variable(wispi_step *step, wisp_tensor *x, wisp_tensor *valu
         x->grad_written = 1;
         return;
     }
+    if (memcmp(&value->desc, &x->desc, sizeof x->desc) != 0)
+        value = wispi_reshape(&step->plugin, value, &x->desc);
     wisp_tensor *out[WISPI_MAX_OUT] = {x->grad_slot};
     if (!x->grad_written) {
         wisp_tensor *in[1] = {value};
