@@ -185,10 +185,12 @@ static const wispi_op grad_op = {
     .n_cases = WISPI_COUNT_OF(grad_cases),
 };
 
+static const wispi_op norm_op;
+
 static wisp_status norm_gradient(wispi_grad *grad)
 {
     wisp_layer_norm_attrs attrs = *(const wisp_layer_norm_attrs *)grad->attrs;
-    if (!grad->dout[0])
+    if (!wispi_grad_possible(grad, &norm_op) || !grad->dout[0])
         return WISP_OK;
     wisp_tensor *in[] = {grad->dout[0], grad->in[0], grad->n_in > 1 ? grad->in[1] : NULL,
                          grad->out[1], grad->out[2]};
@@ -215,6 +217,7 @@ static const wispi_op norm_op = {
     .infer = norm_infer,
     .reference = norm_reference,
     .gradient = norm_gradient,
+    .side_out = 1u << 1 | 1u << 2,
     .cases = norm_cases,
     .n_cases = WISPI_COUNT_OF(norm_cases),
 };
