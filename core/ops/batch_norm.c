@@ -8,6 +8,7 @@
  * elements per channel. In that case the gradient to x accounts for what mean and var contribute,
  * so that they themselves never receive one. */
 #include <math.h>
+#include <string.h>
 
 #include "ops/index.h"
 #include "ops/rule.h"
@@ -291,7 +292,21 @@ static const wispi_op_case stats_cases[] = {
 /* x, mean, var, gamma, beta, residual: wide enough that relu6 meets both of its ends. */
 #define NORM_VALUES .low = {-2, -1, 0.2, 1, -1, -2}, .high = {2, 1, 1, 3, 3, 4}
 
-/* Without `count`: as constants, mean and var have no influence that the gradient would miss. */
+/* What the arguments mean and var are in a case: statistics of x when there is a count, else the
+ * drawn values. Either way they are not free, and differences must not move them by themselves. */
+static void arrange_statistics(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    const wisp_batch_norm_attrs *a = attrs;
+    wispi_ref out[2] = {in[1], in[2]};
+    if (a->count == 0)
+        return;
+    memset(out[0].v, 0, sizeof(double) * (size_t)out[0].count);
+    memset(out[1].v, 0, sizeof(double) * (size_t)out[1].count);
+    stats_reference(NULL, in, n_in, out);
+}
+
+#define NORM_CASE NORM_VALUES, .arrange = arrange_statistics, .arranged = 1u << 1 | 1u << 2
+
 static const wispi_op_case norm_cases[] = {
     {.name = "map",
      .attrs = NORM(.activation = WISP_ACT_NONE),
@@ -299,47 +314,67 @@ static const wispi_op_case norm_cases[] = {
      .n_out = 1,
      .in = {WISPI_F32_OF(2, 3, 5, 13), WISPI_F32_OF(13), WISPI_F32_OF(13), WISPI_F32_OF(13),
             WISPI_F32_OF(13)},
-     NORM_VALUES},
+     NORM_CASE},
     {.name = "relu",
      .attrs = NORM(.activation = WISP_ACT_RELU),
      .n_in = 5,
      .n_out = 1,
      .in = {WISPI_F32_OF(2, 3, 5, 17), WISPI_F32_OF(17), WISPI_F32_OF(17), WISPI_F32_OF(17),
             WISPI_F32_OF(17)},
-     NORM_VALUES},
+     NORM_CASE},
     {.name = "relu6",
      .attrs = NORM(.activation = WISP_ACT_RELU6),
      .n_in = 5,
      .n_out = 1,
      .in = {WISPI_F32_OF(3, 2, 2, 19), WISPI_F32_OF(19), WISPI_F32_OF(19), WISPI_F32_OF(19),
             WISPI_F32_OF(19)},
-     NORM_VALUES},
+     NORM_CASE},
     {.name = "residual",
      .attrs = NORM(.activation = WISP_ACT_NONE),
      .n_in = 6,
      .n_out = 1,
      .in = {WISPI_F32_OF(5, 1, 3, 7), WISPI_F32_OF(7), WISPI_F32_OF(7), WISPI_F32_OF(7),
             WISPI_F32_OF(7), WISPI_F32_OF(5, 1, 3, 7)},
-     NORM_VALUES},
+     NORM_CASE},
     {.name = "residual_relu",
      .attrs = NORM(.activation = WISP_ACT_RELU),
      .n_in = 6,
      .n_out = 1,
      .in = {WISPI_F32_OF(2, 4, 4, 32), WISPI_F32_OF(32), WISPI_F32_OF(32), WISPI_F32_OF(32),
             WISPI_F32_OF(32), WISPI_F32_OF(2, 4, 4, 32)},
-     NORM_VALUES},
+     NORM_CASE},
     {.name = "not_affine_rows",
      .attrs = NORM(.activation = WISP_ACT_NONE),
      .n_in = 3,
      .n_out = 1,
      .in = {WISPI_F32_OF(7, 11), WISPI_F32_OF(11), WISPI_F32_OF(11)},
-     NORM_VALUES},
+     NORM_CASE},
     {.name = "only_beta",
      .attrs = NORM(.activation = WISP_ACT_RELU),
      .n_in = 5,
      .n_out = 1,
      .in = {WISPI_F32_OF(7, 1), WISPI_F32_OF(1), WISPI_F32_OF(1), WISPI_ABSENT, WISPI_F32_OF(1)},
-     NORM_VALUES},
+     NORM_CASE},
+    {.name = "training",
+     .attrs = NORM(.count = 30, .activation = WISP_ACT_NONE),
+     .n_in = 5,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(2, 3, 5, 13), WISPI_F32_OF(13), WISPI_F32_OF(13), WISPI_F32_OF(13),
+            WISPI_F32_OF(13)},
+     NORM_CASE},
+    {.name = "training_relu",
+     .attrs = NORM(.count = 34, .activation = WISP_ACT_RELU),
+     .n_in = 3,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(34, 5), WISPI_F32_OF(5), WISPI_F32_OF(5)},
+     NORM_CASE},
+    {.name = "training_residual_relu6",
+     .attrs = NORM(.count = 12, .activation = WISP_ACT_RELU6),
+     .n_in = 6,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(3, 2, 2, 19), WISPI_F32_OF(19), WISPI_F32_OF(19), WISPI_F32_OF(19),
+            WISPI_F32_OF(19), WISPI_F32_OF(3, 2, 2, 19)},
+     NORM_CASE},
 };
 
 /* dy, x, y, mean, var, gamma, dbeta, dgamma */
