@@ -4,7 +4,9 @@
  * which only compute. Notation: T is f32 or bf16 (the activation type); parameters and statistics
  * are f32 whatever T is; `?` marks an argument that may be absent; `...` is any number of leading
  * dimensions. Outputs marked `inout` are updated in place. Accumulation is f32 (or wider) always.
- *
+ */
+/* clang-format off */
+/*
  *   name                     inputs -> outputs
  *   conv2d                   x T(N,H,W,C), w f32(O,C/g,kh,kw), bias? f32(O) -> y T(N,Ho,Wo,O)
  *   conv2d_grad_input        dy T, w -> dx T(N,H,W,C)                  (attrs.in_h, in_w give H, W)
@@ -13,72 +15,98 @@
  *   linear_grad_input        dy T(...,O), w f32|T(O,I) -> dx T(...,I)
  *   linear_grad_weight       x T(...,I), dy T(...,O) -> dw f32(O,I), dbias? f32(O)
  *   matmul                   a T(...,M,K), b T(...,K,N) -> y T(...,M,N); same leading dimensions,
- * or b of rank 2; stored transposed where the attrs say so channel_stats            x T(...,C) ->
- * mean f32(C), var f32(C)          (biased variance) batch_norm               x T(...,C), mean
- * f32(C), var f32(C), gamma? f32(C), beta? f32(C), residual? T(...,C) -> y T = act(norm(x) * gamma
- * + beta + residual) batch_norm_grad_stats    dy T, x T, y? T, mean, var -> dbeta f32(C), dgamma
- * f32(C), where dy is first masked by act at y:  sum(dy), sum(dy * xhat) batch_norm_grad_input dy
- * T, x T, y? T, mean, var, gamma?, dbeta, dgamma -> dx T, dresidual? T (masked dy); mean over
- * attrs.count elements per channel, count 0: statistics were constants (eval mode) running_update
- * mean f32(C), var f32(C), running_mean, running_var
+ *                            or b of rank 2; stored transposed where the attrs say so
+ *   channel_stats            x T(...,C) -> mean f32(C), var f32(C)          (biased variance)
+ *   batch_norm               x T(...,C), mean f32(C), var f32(C), gamma? f32(C), beta? f32(C),
+ *                            residual? T(...,C) -> y T = act(norm(x) * gamma + beta + residual)
+ *   batch_norm_grad_stats    dy T, x T, y? T, mean, var -> dbeta f32(C), dgamma f32(C), where dy is
+ *                            first masked by act at y:  sum(dy), sum(dy * xhat)
+ *   batch_norm_grad_input    dy T, x T, y? T, mean, var, gamma?, dbeta, dgamma -> dx T, dresidual? T
+ *                            (masked dy); mean over attrs.count elements per channel, count 0:
+ *                            statistics were constants (eval mode)
+ *   running_update           mean f32(C), var f32(C), running_mean, running_var
  *                            -> running_mean inout, running_var inout      (unbiased variance)
- *   layer_norm               x T(...,C), gamma? f32(C), beta? f32(C) -> y T, mean f32(...), rstd
- * f32(...) layer_norm_grad          dy, x, gamma?, mean, rstd -> dx T, dgamma? f32(C), dbeta?
- * f32(C) unary                    x T -> y T                                     (attrs.kind, a, b)
- *   unary_grad               dy T, x T, y T -> dx T
+ *   layer_norm               x T(...,C), gamma? f32(C), beta? f32(C)
+ *                            -> y T, mean f32(...), rstd f32(...)
+ *   layer_norm_grad          dy, x, gamma?, mean, rstd -> dx T, dgamma? f32(C), dbeta? f32(C)
+ *   unary                    x T -> y T                                     (attrs.kind, a, b)
+ *   unary_grad               dy T, x T, y T -> dx T; looks at y for tanh, sigmoid, exp, sqrt, at x
+ *                            for the others
  *   binary                   a, b -> y; numpy broadcasting; a 0-d f32 operand goes with any T
  *   reduce                   x T -> y T over attrs.axes (f32 when y is 0-d)
+ *   reduce_max_grad          dy, x T -> dx T: dy at the first maximum, else 0; attrs of the reduce
  *   broadcast                x T -> y T to attrs.shape, times attrs.scale   (gradient of reduce)
- *   cast                     x -> y of attrs.dtype
+ *   cast                     x -> y of attrs.dtype; to integers towards zero, within the type's
+ *                            limits, NaN to 0
  *   fill                     -> y = attrs.value
  *   copy                     x -> y, same bytes (y may be a preset destination)
  *   accumulate               x T|f32, y -> y inout += x
- *   softmax                  x T(...,K), shift? f32(K), scale? f32() -> y T|f32 = softmax((x -
- * shift)
- *                            * scale), or its log
- *   softmax_grad             dy, y, scale? -> dx T                          (no gradient for shift)
- *   cross_entropy            logits T(N,K), labels i64(N) -> loss f32(), lse f32(N)
- *   cross_entropy_grad       dloss f32(), logits, labels, lse -> dlogits T
- *   pair_cross_entropy       logits T(V*B,K), targets T|f32(G*B,K), weights f32(G,V) -> loss f32(),
- *                            pairs f32(G,V), lse f32(V*B). Row-major by view. With z = logits *
- * scale: pairs[g,v] = mean_b -sum_k targets[g,b,k] * log_softmax(z[v,b])[k], loss = sum weights *
- * pairs; pairs with weight 0 are not computed and read 0. pair_cross_entropy_grad  dloss f32(),
- * logits, targets, weights, lse -> dlogits T l2_normalize             x T(...,C) -> y T, norm
- * f32(...)       y = x / max(norm, eps) l2_normalize_grad        dy, y, norm -> dx T weight_norm v
- * f32(O,I), g f32(O,1) -> w f32(O,I), norm f32(O) weight_norm_grad         dw f32(O,I), v, g, norm
- * -> dv f32(O,I), dg? f32(O,1) max_pool                 x T(N,H,W,C) -> y T, index u8 (position
- * inside the window) max_pool_grad            dy, index -> dx T(N,H,W,C) avg_pool                 x
- * -> y T; padding counts as the attrs say avg_pool_grad            dy -> dx T attention q
- * T(B,Tq,C), k T(B,Tk,C), v T(B,Tk,C) -> y T(B,Tq,C), lse f32(B,heads,Tq) attention_grad dy, q, k,
- * v, y, lse -> dq, dk, dv self_attention           qkv T(B,T,3*C), rows ordered q,k,v, head-major
- * -> y T(B,T,C), lse f32 self_attention_grad      dy, qkv, y, lse -> dqkv concat n tensors -> y
- * along attrs.axis slice                    x -> y = x[start : start+length] along attrs.axis
+ *   softmax                  x T(...,K), shift? f32(K), scale? f32()
+ *                            -> y T|f32 = softmax((x - shift) * attrs.scale * scale), or its log
+ *   softmax_grad             dy, y, scale? -> dx of dy's type              (no gradient for shift)
+ *   cross_entropy            logits T(N,K), labels i64(N) -> loss f32(), lse f32(N); the mean over
+ *                            N; a label outside 0..K-1 makes the loss NaN
+ *   cross_entropy_grad       dloss f32(), logits, labels, lse -> dlogits T; such a row is NaN
+ *   pair_cross_entropy       logits T(V*B,K), targets T|f32(G*B,K), weights f32(G,V)
+ *                            -> loss f32(), pairs f32(G,V), lse f32(V*B). Row-major by view. With
+ *                            z = logits * scale: pairs[g,v] = mean_b -sum_k targets[g,b,k] *
+ *                            log_softmax(z[v,b])[k], loss = sum weights * pairs; pairs of weight 0
+ *                            are not computed and read 0, as does lse of a view in no pair
+ *   pair_cross_entropy_grad  dloss f32(), logits, targets, weights, lse -> dlogits T; exact for
+ *                            targets of any sum
+ *   l2_normalize             x T(...,C) -> y T, norm f32(...)       y = x / max(norm, eps)
+ *   l2_normalize_grad        dy, y, norm -> dx T = norm < eps ? dy / eps : (dy - y (dy . y)) / norm
+ *   weight_norm              v f32(O,I), g f32(O,1) -> w f32(O,I), norm f32(O)
+ *   weight_norm_grad         dw f32(O,I), v, g, norm -> dv f32(O,I), dg? f32(O,1)
+ *   max_pool                 x T(N,H,W,C) -> y T, index u8 (position inside the window)
+ *   max_pool_grad            dy, index -> dx T(N,H,W,C)
+ *   avg_pool                 x -> y T; padding counts as the attrs say
+ *   avg_pool_grad            dy -> dx T
+ *   attention                q T(B,Tq,C), k T(B,Tk,C), v T(B,Tk,C)
+ *                            -> y T(B,Tq,C), lse f32(B,heads,Tq)
+ *   attention_grad           dy, q, k, v, y, lse -> dq, dk, dv
+ *   self_attention           qkv T(B,T,3*C), rows ordered q,k,v, head-major -> y T(B,T,C), lse f32
+ *   self_attention_grad      dy, qkv, y, lse -> dqkv
+ *   concat                   n tensors -> y along attrs.axis
+ *   slice                    x -> y = x[start : start+length] along attrs.axis
  *   slice_grad               dy -> dx, zero outside the slice
  *   permute                  x -> y, dimension i of y is dimension order[i] of x
- *   gather_rows              x (N,...), index i64(M) -> y (M,...)
+ *   gather_rows              x (N,...), index i64(M) -> y (M,...); outside 0..N-1: NaN, integers 0
  *   gather_rows_grad         dy (M,...), index -> dx (N,...), summing repeated rows
- *   gather_tokens            x (B,T,...), index i64(B,M) -> y (B,M,...)
+ *   gather_tokens            x (B,T,...), index i64(B,M) -> y (B,M,...); outside: as gather_rows
  *   gather_tokens_grad       dy, index -> dx (B,T,...)
- *   drop_path                x T(N,...), key i32(2) -> y T, keep f32(N)  keep is 0 or 1/(1-p)
+ *   drop_path                x T(N,...), key i32(2) -> y T, keep f32(N). keep[n] is 0 where u < p,
+ *                            else 1/(1-p); u = (philox({n, n >> 32, stream, stream >> 32},
+ *                            key)[0] >> 8) * 2^-24, all words uint32, u < p in double
  *   drop_path_grad           dy, keep -> dx
  *   resize_bicubic           x T(N,H,W,C) -> y T(N,h,w,C); kernel A = -0.75, half-pixel centres,
  *                            border clamped, not antialiased
  *   resize_bicubic_grad      dy -> dx
- *   lerp                     buffer, x, m f32() -> buffer inout = m * buffer + (1 - m) * x
- *   ring_write               ring (K,D), cursor i64(), rows (B,D) -> ring inout, cursor inout
- *   top_k                    x T(N,M) -> values T(N,k), index i64(N,k), largest first; ties: lower
- * index segment_norms            x f32(P), segments i64(S,4) -> norms f32(S) clip_segments grad
- * f32(P), segments, norms f32(S) -> grad inout; per segment or global sgd_update               p,
- * grad, momentum f32(P), segments i64(S,4), rules f32(S,2), lr f32(), wd f32()
- *                            -> p inout, momentum inout
+ *   lerp                     buffer f32|bf16, x f32|bf16, m f32()
+ *                            -> buffer inout = m * buffer + (1 - m) * x
+ *   ring_write               ring (K,...), cursor i64(), rows (B,...) of any floating type, or of
+ *                            the ring's -> ring inout, cursor inout; row b goes to (cursor + b)
+ *                            mod K, cursor = (cursor + B) mod K, never negative
+ *   top_k                    x T(N,M) -> values T(N,k), index i64(N,k), largest first;
+ *                            ties: lower index
+ *   segment_norms            x f32(P), segments i64(S,4) -> norms f32(S), 0 where skipped
+ *   clip_segments            grad f32(P), segments, norms f32(S) -> grad inout; times
+ *                            limit / (norm + 1e-6) where below 1; per segment or global
+ *   sgd_update               p, grad, momentum f32(P), segments i64(S,4), rules f32(S,2), lr f32(),
+ *                            wd f32() -> p inout, momentum inout
  *   lars_update              as sgd_update
- *   adamw_update             p, grad, m, v f32(P), segments, rules, lr, wd, step i64() -> p, m, v
- * inout, step inout ema_update               target f32(P), source f32(P), segments i64(S,4), m
- * f32() -> target inout
- *
- * Segments: one row per parameter tensor: offset in the flat store, element count, flags
+ *   adamw_update             p, grad, m, v f32(P), segments, rules, lr, wd, step i64() | i64(S)
+ *                            -> p, m, v inout, step inout. step counts the updates done: one
+ *                            counter, or one a segment that stands still while it is skipped
+ *   ema_update               target f32(P), source f32(Q), segments i64(S,4), m f32()
+ *                            -> target inout
+ */
+/* clang-format on */
+/* Segments: one row per parameter tensor: offset in the flat store, element count, flags
  * (WISP_SEGMENT_...), offset in the source store (ema_update only). Rules: per segment the
- * multipliers of the learning rate and of the weight decay. */
+ * multipliers of the learning rate and of the weight decay. Rows without WISP_SEGMENT_ACTIVE are
+ * skipped by all of these operations, ema_update included: what they cover stays as it is. The
+ * formulas stand in core/ops/optimizer.c. */
 #ifndef WISP_KERNELS_H
 #define WISP_KERNELS_H
 
