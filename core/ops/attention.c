@@ -209,10 +209,12 @@ static const wispi_op grad_op = {
     .n_cases = WISPI_COUNT_OF(grad_cases),
 };
 
+static const wispi_op attention_op;
+
 static wisp_status attention_gradient(wispi_grad *grad)
 {
     wisp_tensor *const *qkv = grad->in;
-    if (!grad->dout[0])
+    if (!wispi_grad_possible(grad, &attention_op) || !grad->dout[0])
         return WISP_OK;
     wisp_tensor *in[] = {grad->dout[0], qkv[0], qkv[1], qkv[2], grad->out[0], grad->out[1]};
     wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
@@ -233,6 +235,7 @@ static const wispi_op attention_op = {
     .infer = attention_infer,
     .reference = attention_reference,
     .gradient = attention_gradient,
+    .side_out = 1u << 1,
     .macs = attention_macs,
     .cases = attention_cases,
     .n_cases = WISPI_COUNT_OF(attention_cases),

@@ -526,11 +526,13 @@ static void sum_over_ranks(wisp_step *step, wisp_tensor *sums[2])
     (void)sums;
 }
 
+static const wispi_op norm_op;
+
 static wisp_status norm_gradient(wispi_grad *grad)
 {
     wisp_batch_norm_attrs attrs = *(const wisp_batch_norm_attrs *)grad->attrs;
     wisp_tensor *dy = grad->dout[0];
-    if (!dy)
+    if (!wispi_grad_possible(grad, &norm_op) || !dy)
         return WISP_OK;
     wisp_tensor *x = grad->in[0], *mean = grad->in[1], *var = grad->in[2];
     wisp_tensor *gamma = grad->n_in > 3 ? grad->in[3] : NULL;
@@ -573,6 +575,7 @@ static const wispi_op norm_op = {
     .infer = norm_infer,
     .reference = norm_reference,
     .gradient = norm_gradient,
+    .constant_in = 1u << 1 | 1u << 2,
     .cases = norm_cases,
     .n_cases = WISPI_COUNT_OF(norm_cases),
 };

@@ -192,9 +192,11 @@ static const wispi_op grad_op = {
     .n_cases = WISPI_COUNT_OF(grad_cases),
 };
 
+static const wispi_op self_op;
+
 static wisp_status self_gradient(wispi_grad *grad)
 {
-    if (!grad->dout[0] || !wispi_grad_wants(grad, 0))
+    if (!wispi_grad_possible(grad, &self_op) || !grad->dout[0] || !wispi_grad_wants(grad, 0))
         return WISP_OK;
     wisp_tensor *in[] = {grad->dout[0], grad->in[0], grad->out[0], grad->out[1]};
     wispi_grad_give(grad, 0, wispi_apply1(grad->step, &grad_op, grad->attrs, in, 4));
@@ -212,6 +214,7 @@ static const wispi_op self_op = {
     .infer = self_infer,
     .reference = self_reference,
     .gradient = self_gradient,
+    .side_out = 1u << 1,
     .macs = self_macs,
     .cases = self_cases,
     .n_cases = WISPI_COUNT_OF(self_cases),
