@@ -176,6 +176,21 @@ void wispi_case_draw(wispi_case_values *values, uint64_t seed, int rounded)
     }
 }
 
+wisp_kernel_request wispi_case_request(const wispi_case_values *values)
+{
+    return (wisp_kernel_request){
+        .struct_size = sizeof(wisp_kernel_request),
+        .n_in = values->n_in,
+        .n_out = values->op->n_out,
+        .deterministic = 1,
+        .op = values->op->name,
+        .attrs = values->attrs,
+        .attrs_bytes = values->op->attrs_bytes,
+        .in = values->in_ptr,
+        .out = values->out_ptr,
+    };
+}
+
 void wispi_case_expect(wispi_case_values *values)
 {
     const wispi_op_case *sample = values->sample;

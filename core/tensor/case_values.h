@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "tensor/op.h"
+#include "wisp/backend.h"
 
 typedef struct wispi_case_values {
     const wispi_op *op;
@@ -32,6 +33,9 @@ wisp_status wispi_case_begin(wispi_case_values *values, const wispi_op *op,
 /* Draws the inputs; a pure function of seed, names and shapes. `rounded`: to the values that the
  * arguments' types can hold. */
 void wispi_case_draw(wispi_case_values *values, uint64_t seed, int rounded);
+
+/* What a backend is asked for. Points into `values`. */
+wisp_kernel_request wispi_case_request(const wispi_case_values *values);
 
 /* Runs the reference kernel into `out`. */
 void wispi_case_expect(wispi_case_values *values);

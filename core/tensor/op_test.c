@@ -297,19 +297,8 @@ static wisp_status run_shifted(kernel_run *run, wisp_error *err)
 
 static wisp_status find_kernel(kernel_run *run, wisp_error *err)
 {
-    const wispi_case_values *v = &run->values;
-    const wisp_kernel_request request = {
-        .struct_size = sizeof request,
-        .n_in = v->n_in,
-        .n_out = v->op->n_out,
-        .deterministic = 1,
-        .op = v->op->name,
-        .attrs = v->attrs,
-        .attrs_bytes = v->op->attrs_bytes,
-        .in = v->in_ptr,
-        .out = v->out_ptr,
-    };
-    return wispi_device_kernel(run->device, v->op, &request, &run->kernel, err);
+    const wisp_kernel_request request = wispi_case_request(&run->values);
+    return wispi_device_kernel(run->device, run->values.op, &request, &run->kernel, err);
 }
 
 static wisp_status test_values(kernel_run *run, wisp_error *err)
