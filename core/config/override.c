@@ -11,6 +11,7 @@ static const char *const SYNTAX = "write it as key=value, for example method.out
 struct override {
     const wispi_source *source;
     const char *value; /* in the source, behind the '=' */
+    const char *word;  /* the value without leading spaces */
     wispi_arena *arena;
     wisp_error *err;
 };
@@ -74,11 +75,11 @@ static wisp_status parse_value(const struct override *o, wispi_node *node)
 
 static wisp_status make_value(const struct override *o, wispi_node *node)
 {
-    node->place = place_of(o, o->value);
-    if (!is_bare_word(o->value))
+    node->place = place_of(o, o->word);
+    if (!is_bare_word(o->word))
         return parse_value(o, node);
     node->type = WISPI_NODE_STRING;
-    node->string = o->value;
+    node->string = o->word;
     return WISP_OK;
 }
 
@@ -149,10 +150,13 @@ static wisp_status read_key(const struct override *o, const char *p, const char 
     const char *q = p;
     while (is_key_byte(*q))
         q++;
-    if (q == p || (*q != '.' && *q != '='))
+    size_t length = (size_t)(q - p);
+    while (*q == ' ')
+        q++;
+    if (length == 0 || (*q != '.' && *q != '='))
         return wispi_place_fail(place_of(o, q), o->err, WISP_E_CONFIG, SYNTAX,
                                 "a key of letters, digits, _ and - was expected here");
-    *key = wispi_arena_printf(o->arena, "%.*s", (int)(q - p), p);
+    *key = wispi_arena_printf(o->arena, "%.*s", (int)length, p);
     *end = q;
     return *key ? WISP_OK : no_memory(o);
 }
@@ -183,7 +187,7 @@ wisp_status wispi_override_apply(wispi_node *root, const char *text, wispi_arena
     size_t n = strlen(text);
     if (n > 4096)
         return wisp_fail(err, WISP_E_CONFIG, "override \"%.60s...\": longer than 4096 bytes", text);
-    struct override o = {wispi_toml_source("override", text, n, arena), NULL, arena, err};
+    struct override o = {wispi_toml_source("override", text, n, arena), NULL, NULL, arena, err};
     if (!o.source)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the override %.200s", text);
     const char *equals = strchr(o.source->text, '=');
@@ -192,7 +196,8 @@ wisp_status wispi_override_apply(wispi_node *root, const char *text, wispi_arena
                                 WISP_E_CONFIG, SYNTAX, "an override without a %s",
                                 equals ? "key" : "\"=\"");
     o.value = equals + 1;
-    if (!*o.value)
+    o.word = o.value + strspn(o.value, " ");
+    if (!*o.word)
         return wispi_place_fail(place_of(&o, o.value), err, WISP_E_CONFIG, SYNTAX,
                                 "an override without a value");
     if (strchr(text, '\n'))
