@@ -1,0 +1,159 @@
+#include "loader/gate.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/options_fill.h"
+
+const char *const wispi_kinds[] = {"backend", "dataset", "sampler", "backbone",
+                                   "method",  "task",    "comm",    NULL};
+
+static const char *const kind_ids[] = {WISP_KIND_BACKEND,  WISP_KIND_DATASET, WISP_KIND_SAMPLER,
+                                       WISP_KIND_BACKBONE, WISP_KIND_METHOD,  WISP_KIND_TASK,
+                                       WISP_KIND_COMM};
+
+const char *wispi_kind_short(const char *kind_id)
+{
+    for (size_t i = 0; kind_id && i < WISP_COUNT(kind_ids); i++)
+        if (strcmp(kind_ids[i], kind_id) == 0)
+            return wispi_kinds[i];
+    return NULL;
+}
+
+static int blank(const char *text)
+{
+    return !text || text[strspn(text, " \t\n")] == '\0';
+}
+
+static int good_name(const char *name)
+{
+    return !blank(name) && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+}
+
+static wisp_status judge_version(const char *path, const wisp_bundle *bundle, wisp_error *err)
+{
+    if (memcmp(bundle->magic, WISP_ABI_MAGIC, sizeof bundle->magic) != 0)
+        return wisp_fail(
+            err, WISP_E_ABI,
+            "%s: its entry does not return a wisp bundle (wrong magic): not a wisp plugin, or "
+            "built from broken headers",
+            path);
+    unsigned major = bundle->abi_major, minor = bundle->abi_minor;
+    int fits = major == WISP_ABI_MAJOR &&
+               (WISP_ABI_MAJOR == 0 ? minor == WISP_ABI_MINOR : minor <= WISP_ABI_MINOR);
+    if (!fits)
+        return wisp_fail(
+            err, WISP_E_ABI,
+            "%s: built for plugin ABI %u.%u, this host offers %d.%d: build the plugin again with "
+            "this host's headers%s (ABI-3)",
+            path, major, minor, WISP_ABI_MAJOR, WISP_ABI_MINOR,
+            major > WISP_ABI_MAJOR || minor > WISP_ABI_MINOR ? ", or take a newer host" : "");
+    if (bundle->struct_size < offsetof(wisp_bundle, init))
+        return wisp_fail(err, WISP_E_ABI,
+                         "%s: its bundle is %u bytes long, too short to hold descriptors", path,
+                         bundle->struct_size);
+    return WISP_OK;
+}
+
+static wisp_status judge_fields(const char *path, const wisp_descriptor *d, wisp_error *err)
+{
+    static const char *const labels[] = {"kind", "version", "summary", "doc", "license"};
+    if (!d || d->struct_size < offsetof(wisp_descriptor, vtable) + sizeof d->vtable)
+        return wisp_fail(err, WISP_E_ABI, "%s: a descriptor is missing or too short (ABI-4)", path);
+    if (!good_name(d->name))
+        return wisp_fail(err, WISP_E_ABI,
+                         "%s: the plugin's name must be made of a-z, 0-9 and _ (ABI-7)", path);
+    const char *const fields[] = {d->kind, d->version, d->summary, d->doc, d->license};
+    for (size_t i = 0; i < WISP_COUNT(fields); i++)
+        if (blank(fields[i]))
+            return wisp_fail(err, WISP_E_ABI, "%s: %s: the mandatory field `%s` is blank (ABI-7)",
+                             path, d->name, labels[i]);
+    if (!wispi_kind_short(d->kind))
+        return wisp_fail(err, WISP_E_ABI, "%s: %s: this host has no plugin kind \"%s\"", path,
+                         d->name, d->kind);
+    if (!d->vtable)
+        return wisp_fail(err, WISP_E_ABI, "%s: %s: it has no vtable (ABI-7)", path, d->name);
+    if (d->create && !d->destroy)
+        return wisp_fail(err, WISP_E_ABI, "%s: %s: create without destroy (ABI-9)", path, d->name);
+    return WISP_OK;
+}
+
+static wisp_status judge_options(const char *path, const wisp_descriptor *d, wisp_error *err)
+{
+    if (d->n_options == 0)
+        return WISP_OK;
+    if (!d->options || d->option_size < offsetof(wisp_option, help) + sizeof(const char *) ||
+        d->config_size == 0)
+        return wisp_fail(err, WISP_E_ABI, "%s: %s: its table of options cannot be read (ABI-8)",
+                         path, d->name);
+    wisp_error inner = {0};
+    if (wispi_options_check(d->name, d->options, d->n_options, d->option_size, &inner) != WISP_OK)
+        return wisp_fail(err, WISP_E_ABI, "%s: %s (ABI-8)", path, inner.message);
+    return WISP_OK;
+}
+
+wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_error *err)
+{
+    if (!bundle)
+        return wisp_fail(err, WISP_E_ABI, "%s: its entry returned nothing (ABI-1)", path);
+    WISP_TRY(judge_version(path, bundle, err));
+    if (bundle->n_descriptors == 0 || !bundle->descriptors)
+        return wisp_fail(err, WISP_E_ABI, "%s: its bundle holds no plugin", path);
+    for (uint64_t i = 0; i < bundle->n_descriptors; i++) {
+        WISP_TRY(judge_fields(path, bundle->descriptors[i], err));
+        WISP_TRY(judge_options(path, bundle->descriptors[i], err));
+    }
+    return WISP_OK;
+}
+
+/* dlopen's own message for a text file is cryptic, and it would run nothing good. */
+static wisp_status check_elf(const char *path, wisp_error *err)
+{
+    char magic[4] = {0};
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return wisp_fail(err, errno == ENOENT ? WISP_E_NOT_FOUND : WISP_E_IO, "%s: %s", path,
+                         strerror(errno));
+    int regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    ssize_t n = regular ? read(fd, magic, sizeof magic) : 0;
+    close(fd);
+    if (n != (ssize_t)sizeof magic || memcmp(magic, "\177ELF", sizeof magic) != 0)
+        return wisp_fail(err, WISP_E_ABI,
+                         "%s: not a shared object (no ELF header): remove or rebuild it", path);
+    return WISP_OK;
+}
+
+wisp_status wispi_gate_open(const char *path, void **library, const wisp_bundle **bundle,
+                            wisp_error *err)
+{
+    WISP_TRY(check_elf(path, err));
+    void *opened = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!opened)
+        return wisp_fail(err, WISP_E_ABI, "%s: cannot be loaded: %s", path, dlerror());
+    void *symbol = dlsym(opened, WISP_ENTRY_SYMBOL);
+    wisp_status status = WISP_OK;
+    const wisp_bundle *found = NULL;
+    if (!symbol) {
+        status = wisp_fail(err, WISP_E_ABI,
+                           "%s: it does not export " WISP_ENTRY_SYMBOL
+                           ": end its source with WISP_PLUGIN(descriptor) (ABI-1)",
+                           path);
+    } else {
+        wisp_plugin_entry_fn entry;
+        memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
+        found = entry();
+        status = wispi_gate_judge(path, found, err);
+    }
+    if (status != WISP_OK) {
+        dlclose(opened);
+        return status;
+    }
+    *library = opened;
+    *bundle = found;
+    return WISP_OK;
+}

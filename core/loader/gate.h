@@ -1,0 +1,19 @@
+/* gate.h - opens one plugin file and decides whether it may come in (ABI-1, 2, 3, 7, 8, 13). */
+#ifndef WISPI_LOADER_GATE_H
+#define WISPI_LOADER_GATE_H
+
+#include "wisp/abi.h"
+
+/* Opens `path` and returns its bundle. A refused library is closed again. The message names the
+ * file, what was needed, what was offered, and what to do. */
+wisp_status wispi_gate_open(const char *path, void **library, const wisp_bundle **bundle,
+                            wisp_error *err);
+/* The same judgement for a bundle that is linked in; `path` names it in messages. */
+wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_error *err);
+
+/* "method" for "wisp.method/0"; NULL for a kind that this host does not have. */
+const char *wispi_kind_short(const char *kind_id);
+/* Short names of all kinds, NULL-terminated. */
+extern const char *const wispi_kinds[];
+
+#endif
