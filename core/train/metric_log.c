@@ -1,4 +1,4 @@
-#include "train/metrics.h"
+#include "train/metric_log.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,7 +13,7 @@
 
 enum { PATH_BYTES = 1200 };
 
-struct wispi_metrics {
+struct wispi_metric_log {
     FILE *lines, *events, *timing;
     char events_name[96];
 };
@@ -48,8 +48,8 @@ static wisp_status open_at(const char *folder, const char *name, int64_t keep, F
     return WISP_OK;
 }
 
-static wisp_status open_all(wispi_metrics *m, const char *folder,
-                            const wispi_metrics_position *from, wisp_error *err)
+static wisp_status open_all(wispi_metric_log *m, const char *folder,
+                            const wispi_metric_log_position *from, wisp_error *err)
 {
     WISP_TRY(open_at(folder, "metrics.jsonl", from ? from->metrics_bytes : -1, &m->lines, err));
     WISP_TRY(open_at(folder, "timing.jsonl", from ? from->timing_bytes : -1, &m->timing, err));
@@ -64,21 +64,21 @@ static wisp_status open_all(wispi_metrics *m, const char *folder,
     return WISP_OK;
 }
 
-wisp_status wispi_metrics_open(const char *folder, const wispi_metrics_position *resume_from,
-                               wispi_metrics **metrics, wisp_error *err)
+wisp_status wispi_metric_log_open(const char *folder, const wispi_metric_log_position *resume_from,
+                                  wispi_metric_log **metrics, wisp_error *err)
 {
-    wispi_metrics *m = wispi_alloc(sizeof *m);
+    wispi_metric_log *m = wispi_alloc(sizeof *m);
     if (!m)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the metrics");
     wisp_status status = open_all(m, folder, resume_from, err);
     if (status == WISP_OK)
         *metrics = m;
     else
-        wispi_metrics_close(m);
+        wispi_metric_log_close(m);
     return status;
 }
 
-void wispi_metrics_close(wispi_metrics *metrics)
+void wispi_metric_log_close(wispi_metric_log *metrics)
 {
     if (!metrics)
         return;
@@ -110,9 +110,9 @@ static wisp_status write_line(FILE *file, wispi_text *line, wisp_error *err)
     return status;
 }
 
-wisp_status wispi_metrics_add(wispi_metrics *m, const char *kind, int64_t epoch, int64_t step,
-                              const wispi_metric_value *values, int32_t n, const char *protocol,
-                              wisp_error *err)
+wisp_status wispi_metric_log_add(wispi_metric_log *m, const char *kind, int64_t epoch, int64_t step,
+                                 const wispi_metric_value *values, int32_t n, const char *protocol,
+                                 wisp_error *err)
 {
     wispi_text line = {NULL, 0, 0, 0};
     wispi_text_printf(&line, "{\"kind\": \"%s\", \"epoch\": %lld, \"step\": %lld", kind,
@@ -132,8 +132,9 @@ wisp_status wispi_metrics_add(wispi_metrics *m, const char *kind, int64_t epoch,
                              : WISP_OK;
 }
 
-wisp_status wispi_metrics_add_timing(wispi_metrics *m, int64_t epoch, int64_t step,
-                                     const wispi_metric_value *values, int32_t n, wisp_error *err)
+wisp_status wispi_metric_log_add_timing(wispi_metric_log *m, int64_t epoch, int64_t step,
+                                        const wispi_metric_value *values, int32_t n,
+                                        wisp_error *err)
 {
     wispi_text line = {NULL, 0, 0, 0};
     wispi_text_printf(&line, "{\"epoch\": %lld, \"step\": %lld", (long long)epoch, (long long)step);
@@ -142,7 +143,8 @@ wisp_status wispi_metrics_add_timing(wispi_metrics *m, int64_t epoch, int64_t st
     return write_line(m->timing, &line, err);
 }
 
-wisp_status wispi_metrics_sync(wispi_metrics *m, wispi_metrics_position *position, wisp_error *err)
+wisp_status wispi_metric_log_sync(wispi_metric_log *m, wispi_metric_log_position *position,
+                                  wisp_error *err)
 {
     FILE *const files[] = {m->lines, m->events, m->timing};
     int64_t bytes[3];

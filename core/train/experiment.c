@@ -1,0 +1,170 @@
+#include "train/experiment.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "config/options_fill.h"
+#include "config/resolved.h"
+#include "train/schedule_table.h"
+
+static const char *const top_level[] = {"run",      "input",    "data",   "test",
+                                        "sampler",  "backbone", "method", "optimizer",
+                                        "schedule", "probe",    "task",   NULL};
+
+/* A table of the host itself, through the same checks as a plugin's. */
+static wisp_status fill_own(const wispi_node *root, const char *name, const wisp_option *options,
+                            uint64_t n, void *settings, wispi_arena *arena, wisp_error *err)
+{
+    return wispi_options_fill(wispi_node_find(root, name), name, options, n, sizeof(wisp_option),
+                              settings, arena, NULL, err);
+}
+
+static wisp_status fill_settings(wispi_experiment *x, const wispi_node *root, wispi_arena *arena,
+                                 wisp_error *err)
+{
+    WISP_TRY(
+        fill_own(root, "run", wispi_run_options_table, wispi_n_run_options, &x->run, arena, err));
+    WISP_TRY(fill_own(root, "input", wispi_input_options_table, wispi_n_input_options, &x->input,
+                      arena, err));
+    WISP_TRY(fill_own(root, "optimizer", wispi_optimizer_options_table, wispi_n_optimizer_options,
+                      &x->optimizer, arena, err));
+    const wispi_node *run = wispi_node_find(root, "run");
+    if (x->run.name[0] == '\0' || strchr(x->run.name, '/') || x->run.name[0] == '.')
+        return wispi_node_fail(wispi_node_find(run, "name"), err, "the name becomes a folder",
+                               "run.name = \"%s\" cannot name a folder", x->run.name);
+    if (x->optimizer.lr > 0 && x->optimizer.lr_per_256 > 0)
+        return wispi_node_fail(wispi_node_find(root, "optimizer"), err, "give one of the two",
+                               "optimizer.lr and optimizer.lr_per_256 are both set");
+    return WISP_OK;
+}
+
+static wisp_status need(wispi_experiment *x, const wispi_node *root, const char *kind,
+                        const char *table, wispi_arena *arena, wispi_instance *instance,
+                        wisp_error *err)
+{
+    const wispi_node *node = wispi_node_find(root, table);
+    if (!node)
+        return wispi_node_fail(
+            root, err, NULL,
+            "the experiment has no table [%s]: add one with use = \"...\"; `wisp list "
+            "%s` shows what there is",
+            table, kind);
+    return wispi_instance_create(x->registry, kind, node, table, arena, instance, err);
+}
+
+static wisp_status load_tasks(wispi_experiment *x, const wispi_node *root, const char *table,
+                              wispi_arena *arena, wispi_instance *list, int32_t *n, wisp_error *err)
+{
+    const wispi_node *array = wispi_node_find(root, table);
+    if (!array)
+        return WISP_OK;
+    if (array->type != WISPI_NODE_ARRAY)
+        return wispi_node_fail(array, err, "write it with two brackets: [[probe]], [[task]]",
+                               "%s must be an array of tables", table);
+    if (array->n_children > WISPI_MAX_TASKS)
+        return wispi_node_fail(array, err, NULL, "more than %d [[%s]] tables", WISPI_MAX_TASKS,
+                               table);
+    for (int32_t i = 0; i < array->n_children; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s.%d", table, i);
+        WISP_TRY(wispi_instance_create(x->registry, "task", wispi_node_at(array, i), path, arena,
+                                       &list[i], err));
+        *n = i + 1;
+    }
+    return WISP_OK;
+}
+
+static wisp_status load_plugins(wispi_experiment *x, wisp_error *err)
+{
+    const wispi_node *root = wispi_config_root(x->config);
+    wispi_arena *arena = wispi_config_arena(x->config);
+    WISP_TRY(wispi_node_check_keys(root, "", top_level, err));
+    WISP_TRY(fill_settings(x, root, arena, err));
+    WISP_TRY(need(x, root, "sampler", "sampler", arena, &x->sampler, err));
+    WISP_TRY(need(x, root, "backbone", "backbone", arena, &x->backbone, err));
+    WISP_TRY(need(x, root, "method", "method", arena, &x->method, err));
+    WISP_TRY(load_tasks(x, root, "probe", arena, x->probes, &x->n_probes, err));
+    WISP_TRY(load_tasks(x, root, "task", arena, x->tasks, &x->n_tasks, err));
+    WISP_TRY(need(x, root, "dataset", "data", arena, &x->data, err));
+    if (wispi_node_find(root, "test"))
+        WISP_TRY(need(x, root, "dataset", "test", arena, &x->test, err));
+    return WISP_OK;
+}
+
+wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
+                                  const char *const *overrides, int32_t n_overrides,
+                                  wispi_experiment **experiment, wisp_error *err)
+{
+    wispi_experiment *x = wispi_alloc(sizeof *x);
+    if (!x)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for an experiment");
+    x->registry = registry;
+    wisp_status status = wispi_config_load(path, overrides, n_overrides, &x->config, err);
+    if (status == WISP_OK)
+        status = load_plugins(x, err);
+    if (status == WISP_OK)
+        *experiment = x;
+    else
+        wispi_experiment_destroy(x);
+    return status;
+}
+
+void wispi_experiment_destroy(wispi_experiment *x)
+{
+    if (!x)
+        return;
+    for (int32_t i = 0; i < x->n_tasks; i++)
+        wispi_instance_destroy(&x->tasks[i]);
+    for (int32_t i = 0; i < x->n_probes; i++)
+        wispi_instance_destroy(&x->probes[i]);
+    wispi_instance *const others[] = {&x->method, &x->backbone, &x->sampler, &x->test, &x->data};
+    for (size_t i = 0; i < WISP_COUNT(others); i++)
+        wispi_instance_destroy(others[i]);
+    wispi_config_destroy(x->config);
+    wispi_free(x);
+}
+
+/* --- resolved text --- */
+
+static void resolve_own(wispi_text *out, const char *name, const wisp_option *options, uint64_t n,
+                        const void *settings)
+{
+    wispi_resolved_table(out, name, NULL, options, n, sizeof(wisp_option), settings);
+}
+
+static void resolve_instance(wispi_text *out, const char *table, const wispi_instance *instance,
+                             int in_array)
+{
+    if (!instance->plugin)
+        return;
+    const wisp_descriptor *d = instance->plugin->descriptor;
+    if (in_array)
+        wispi_resolved_array_table(out, table, d->name, d->options, d->n_options, d->option_size,
+                                   instance->config);
+    else
+        wispi_resolved_table(out, table, d->name, d->options, d->n_options, d->option_size,
+                             instance->config);
+}
+
+wisp_status wispi_experiment_resolved(const wispi_experiment *x, const wispi_model *model,
+                                      wispi_text *out, wisp_error *err)
+{
+    resolve_own(out, "run", wispi_run_options_table, wispi_n_run_options, &x->run);
+    resolve_own(out, "input", wispi_input_options_table, wispi_n_input_options, &x->input);
+    resolve_instance(out, "data", &x->data, 0);
+    resolve_instance(out, "test", &x->test, 0);
+    resolve_instance(out, "sampler", &x->sampler, 0);
+    resolve_instance(out, "backbone", &x->backbone, 0);
+    resolve_instance(out, "method", &x->method, 0);
+    resolve_own(out, "optimizer", wispi_optimizer_options_table, wispi_n_optimizer_options,
+                &x->optimizer);
+    if (model)
+        wispi_schedules_resolved(model, out);
+    for (int32_t i = 0; i < x->n_probes; i++)
+        resolve_instance(out, "probe", &x->probes[i], 1);
+    for (int32_t i = 0; i < x->n_tasks; i++)
+        resolve_instance(out, "task", &x->tasks[i], 1);
+    return out->failed ? wisp_fail(err, WISP_E_NOMEM, "no memory for the resolved experiment")
+                       : WISP_OK;
+}

@@ -1,0 +1,44 @@
+/* experiment.h - an experiment: a checked TOML file with every plugin that it names. */
+#ifndef WISPI_TRAIN_EXPERIMENT_H
+#define WISPI_TRAIN_EXPERIMENT_H
+
+#include "base/text.h"
+#include "config/config.h"
+#include "loader/registry.h"
+#include "nn/model.h"
+#include "train/settings.h"
+#include "wisp/dataset.h"
+#include "wisp/sampler.h"
+#include "wisp/task.h"
+
+enum { WISPI_MAX_TASKS = 32 };
+
+typedef struct wispi_experiment {
+    wispi_registry *registry;
+    wispi_config *config;
+    wispi_run_settings run;
+    wispi_input_settings input;
+    wispi_optimizer_settings optimizer;
+    wispi_instance data, test, sampler, backbone, method; /* test: zeroed when there is none */
+    wispi_instance probes[WISPI_MAX_TASKS], tasks[WISPI_MAX_TASKS];
+    int32_t n_probes, n_tasks;
+} wispi_experiment;
+
+/* Loads, checks and creates everything; trains nothing. The registry must outlive the experiment.
+ */
+wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
+                                  const char *const *overrides, int32_t n_overrides,
+                                  wispi_experiment **experiment, wisp_error *err);
+void wispi_experiment_destroy(wispi_experiment *experiment); /* accepts NULL */
+
+/* The fully resolved TOML: running it again is the same run. `model` (may be NULL) adds the
+ * schedules. */
+wisp_status wispi_experiment_resolved(const wispi_experiment *experiment, const wispi_model *model,
+                                      wispi_text *out, wisp_error *err);
+
+static inline const wisp_dataset_v0 *wispi_dataset_of(const wispi_instance *instance)
+{
+    return instance->plugin ? instance->plugin->descriptor->vtable : NULL;
+}
+
+#endif
