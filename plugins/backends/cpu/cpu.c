@@ -169,9 +169,15 @@ static void say(const cpu_device *device, const char *op, const char *answer)
  */
 static void collect(wisp_error *all, int32_t n_asked, const wisp_error *one)
 {
-    size_t used = strlen(all->message);
-    snprintf(all->message + used, sizeof all->message - used, "%s%s", n_asked > 1 ? "; also " : "",
-             one->message);
+    size_t used = strlen(all->message), room = sizeof all->message - 1 - used;
+    const char *parts[] = {n_asked > 1 ? "; also " : "", one->message};
+    for (int i = 0; i < 2; i++) {
+        size_t n = strlen(parts[i]);
+        n = n < room ? n : room;
+        memcpy(all->message + used, parts[i], n);
+        used += n;
+        room -= n;
+    }
 }
 
 static int has_bf16_argument(const wisp_kernel_request *request)

@@ -1,11 +1,5 @@
 /* cpu_onednn.c - opens oneDNN for a device. */
-#include "cpu_onednn.h"
-#include "onednn_shim.h"
-
-struct cpu_onednn {
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-};
+#include "cpu_pack.h"
 
 static int isa_covers(dnnl_cpu_isa_t isa, dnnl_cpu_isa_t part)
 {
@@ -48,6 +42,7 @@ void cpu_onednn_close(cpu_device *device)
     struct cpu_onednn *o = device->onednn;
     if (!o)
         return;
+    cpu_packs_free(device);
     if (o->stream)
         dnnl_stream_destroy(o->stream);
     if (o->engine)
