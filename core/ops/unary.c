@@ -90,7 +90,7 @@ static double slope(const wisp_unary_attrs *t, double x, double y)
     case WISP_UNARY_AFFINE:
         return t->a;
     default: /* WISP_UNARY_CLAMP */
-        return x >= t->a && x <= t->b;
+        return x > t->a && x < t->b;
     }
 }
 

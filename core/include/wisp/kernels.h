@@ -172,7 +172,7 @@ enum {
     WISP_UNARY_SQUARE = 9,
     WISP_UNARY_ABS = 10,
     WISP_UNARY_AFFINE = 11, /* a * x + b */
-    WISP_UNARY_CLAMP = 12   /* into [a, b]; gradient 1 inside, 0 outside */
+    WISP_UNARY_CLAMP = 12   /* into [a, b]; gradient 1 strictly between, else 0 */
 };
 
 typedef struct wisp_unary_attrs {
