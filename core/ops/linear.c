@@ -180,6 +180,11 @@ static const wispi_op_case linear_cases[] = {
      .n_out = 1,
      .in = {WISPI_F32_OF(1, 1), WISPI_F32_OF(1, 1)},
      WISPI_UNIT_VALUES},
+    {.name = "computed_weight", /* not a parameter in f32 */
+     .n_in = 3,
+     .n_out = 1,
+     .in = {WISPI_OF(WISP_BF16, 9, 8), WISPI_OF(WISP_BF16, 6, 8), WISPI_F32_OF(6)},
+     WISPI_UNIT_VALUES},
     {.name = "empty_batch",
      .n_in = 3,
      .n_out = 1,
@@ -202,6 +207,11 @@ static const wispi_op_case grad_input_cases[] = {
      .n_in = 2,
      .n_out = 1,
      .in = {WISPI_F32_OF(1), WISPI_F32_OF(1, 23)},
+     WISPI_UNIT_VALUES},
+    {.name = "computed_weight",
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_OF(WISP_BF16, 9, 6), WISPI_OF(WISP_BF16, 6, 8)},
      WISPI_UNIT_VALUES},
 };
 

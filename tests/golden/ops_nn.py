@@ -61,13 +61,15 @@ def batch_norm(add, name, shape, activation="none", residual=False, affine=True,
     channels, count = shape[-1], torch.Size(shape[:-1]).numel()
     code, act = ACTIVATIONS[activation]
     x = leaf(values(*shape, low=-2, high=3))
-    gamma = leaf(values(channels, low=1, high=3)) if affine else None
-    beta = leaf(values(channels, low=-1, high=3)) if affine else None
+    gamma = leaf(values(channels, low=2, high=4)) if affine else None
+    beta = leaf(values(channels, low=-1, high=4)) if affine else None
     r = leaf(values(*shape, low=-2, high=4)) if residual else None
     running_mean, running_var = values(channels), values(channels, low=0.5, high=2)
     before = running_mean.clone(), running_var.clone()
     v = F.batch_norm(x.movedim(-1, 1), running_mean, running_var, gamma, beta, training, 0.1, 1e-5)
     y = act(v.movedim(1, -1) + (r if residual else 0))
+    assert code < 1 or (y == 0).any()
+    assert code < 2 or (y == 6).any()
     dy = values(*shape)
     y.backward(dy)
     rows = x.detach().reshape(-1, channels)
