@@ -426,7 +426,7 @@ START_TEST(overrides_change_values)
     static const char *const list[] = {"method.out_dim=65536",
                                        "sampler.use=sslight",
                                        "probe.0.k=5",
-                                       "probe.1.use = 'knn'",
+                                       "probe.0={use = 'knn', k = 5}",
                                        "sampler.global={ size=96 }",
                                        "data.path=../data/x-1.0",
                                        "method.w=[0.4, 0.6] ",
