@@ -28,6 +28,7 @@ typedef struct grad_check {
     double *grad[WISPI_MAX_IN];     /* what the rule says */
     double floor[WISPI_MAX_IN];     /* gradients below it are rounding */
     uint32_t wanted;                /* inputs that have a gradient */
+    int starved;                    /* some answer was lack of memory, which says nothing */
     wispi_op_result *result;
 } grad_check;
 
@@ -112,6 +113,12 @@ static void run_rule(const grad_check *check, rule_call *call, uint32_t wanted, 
         wispi_step_backward_from(step, y, dy, n);
 }
 
+static void end_call(grad_check *check, rule_call *call)
+{
+    check->starved |= call->engine.step.status == WISP_E_NOMEM;
+    wispi_double_end(&call->engine);
+}
+
 static const double *answer(grad_check *check, rule_call *call, int32_t i)
 {
     const char *name = check->values.op->in_names[i];
@@ -172,7 +179,7 @@ static void ask_rule(grad_check *check)
     for (int32_t i = 0; i < check->values.n_in && check->result->outcome == WISPI_CHECK_PASS; i++)
         if (check->wanted >> i & 1)
             keep_answer(check, &call, i);
-    wispi_double_end(&call.engine);
+    end_call(check, &call);
     if (check->result->outcome != WISPI_CHECK_PASS)
         return;
     run_rule(check, &call, check->wanted, seeded, 1);
@@ -180,7 +187,7 @@ static void ask_rule(grad_check *check)
     for (int32_t i = 0; i < check->values.n_in && check->result->outcome == WISPI_CHECK_PASS; i++)
         if (check->wanted >> i & 1)
             compare_answer(check, &call, i, "inputs are parameters");
-    wispi_double_end(&call.engine);
+    end_call(check, &call);
     for (int32_t i = 0; i < check->values.n_in && check->result->outcome == WISPI_CHECK_PASS; i++) {
         if (!(check->wanted >> i & 1))
             continue;
@@ -188,7 +195,7 @@ static void ask_rule(grad_check *check)
         step_failure(check, &call);
         if (check->result->outcome == WISPI_CHECK_PASS)
             compare_answer(check, &call, i, "no other input wants one");
-        wispi_double_end(&call.engine);
+        end_call(check, &call);
     }
 }
 
@@ -208,7 +215,7 @@ static void ask_refusals(grad_check *check)
             (constant || !wispi_tensor_grad(&call.engine.step, call.in[i])))
             fail(check->result, "the rule neither gives nor refuses a gradient for %s",
                  v->op->in_names[i]);
-        wispi_double_end(&call.engine);
+        end_call(check, &call);
     }
     for (int32_t i = 0; i < v->op->n_out && check->result->outcome == WISPI_CHECK_PASS; i++) {
         if (!(v->op->side_out >> i & 1) || !is_float(v->out_ptr[i]))
@@ -217,7 +224,7 @@ static void ask_refusals(grad_check *check)
         if (call.engine.step.status == WISP_OK)
             fail(check->result, "the rule does not refuse a gradient from its by-product %s",
                  v->op->out_names[i]);
-        wispi_double_end(&call.engine);
+        end_call(check, &call);
     }
 }
 
@@ -406,6 +413,8 @@ wisp_status wispi_op_grad(const wispi_op *op, const wispi_op_case *sample, uint6
         if (status == WISP_OK)
             status = check_rule(&check, &problem);
     }
+    if (check.starved)
+        status = WISP_E_NOMEM;
     wispi_arena_destroy(check.step_arena);
     wispi_arena_destroy(check.arena);
     if (status == WISP_E_NOMEM)

@@ -29,7 +29,7 @@ START_TEST(rules_agree_with_finite_differences)
         else
             ck_assert_msg(status == WISP_OK, "%s: %s", op->name, err.message);
     }
-    ck_assert_msg(failures.length == 0, "\n%s", failures.data ? failures.data : "");
+    ck_assert_msg(failures.length == 0, "\n%.3000s", failures.data ? failures.data : "");
     wispi_text_free(&failures);
 }
 END_TEST
