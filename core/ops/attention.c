@@ -3,7 +3,6 @@
  * The loops are in attention_rows.h. Probabilities are never stored: the backward pass makes them
  * again from lse. */
 #include "ops/attention_rows.h"
-#include "ops/index.h"
 #include "ops/sample.h"
 
 static const char *const attention_in[] = {"q", "k", "v"};

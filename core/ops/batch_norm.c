@@ -517,9 +517,9 @@ static const wispi_op running_op = {
     .n_cases = WISPI_COUNT_OF(running_cases),
 };
 
-/* The sums over all ranks that batch_norm_grad_input needs when statistics are synchronised. The
- * parameters' gradients keep the sums of this rank (they are averaged with all others), so a
- * collective belongs here and into new tensors: sums[] = all-reduce of copies of sums[]. */
+/* batch_norm_grad_input needs the sums over all ranks that shared their statistics. A step knows of
+ * one rank so far, whose sums are complete as they are; a collective belongs here, and into new
+ * tensors, since the parameters' gradients keep the sums of this rank. */
 static void sum_over_ranks(wisp_step *step, wisp_tensor *sums[2])
 {
     (void)step;

@@ -3,7 +3,6 @@
  * qkv is (B,T,3*C): in each token first all of q, then k, then v, head after head inside each. The
  * loops are in attention_rows.h; q, k and v are read where they lie. */
 #include "ops/attention_rows.h"
-#include "ops/index.h"
 #include "ops/sample.h"
 
 static const char *const self_in[] = {"qkv"};
