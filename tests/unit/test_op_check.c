@@ -112,7 +112,12 @@ static wisp_status prepare(void *handle, const wisp_kernel_request *request, wis
         return wisp_fail(err, WISP_E_UNSUPPORTED, "%s: not today", request->op);
     faulty *f = calloc(1, sizeof *f);
     ck_assert_ptr_nonnull(f);
-    WISP_TRY(wispi_reference_kernel(wispi_op_find(request->op), request, &f->inner, err));
+    wisp_status status =
+        wispi_reference_kernel(wispi_op_find(request->op), request, &f->inner, err);
+    if (status != WISP_OK) {
+        free(f);
+        return status;
+    }
     f->output = *request->out[0];
     f->weights = *request->in[1];
     f->kernel.struct_size = sizeof f->kernel;
