@@ -135,7 +135,7 @@ static void rgb_from_cmyk(const uint8_t *cmyk, uint8_t *rgb, size_t n)
         for (size_t c = 0; c < 3; c++) {
             uint32_t ink = (255u - cmyk[4 * i + c]) * white + 128;
             ink = (ink + (ink >> 8)) >> 8; /* divided by 255, rounded */
-            rgb[3 * i + c] = (uint8_t)(white > ink ? white - ink : 0);
+            rgb[3 * i + c] = (uint8_t)(white - ink);
         }
     }
 }

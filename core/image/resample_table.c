@@ -96,9 +96,11 @@ static wisp_status make_table(wispi_resample_table *table, wispi_scratch *memory
     stretch s = stretch_of(line, f);
     double widest = ceil(s.support) * 2.0 + 1.0;
     size_t n = widest < line->in ? (size_t)widest : (size_t)line->in, count = (size_t)line->count;
+    /* The block comes last: it takes the place of the table that the slot holds. */
     double *weights = wispi_scratch_reserve(draft, n * sizeof *weights);
-    int32_t *block = wispi_scratch_reserve(memory, (2 + n) * count * sizeof *block);
-    if (!weights || !block)
+    int32_t *block =
+        weights ? wispi_scratch_reserve(memory, (2 + n) * count * sizeof *block) : NULL;
+    if (!block)
         return wisp_fail(err, WISP_E_NOMEM, "no memory to resize %d pixels to %d", line->in,
                          line->out);
     int32_t *start = block, *taps = block + count, *fixed = block + 2 * count;
@@ -130,10 +132,8 @@ wisp_status wispi_table_get(wispi_table_cache *cache, const wispi_resample_line 
                          line->in, line->first, line->first + line->count, line->out);
     size_t slot = 2 * slot_of(line) + (size_t)(way & 1);
     wispi_resample_table *held = &cache->table[slot];
-    if (memcmp(&held->line, line, sizeof *line) != 0) {
-        held->line.in = 0; /* should the making fail, nothing is remembered */
+    if (memcmp(&held->line, line, sizeof *line) != 0)
         WISP_TRY(make_table(held, &cache->memory[slot], &cache->draft, line, f, err));
-    }
     *table = held;
     return WISP_OK;
 }

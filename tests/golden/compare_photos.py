@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import numpy as np
+import PIL
 from PIL import Image, ImageFilter, ImageOps
 from torchvision.transforms import functional as F
 from torchvision.transforms import InterpolationMode
@@ -38,6 +39,16 @@ class ViewDump:
         return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
+def resized(image, size, mode):
+    """Pillow's resize with the pass order of version 13, whatever version is installed."""
+    filter = Image.Resampling[mode.name]
+    (width, height), (out_w, out_h) = image.size, size
+    fewer_rows, fewer_columns = height - out_h, width - out_w
+    if fewer_rows > 0 and fewer_rows > 2 * fewer_columns:
+        return image.resize((width, out_h), filter).resize(size, filter)
+    return image.resize((out_w, height), filter).resize(size, filter)
+
+
 def cases(image, rng):
     """(name, Pillow's result, request to view_dump); the first is the decode itself."""
     width, height = image.size
@@ -46,10 +57,15 @@ def cases(image, rng):
         w, h = rng.randint(1, width), rng.randint(1, height)
         x, y = rng.randint(0, width - w), rng.randint(0, height - h)
         out_w, out_h = rng.choice([(224, 224), (96, 96), (128, 128), (33, 57)])
-        yield (f"crop and resize, {mode.value}", F.resized_crop(image, y, x, h, w, [out_h, out_w], mode),
+        cropped = F.crop(image, y, x, h, w)
+        yield (f"crop and resize, {mode.value}", resized(cropped, (out_w, out_h), mode),
+               [f"box={x},{y},{w},{h}", f"size={out_w},{out_h}", f"filter={kind}"])
+    if int(PIL.__version__.split(".")[0]) >= 13:
+        yield ("torchvision resized_crop",
+               F.resized_crop(image, y, x, h, w, [out_h, out_w], mode),
                [f"box={x},{y},{w},{h}", f"size={out_w},{out_h}", f"filter={kind}"])
     # Taken from the resized picture, as views are, so that a mistake there would show here too.
-    small = F.resize(image, [160, 160], InterpolationMode.BICUBIC)
+    small = resized(image, (160, 160), InterpolationMode.BICUBIC)
     size = "size=160,160"
     yield "flip", F.hflip(small), [size, "flip=1"]
     factor = rng.uniform(0.2, 1.8)
@@ -71,8 +87,8 @@ def cases(image, rng):
                                  f"op=3,{factor!r}", f"op=4,{shift!r}", f"op=6,{sigma!r}",
                                  "op=7,128"]
     for resize, crop in ((256, 224), (97, 64)):
-        resized = F.resize(image, resize, InterpolationMode.BICUBIC)
-        yield "evaluation view", F.center_crop(resized, crop), [f"eval={resize},{crop}"]
+        whole = F.resize(image, resize, InterpolationMode.BICUBIC)
+        yield "evaluation view", F.center_crop(whole, crop), [f"eval={resize},{crop}"]
 
 
 def main():
@@ -103,6 +119,7 @@ def main():
             total[1] += gap.size
             total[2] += int((gap > 0).sum())
             total[3] = max(total[3], int(gap.max()))
+    print(f"Pillow {PIL.__version__}")
     print(f"{'operation':28} {'images':>7} {'values':>11} {'differ':>8} {'largest':>8}")
     for name, (images, values, differ, largest) in totals.items():
         print(f"{name:28} {images:7} {values:11} {differ:8} {largest:8}")

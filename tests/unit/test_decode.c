@@ -116,6 +116,24 @@ START_TEST(cut_files_are_refused)
 }
 END_TEST
 
+/* A hole in the coded pixels, with the end of the file in place. */
+START_TEST(files_with_a_hole_are_refused)
+{
+    static const char *const names[] = {"files/baseline_420.jpg", "files/gray.jpg",
+                                        "files/cmyk.jpg", "files/rgb8.png"};
+    wispi_decoder *decoder;
+    ck_assert_int_eq(wispi_decoder_create(&decoder, NULL), WISP_OK);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t n;
+        uint8_t *data = image_golden_read(names[i], &n);
+        memmove(data + n - 150, data + n - 50, 50);
+        check_refused(decoder, data, n - 100, names[i]);
+        free(data);
+    }
+    wispi_decoder_destroy(decoder);
+}
+END_TEST
+
 /* Altered bytes give a picture or WISP_E_DATA, and the decoder works on afterwards. */
 START_TEST(altered_files_do_no_harm)
 {
@@ -332,6 +350,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, files_equal_pillow);
     tcase_add_test(tests, cut_files_are_refused);
+    tcase_add_test(tests, files_with_a_hole_are_refused);
     tcase_add_test(tests, altered_files_do_no_harm);
     tcase_add_test(tests, other_bytes_are_refused);
     tcase_add_test(tests, false_sizes_are_refused);
