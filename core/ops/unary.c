@@ -171,7 +171,23 @@ static const wispi_op_case unary_cases[] = {
         }                                                                                          \
     }
 
+static const double borders[] = {-1, -0.5, 0, 0.5, 1, 6, 7};
+
+#define BORDER_CASE(text, attributes)                                                              \
+    {                                                                                              \
+        .name = text, .attrs = attributes, .n_in = 3, .n_out = 1,                                  \
+        .in = {{WISP_F32, 1, {7}}, {WISP_F32, 1, {7}}, {WISP_F32, 1, {7}}}, .low = {-1, 0, 0.25},  \
+        .high = {1, 0, 0.75}, .values = {                                                          \
+            NULL,                                                                                  \
+            borders                                                                                \
+        }                                                                                          \
+    }
+
 static const wispi_op_case grad_cases[] = {
+    BORDER_CASE("relu-borders", KIND(RELU, 0, 0)),
+    BORDER_CASE("relu6-borders", KIND(RELU6, 0, 0)),
+    BORDER_CASE("abs-borders", KIND(ABS, 0, 0)),
+    BORDER_CASE("clamp-borders", KIND(CLAMP, -0.5, 1)),
     GRAD_CASE("relu", KIND(RELU, 0, 0), -1, 1),
     GRAD_CASE("relu6", KIND(RELU6, 0, 0), -3, 9),
     GRAD_CASE("gelu", KIND(GELU, 0, 0), -4, 4),
