@@ -3,13 +3,16 @@
  * Order, augmentation and batches depend only on (seed, epoch, sample, view): any number of workers
  * gives the same bits, and a feed may start in the middle of an epoch. A sample that cannot be read
  * or decoded is replaced by another one that is chosen from the seed, counted and named in the log;
- * when more than 0.1 % of the data set (and more than one) turn out bad, the feed fails. */
+ * when more than 0.1 % of the data set turn out bad, the feed fails. */
 #ifndef WISPI_DATA_FEED_H
 #define WISPI_DATA_FEED_H
 
 #include "wisp/dataset.h"
 #include "wisp/sampler.h"
 #include "wisp/tensor.h"
+
+/* Longest side of a view, px. */
+enum { WISPI_FEED_MAX_SIDE = 4096 };
 
 typedef struct wispi_feed wispi_feed;
 

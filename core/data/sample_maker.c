@@ -1,0 +1,213 @@
+#include "data/sample_maker.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "image/decode.h"
+#include "image/view_engine.h"
+
+struct wispi_sample_maker {
+    wisp_sample_sink sink; /* first: the handle converts */
+    uint8_t *bytes;
+    size_t capacity;
+    const wispi_feed_options *options;
+    const wisp_view_group *groups;
+    int32_t n_groups;
+    wispi_decoder *decoder;
+    wispi_view_worker *worker;
+    wispi_view_form form;
+    wisp_view_plan plan;
+};
+
+static uint8_t *reserve(wisp_sample_sink *sink, size_t bytes)
+{
+    wispi_sample_maker *maker = (wispi_sample_maker *)(void *)sink;
+    if (bytes > maker->capacity) {
+        size_t wanted = bytes + bytes / 2 + 4096;
+        void *grown = wispi_grow(maker->bytes, maker->capacity, wanted);
+        if (!grown)
+            return NULL;
+        maker->bytes = grown;
+        maker->capacity = wanted;
+    }
+    return maker->bytes;
+}
+
+wisp_status wispi_sample_maker_create(const wispi_feed_options *options,
+                                      const wisp_view_group *groups, int32_t n_groups,
+                                      wispi_sample_maker **out, wisp_error *err)
+{
+    wispi_sample_maker *maker = wispi_alloc(sizeof *maker);
+    if (!maker)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a worker's buffers");
+    maker->sink.struct_size = sizeof maker->sink;
+    maker->sink.reserve = reserve;
+    maker->options = options;
+    maker->groups = groups;
+    maker->n_groups = n_groups;
+    maker->form.form = options->dtype == WISP_BF16 ? WISPI_VIEW_BF16 : WISPI_VIEW_F32;
+    memcpy(maker->form.mean, options->mean, sizeof maker->form.mean);
+    memcpy(maker->form.std, options->std, sizeof maker->form.std);
+    wisp_status status = wispi_decoder_create(&maker->decoder, err);
+    if (status == WISP_OK)
+        status = wispi_view_worker_create(&maker->worker, err);
+    if (status == WISP_OK)
+        *out = maker;
+    else
+        wispi_sample_maker_destroy(maker);
+    return status;
+}
+
+void wispi_sample_maker_destroy(wispi_sample_maker *maker)
+{
+    if (!maker)
+        return;
+    wispi_decoder_destroy(maker->decoder);
+    wispi_view_worker_destroy(maker->worker);
+    wispi_free(maker->bytes);
+    wispi_free(maker);
+}
+
+static wisp_status load_image(wispi_sample_maker *maker, int64_t index, wispi_image *image,
+                              wisp_error *err)
+{
+    const wispi_feed_options *o = maker->options;
+    wisp_sample sample;
+    memset(&sample, 0, sizeof sample);
+    WISP_TRY(o->dataset->read(o->dataset_self, index, &maker->sink, &sample, err));
+    if (sample.form == WISP_SAMPLE_ENCODED)
+        return wispi_decode(maker->decoder, sample.data, sample.bytes, image, err);
+    int64_t pixels = (int64_t)sample.width * sample.height;
+    if (sample.form != WISP_SAMPLE_RGB8 || sample.width < 1 || sample.height < 1 ||
+        (int64_t)sample.bytes != 3 * pixels)
+        return wisp_fail(
+            err, WISP_E_PLUGIN,
+            "the data set gave a sample of form %d, %d x %d px, %zu bytes: these do not fit",
+            sample.form, sample.width, sample.height, sample.bytes);
+    *image = (wispi_image){.width = sample.width, .height = sample.height, .pixels = sample.data};
+    return WISP_OK;
+}
+
+static wisp_rng_key sample_key(const wispi_feed_options *o, int64_t epoch, int64_t index)
+{
+    return wisp_rng_derive(wisp_rng_stream(o->seed, WISP_STREAM_VIEW), (uint64_t)epoch,
+                           (uint64_t)index);
+}
+
+/* A plan that the plugin got wrong must not write outside the batch. */
+static wisp_status check_plan(const wispi_sample_maker *maker, const wispi_image *image,
+                              wisp_error *err)
+{
+    const wisp_view_plan *plan = &maker->plan;
+    int32_t v = 0;
+    for (int32_t g = 0; g < maker->n_groups; g++) {
+        for (int32_t k = 0; k < maker->groups[g].count; k++, v++) {
+            const wisp_view_spec *view = &plan->views[v];
+            if (v >= plan->n_views || view->group != g || view->out_w != maker->groups[g].width ||
+                view->out_h != maker->groups[g].height)
+                return wisp_fail(
+                    err, WISP_E_PLUGIN,
+                    "the sampler's plan has %d views; view %d is not of group \"%s\" or not of its "
+                    "size",
+                    plan->n_views, v, maker->groups[g].name);
+            const wisp_box *b = &view->box;
+            if (b->w < 1 || b->h < 1 || b->x < 0 || b->y < 0 || b->x > image->width - b->w ||
+                b->y > image->height - b->h)
+                return wisp_fail(
+                    err, WISP_E_PLUGIN,
+                    "the sampler's view %d has the box (%d, %d, %d, %d) in a picture of %d x %d px",
+                    v, b->x, b->y, b->w, b->h, image->width, image->height);
+        }
+    }
+    return v == plan->n_views
+               ? WISP_OK
+               : wisp_fail(err, WISP_E_PLUGIN, "the sampler's plan has %d views, not %d",
+                           plan->n_views, v);
+}
+
+/* The plain augmentation of linear probes: a random resized crop and a flip. */
+static void plan_crop(wispi_sample_maker *maker, const wisp_view_source *source)
+{
+    static const double ratio[2] = {3.0 / 4.0, 4.0 / 3.0};
+    wisp_rng rng = wisp_rng_begin(source->key);
+    wisp_view_spec *view = wisp_plan_add(&maker->plan);
+    view->box = wisp_draw_resized_crop(&rng, source->width, source->height,
+                                       maker->options->crop_scale, ratio);
+    view->out_w = view->out_h = maker->options->eval_size;
+    view->flip = wisp_rng_uniform(&rng) < 0.5;
+}
+
+static wisp_status draw_plan(wispi_sample_maker *maker, const wispi_image *image, int64_t epoch,
+                             int64_t index, wisp_error *err)
+{
+    const wispi_feed_options *o = maker->options;
+    wisp_view_source source = {image->width, image->height, epoch, index,
+                               sample_key(o, epoch, index)};
+    maker->plan.n_views = 0;
+    if (!o->sampler) {
+        plan_crop(maker, &source);
+        return WISP_OK;
+    }
+    WISP_TRY(o->sampler->plan(o->sampler_self, &source, &maker->plan, err));
+    return check_plan(maker, image, err);
+}
+
+static void *view_memory(const wispi_sample_maker *maker, const wispi_feed_batch *batch,
+                         int32_t group, int32_t k, int64_t slot)
+{
+    const wisp_view_group *g = &maker->groups[group];
+    size_t bytes = wispi_view_bytes(g->width, g->height, maker->form.form);
+    return (uint8_t *)batch->groups[group] + (size_t)(k * batch->size + slot) * bytes;
+}
+
+static wisp_status make_views(wispi_sample_maker *maker, const wispi_image *image,
+                              wispi_feed_batch *batch, int64_t slot, wisp_error *err)
+{
+    int32_t v = 0;
+    for (int32_t g = 0; g < maker->n_groups; g++) {
+        for (int32_t k = 0; k < maker->groups[g].count; k++, v++) {
+            const wisp_view_spec *view = &maker->plan.views[v];
+            WISP_TRY(wispi_view_run(maker->worker, image, view, &maker->form,
+                                    view_memory(maker, batch, g, k, slot), err));
+            float *box = batch->boxes + (v * batch->size + slot) * 4;
+            box[0] = (float)view->box.x;
+            box[1] = (float)view->box.y;
+            box[2] = (float)view->box.w;
+            box[3] = (float)view->box.h;
+            batch->flip[v * batch->size + slot] = (float)view->flip;
+        }
+    }
+    return WISP_OK;
+}
+
+static wisp_status make_evaluation_view(wispi_sample_maker *maker, const wispi_image *image,
+                                        wispi_feed_batch *batch, int64_t slot, wisp_error *err)
+{
+    const wispi_feed_options *o = maker->options;
+    wispi_eval_view view;
+    WISP_TRY(wispi_view_evaluate_spec(image->width, image->height, o->eval_resize, o->eval_size,
+                                      &view, err));
+    return wispi_view_evaluate(maker->worker, image, &view, &maker->form,
+                               view_memory(maker, batch, 0, 0, slot), err);
+}
+
+wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t index,
+                              wispi_feed_batch *batch, int64_t slot, wisp_error *err)
+{
+    const wispi_feed_options *o = maker->options;
+    wispi_image image;
+    memset(&image, 0, sizeof image);
+    WISP_TRY(load_image(maker, index, &image, err));
+    if (o->sampler || o->crop_scale[1] > 0) {
+        WISP_TRY(draw_plan(maker, &image, epoch, index, err));
+        WISP_TRY(make_views(maker, &image, batch, slot, err));
+    } else {
+        WISP_TRY(make_evaluation_view(maker, &image, batch, slot, err));
+    }
+    batch->index[slot] = index;
+    batch->source[2 * slot] = (float)image.width;
+    batch->source[2 * slot + 1] = (float)image.height;
+    if (batch->label)
+        batch->label[slot] = o->dataset->label(o->dataset_self, index);
+    return WISP_OK;
+}
