@@ -67,7 +67,7 @@ CPU_INLINE float slope(float dy, float x, float y, float a, float b, const int k
     case WISP_UNARY_AFFINE:
         return dy * a;
     default:
-        return x >= a ? (x <= b ? dy : 0.0f) : 0.0f;
+        return x > a ? (x < b ? dy : 0.0f) : 0.0f;
     }
 }
 

@@ -1,0 +1,284 @@
+/* cpu_pool.c - largest values and means under a sliding window, and their gradients.
+ *
+ * The gradients gather: each element of dx adds up the windows it lies in. So every element is
+ * written once, by one thread, and sums are in f32 whatever the type. */
+#include <math.h>
+
+#include "cpu_vector.h"
+
+typedef struct pool_state {
+    cpu_plan plan;
+    int64_t in_h, in_w, out_h, out_w, channels;
+    wisp_pool_attrs a;
+} pool_state;
+
+/* Channels are worked on in tiles that fit the nearest cache many times over. */
+enum { TILE = 256 };
+
+typedef struct range {
+    int64_t first, last;
+} range;
+
+/* The positions of output `out`'s window that lie in the map. */
+CPU_INLINE range taps_of(int64_t out, int64_t stride, int64_t pad, int64_t kernel, int64_t size)
+{
+    const int64_t start = out * stride - pad;
+    range r = {cpu_max(0, -start), cpu_min(kernel, size - start)};
+    return r;
+}
+
+/* The outputs whose windows hold input `in`. */
+CPU_INLINE range windows_of(int64_t in, int64_t stride, int64_t pad, int64_t kernel, int64_t n_out)
+{
+    const int64_t low = in + pad - kernel + 1;
+    range r = {low > 0 ? cpu_ceil_div(low, stride) : 0, cpu_min(n_out, (in + pad) / stride + 1)};
+    return r;
+}
+
+static wisp_status begin(cpu_device *device, const wisp_kernel_request *request, const wisp_desc *x,
+                         const wisp_desc *y, wisp_kernel **kernel, wisp_error *err)
+{
+    CPU_NEED(cpu_is_float(x) && y->dtype == x->dtype, "needs f32 or bf16");
+    WISP_TRY(cpu_plan_create(device, sizeof(pool_state), NULL, kernel, err));
+    pool_state *s = (*kernel)->state;
+    s->in_h = x->shape[1];
+    s->in_w = x->shape[2];
+    s->out_h = y->shape[1];
+    s->out_w = y->shape[2];
+    s->channels = x->shape[3];
+    memcpy(&s->a, request->attrs, sizeof s->a);
+    return WISP_OK;
+}
+
+/* --- Maximum --- */
+
+/* One output pixel, channels c .. c+n-1. `x` is the first element of the map's channel c. The
+ * running position is kept as wide as the value, so that both follow one comparison. */
+CPU_INLINE void largest(const pool_state *s, const void *x, int64_t i, int64_t j, int64_t n,
+                        float *restrict best, int32_t *restrict position, const int type)
+{
+    const range rows = taps_of(i, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->in_h);
+    const range columns = taps_of(j, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->in_w);
+    const int64_t top = i * s->a.stride_h - s->a.pad_h, left = j * s->a.stride_w - s->a.pad_w;
+    for (int64_t c = 0; c < n; c++) {
+        best[c] = -INFINITY;
+        position[c] = (int32_t)(rows.first * s->a.kernel_w + columns.first);
+    }
+    for (int64_t ky = rows.first; ky < rows.last; ky++)
+        for (int64_t kx = columns.first; kx < columns.last; kx++) {
+            const void *tap =
+                cpu_at_const(x, ((top + ky) * s->in_w + left + kx) * s->channels, type);
+            const int32_t k = (int32_t)(ky * s->a.kernel_w + kx);
+            CPU_SIMD
+            for (int64_t c = 0; c < n; c++) {
+                const float v = cpu_load(tap, c, type);
+                const int wins = (v > best[c]) | (v != v);
+                best[c] = wins ? v : best[c];
+                position[c] = wins ? k : position[c];
+            }
+        }
+}
+
+CPU_INLINE void max_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
+{
+    const pool_state *s = call->state;
+    uint8_t *index = call->out[1].data;
+    float best[TILE];
+    int32_t position[TILE];
+    for (int64_t row = first; row < last; row++) {
+        const int64_t image = row / s->out_h, i = row % s->out_h;
+        const void *x =
+            cpu_at_const(call->in[0].data, image * s->in_h * s->in_w * s->channels, type);
+        for (int64_t j = 0; j < s->out_w; j++)
+            for (int64_t c = 0; c < s->channels; c += TILE) {
+                const int64_t n = cpu_min(TILE, s->channels - c);
+                const int64_t at = (row * s->out_w + j) * s->channels + c;
+                void *y = cpu_at(call->out[0].data, at, type);
+                largest(s, cpu_at_const(x, c, type), i, j, n, best, position, type);
+                CPU_SIMD
+                for (int64_t k = 0; k < n; k++)
+                    cpu_store(y, k, best[k], type);
+                if (!index)
+                    continue;
+                CPU_SIMD
+                for (int64_t k = 0; k < n; k++)
+                    index[at + k] = (uint8_t)position[k];
+            }
+    }
+}
+CPU_TYPED(max_rows)
+
+CPU_PREPARE(max_pool)
+{
+    const wisp_desc *x = request->in[0], *y = request->out[0];
+    WISP_TRY(begin(device, request, x, y, kernel, err));
+    cpu_plan_add(*kernel, CPU_PICK(max_rows, x->dtype), y->shape[0] * y->shape[1],
+                 2.0 * (double)wisp_desc_bytes(x));
+    return WISP_OK;
+}
+
+/* One input pixel, channels c .. c+n-1: what the windows that chose it give. */
+CPU_INLINE void gather_max(const pool_state *s, const void *dy, const uint8_t *index, range rows,
+                           range columns, int64_t h, int64_t w, int64_t n, float *restrict sum,
+                           const int type)
+{
+    memset(sum, 0, (size_t)n * sizeof *sum);
+    for (int64_t i = rows.first; i < rows.last; i++)
+        for (int64_t j = columns.first; j < columns.last; j++) {
+            const int64_t at = (i * s->out_w + j) * s->channels;
+            const int64_t ky = h + s->a.pad_h - i * s->a.stride_h;
+            const int64_t kx = w + s->a.pad_w - j * s->a.stride_w;
+            const int32_t k = (int32_t)(ky * s->a.kernel_w + kx);
+            const void *g = cpu_at_const(dy, at, type);
+            const uint8_t *chosen = index + at;
+            CPU_SIMD
+            for (int64_t c = 0; c < n; c++) {
+                const float v = cpu_load(g, c, type);
+                sum[c] += (int32_t)chosen[c] == k ? v : 0.0f;
+            }
+        }
+}
+
+CPU_INLINE void max_grad_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
+{
+    const pool_state *s = call->state;
+    float sum[TILE];
+    for (int64_t row = first; row < last; row++) {
+        const int64_t h = row % s->in_h;
+        const int64_t map = row / s->in_h * s->out_h * s->out_w * s->channels;
+        const range rows = windows_of(h, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->out_h);
+        for (int64_t w = 0; w < s->in_w; w++) {
+            const range columns = windows_of(w, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->out_w);
+            for (int64_t c = 0; c < s->channels; c += TILE) {
+                const int64_t n = cpu_min(TILE, s->channels - c);
+                void *dx = cpu_at(call->out[0].data, (row * s->in_w + w) * s->channels + c, type);
+                gather_max(s, cpu_at_const(call->in[0].data, map + c, type),
+                           (const uint8_t *)call->in[1].data + map + c, rows, columns, h, w, n, sum,
+                           type);
+                CPU_SIMD
+                for (int64_t k = 0; k < n; k++)
+                    cpu_store(dx, k, sum[k], type);
+            }
+        }
+    }
+}
+CPU_TYPED(max_grad_rows)
+
+CPU_PREPARE(max_pool_grad)
+{
+    const wisp_desc *dy = request->in[0], *dx = request->out[0];
+    WISP_TRY(begin(device, request, dx, dy, kernel, err));
+    cpu_plan_add(*kernel, CPU_PICK(max_grad_rows, dx->dtype), dx->shape[0] * dx->shape[1],
+                 2.0 * (double)wisp_desc_bytes(dx));
+    return WISP_OK;
+}
+
+/* --- Mean --- */
+
+/* 1 / the number of elements that output (i,j) is divided by. */
+CPU_INLINE float share(const pool_state *s, int64_t i, int64_t j)
+{
+    int64_t n = (int64_t)s->a.kernel_h * s->a.kernel_w;
+    if (!s->a.include_padding) {
+        const range rows = taps_of(i, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->in_h);
+        const range columns = taps_of(j, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->in_w);
+        n = (rows.last - rows.first) * (columns.last - columns.first);
+    }
+    return 1.0f / (float)cpu_max(1, n);
+}
+
+CPU_INLINE void mean_of_window(const pool_state *s, const void *x, int64_t i, int64_t j, int64_t n,
+                               float *restrict sum, const int type)
+{
+    const range rows = taps_of(i, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->in_h);
+    const range columns = taps_of(j, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->in_w);
+    const int64_t top = i * s->a.stride_h - s->a.pad_h, left = j * s->a.stride_w - s->a.pad_w;
+    memset(sum, 0, (size_t)n * sizeof *sum);
+    for (int64_t ky = rows.first; ky < rows.last; ky++)
+        for (int64_t kx = columns.first; kx < columns.last; kx++) {
+            const void *tap =
+                cpu_at_const(x, ((top + ky) * s->in_w + left + kx) * s->channels, type);
+            CPU_SIMD
+            for (int64_t c = 0; c < n; c++)
+                sum[c] += cpu_load(tap, c, type);
+        }
+}
+
+CPU_INLINE void mean_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
+{
+    const pool_state *s = call->state;
+    float sum[TILE];
+    for (int64_t row = first; row < last; row++) {
+        const int64_t image = row / s->out_h, i = row % s->out_h;
+        const void *x =
+            cpu_at_const(call->in[0].data, image * s->in_h * s->in_w * s->channels, type);
+        for (int64_t j = 0; j < s->out_w; j++) {
+            const float factor = share(s, i, j);
+            for (int64_t c = 0; c < s->channels; c += TILE) {
+                const int64_t n = cpu_min(TILE, s->channels - c);
+                void *y = cpu_at(call->out[0].data, (row * s->out_w + j) * s->channels + c, type);
+                mean_of_window(s, cpu_at_const(x, c, type), i, j, n, sum, type);
+                CPU_SIMD
+                for (int64_t k = 0; k < n; k++)
+                    cpu_store(y, k, sum[k] * factor, type);
+            }
+        }
+    }
+}
+CPU_TYPED(mean_rows)
+
+CPU_PREPARE(avg_pool)
+{
+    const wisp_desc *x = request->in[0], *y = request->out[0];
+    WISP_TRY(begin(device, request, x, y, kernel, err));
+    cpu_plan_add(*kernel, CPU_PICK(mean_rows, x->dtype), y->shape[0] * y->shape[1],
+                 2.0 * (double)wisp_desc_bytes(x));
+    return WISP_OK;
+}
+
+CPU_INLINE void gather_mean(const pool_state *s, const void *dy, range rows, range columns,
+                            int64_t n, float *restrict sum, const int type)
+{
+    memset(sum, 0, (size_t)n * sizeof *sum);
+    for (int64_t i = rows.first; i < rows.last; i++)
+        for (int64_t j = columns.first; j < columns.last; j++) {
+            const void *g = cpu_at_const(dy, (i * s->out_w + j) * s->channels, type);
+            const float factor = share(s, i, j);
+            CPU_SIMD
+            for (int64_t c = 0; c < n; c++)
+                sum[c] += cpu_load(g, c, type) * factor;
+        }
+}
+
+CPU_INLINE void mean_grad_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
+{
+    const pool_state *s = call->state;
+    float sum[TILE];
+    for (int64_t row = first; row < last; row++) {
+        const int64_t map = row / s->in_h * s->out_h * s->out_w * s->channels;
+        const range rows =
+            windows_of(row % s->in_h, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->out_h);
+        for (int64_t w = 0; w < s->in_w; w++) {
+            const range columns = windows_of(w, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->out_w);
+            for (int64_t c = 0; c < s->channels; c += TILE) {
+                const int64_t n = cpu_min(TILE, s->channels - c);
+                void *dx = cpu_at(call->out[0].data, (row * s->in_w + w) * s->channels + c, type);
+                gather_mean(s, cpu_at_const(call->in[0].data, map + c, type), rows, columns, n, sum,
+                            type);
+                CPU_SIMD
+                for (int64_t k = 0; k < n; k++)
+                    cpu_store(dx, k, sum[k], type);
+            }
+        }
+    }
+}
+CPU_TYPED(mean_grad_rows)
+
+CPU_PREPARE(avg_pool_grad)
+{
+    const wisp_desc *dy = request->in[0], *dx = request->out[0];
+    WISP_TRY(begin(device, request, dx, dy, kernel, err));
+    cpu_plan_add(*kernel, CPU_PICK(mean_grad_rows, dx->dtype), dx->shape[0] * dx->shape[1],
+                 2.0 * (double)wisp_desc_bytes(dx));
+    return WISP_OK;
+}
