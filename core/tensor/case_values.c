@@ -99,6 +99,7 @@ wisp_status wispi_case_begin(wispi_case_values *values, const wispi_op *op,
     values->op = op;
     values->sample = sample;
     values->arena = arena;
+    values->dtype = dtype;
     values->n_in = sample->n_in;
     if (sample->n_in < op->min_in || sample->n_in > op->max_in || op->max_in > WISPI_MAX_IN ||
         op->n_out > WISPI_MAX_OUT)
@@ -138,23 +139,27 @@ static void draw_one(wispi_case_values *values, int32_t i, wisp_rng_key key)
     }
 }
 
-/* Rounds to f32 or bf16, nearest even, by going there and back. */
-static void round_one(wispi_ref *ref)
+/* Rounds to nearest even, by going there and back. */
+static void round_one(wispi_ref *ref, int32_t dtype)
 {
     const int64_t piece = 256;
     float memory[256];
     for (int64_t at = 0; at < ref->count; at += piece) {
         const int64_t n = ref->count - at < piece ? ref->count - at : piece;
-        wispi_narrow(memory, ref->v + at, ref->desc->dtype, n);
-        wispi_widen(ref->v + at, memory, ref->desc->dtype, n);
+        wispi_narrow(memory, ref->v + at, dtype, n);
+        wispi_widen(ref->v + at, memory, dtype, n);
     }
 }
 
 static void round_inputs(wispi_case_values *values, uint32_t which)
 {
-    for (int32_t i = 0; i < values->n_in; i++)
-        if ((which >> i & 1) && values->in[i].v && is_float(values->in[i].desc->dtype))
-            round_one(&values->in[i]);
+    for (int32_t i = 0; i < values->n_in; i++) {
+        wispi_ref *ref = &values->in[i];
+        if (!(which >> i & 1) || !ref->v || !is_float(ref->desc->dtype))
+            continue;
+        const int weights = (values->op->parameter_in >> i & 1) && ref->desc->rank >= 2;
+        round_one(ref, weights && values->dtype == WISP_BF16 ? WISP_BF16 : ref->desc->dtype);
+    }
 }
 
 void wispi_case_draw(wispi_case_values *values, uint64_t seed, int rounded)

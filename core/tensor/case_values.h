@@ -12,6 +12,7 @@ typedef struct wispi_case_values {
     const wispi_op_case *sample;
     const void *attrs;
     wispi_arena *arena;
+    int32_t dtype; /* of the run */
     int32_t n_in;
     wisp_desc in_desc[WISPI_MAX_IN], out_desc[WISPI_MAX_OUT]; /* dtype 0: absent */
     const wisp_desc *in_ptr[WISPI_MAX_IN], *out_ptr[WISPI_MAX_OUT];
@@ -31,7 +32,8 @@ wisp_status wispi_case_begin(wispi_case_values *values, const wispi_op *op,
                              wisp_error *err);
 
 /* Draws the inputs; a pure function of seed, names and shapes. `rounded`: to the values that the
- * arguments' types can hold. */
+ * arguments' types can hold, and in bf16 runs matrices of weights to those that bf16 can hold,
+ * although they are f32: a kernel may multiply them as bf16. */
 void wispi_case_draw(wispi_case_values *values, uint64_t seed, int rounded);
 
 /* What a backend is asked for. Points into `values`. */

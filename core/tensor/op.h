@@ -82,6 +82,8 @@ typedef struct wispi_op {
     /* Bit i: output i is a by-product (a norm, a log of a sum): no gradient flows from it. A rule
      * that is asked for such a gradient fails the step. */
     uint32_t side_out;
+    /* The same as `tolerance` for bf16; 0 means 4e-3, about two roundings of the result. */
+    double tolerance_bf16;
 } wispi_op;
 
 typedef struct wispi_op_family {

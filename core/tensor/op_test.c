@@ -46,9 +46,10 @@ static void fail(wispi_op_result *result, const char *format, ...)
 
 static double tolerance_of(const kernel_run *run)
 {
-    const double own = run->values.op->tolerance > 0 ? run->values.op->tolerance : 1e-5;
-    /* One rounding to bf16 is 2^-9 at most; a few of them add up to this. */
-    return wispi_case_uses_bf16(&run->values) ? fmax(own, 4e-3) : own;
+    const wispi_op *op = run->values.op;
+    const double own = op->tolerance > 0 ? op->tolerance : 1e-5;
+    const double own_bf16 = op->tolerance_bf16 > 0 ? op->tolerance_bf16 : 4e-3;
+    return wispi_case_uses_bf16(&run->values) ? fmax(own, own_bf16) : own;
 }
 
 /* --- memory --- */
