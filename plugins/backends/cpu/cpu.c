@@ -57,7 +57,7 @@ static int32_t n_devices(void *self, wisp_error *err)
 
 static int32_t default_threads(void)
 {
-    int n = omp_get_num_procs();
+    int n = omp_get_max_threads(); /* OMP_NUM_THREADS, or one per processor */
     return n > 0 ? n : 1;
 }
 
@@ -82,6 +82,12 @@ static void find_features(cpu_device *device)
     device->has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     device->has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    /* The other copies of the own kernels can be tested on any processor. */
+    const char *limit = getenv("WISP_CPU_ISA");
+    if (limit && (strcmp(limit, "plain") == 0 || strcmp(limit, "avx2") == 0))
+        device->has_avx512 = 0;
+    if (limit && strcmp(limit, "plain") == 0)
+        device->has_avx2 = 0;
     device->has_bf16 = cpu_onednn_has_bf16();
     const char *verbose = getenv("WISP_VERBOSE");
     device->verbose = verbose && strstr(verbose, "dispatch");

@@ -63,11 +63,7 @@ static int pack_is(const cpu_pack *pack, const wisp_kernel_arg *weights, cpu_md 
 {
     if (pack->uid != weights->uid || pack->source != weights->data)
         return 0;
-#if DNNL_VERSION_MAJOR >= 3
-    const_dnnl_memory_desc_t own;
-#else
-    const dnnl_memory_desc_t *own;
-#endif
+    cpu_md own;
     return dnnl_memory_get_memory_desc(pack->memory, &own) == dnnl_success &&
            dnnl_memory_desc_equal(own, to);
 }
