@@ -1,0 +1,236 @@
+#include "train/checkpoint.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "train/safetensors.h"
+
+enum { PATH_BYTES = 1200, FACTS_BYTES = 700 };
+
+#define FORMAT "wisp.checkpoint/0"
+
+static void checkpoint_path(char *path, const char *folder, const char *name)
+{
+    snprintf(path, PATH_BYTES, "%s/checkpoints/%s.safetensors", folder, name);
+}
+
+/* --- writing --- */
+
+static void facts_text(char *text, const wispi_checkpoint_facts *facts)
+{
+    const wispi_metric_log_position *p = &facts->position;
+    snprintf(
+        text, FACTS_BYTES,
+        "{\"epoch\": %lld, \"step\": %lld, \"seconds\": %.17g, \"best\": %.17g, \"has_best\": %d, "
+        "\"probed\": %d, \"metrics_bytes\": %lld, \"events_bytes\": %lld, \"timing_bytes\": %lld, "
+        "\"events_name\": \"%s\"}",
+        (long long)facts->epoch, (long long)facts->step, facts->seconds,
+        isnan(facts->best) ? 0.0 : facts->best, !isnan(facts->best), facts->probed,
+        (long long)p->metrics_bytes, (long long)p->events_bytes, (long long)p->timing_bytes,
+        p->events_name);
+}
+
+/* Copies every tensor to the host where the device's memory is not visible there. */
+static wisp_status gather(const wispi_model *model, wispi_stored_tensor *tensors, void **copies,
+                          wisp_error *err)
+{
+    wispi_device *device = wispi_model_device(model);
+    WISP_TRY(wispi_device_sync(device, err));
+    for (int32_t i = 0; i < wispi_model_tensor_count(model); i++) {
+        const wispi_model_tensor *t = wispi_model_tensor_at(model, i);
+        tensors[i] = (wispi_stored_tensor){t->name, *t->desc, t->variable->data};
+        if (wispi_device_host_visible(device))
+            continue;
+        copies[i] = wispi_alloc((size_t)wisp_desc_bytes(t->desc) + 1);
+        if (!copies[i])
+            return wisp_fail(err, WISP_E_NOMEM, "no memory to write %s to a checkpoint", t->name);
+        WISP_TRY(wispi_variable_read(device, t->variable, copies[i], err));
+        tensors[i].data = copies[i];
+    }
+    return WISP_OK;
+}
+
+wisp_status wispi_checkpoint_write(const char *folder, const char *name, const wispi_model *model,
+                                   const wispi_checkpoint_facts *facts, wisp_error *err)
+{
+    char path[PATH_BYTES], text[FACTS_BYTES];
+    int32_t n = wispi_model_tensor_count(model);
+    wispi_stored_tensor *tensors = wispi_alloc_array((size_t)n + 1, sizeof *tensors);
+    void **copies = wispi_alloc_array((size_t)n + 1, sizeof *copies);
+    wisp_status status = tensors && copies
+                             ? gather(model, tensors, copies, err)
+                             : wisp_fail(err, WISP_E_NOMEM, "no memory for a checkpoint");
+    if (status == WISP_OK) {
+        facts_text(text, facts);
+        wispi_stored_text texts[] = {{"format", FORMAT},
+                                     {"wisp.version", WISP_VERSION},
+                                     {"wisp.facts", text},
+                                     {"wisp.baselines", facts->baselines}};
+        checkpoint_path(path, folder, name);
+        status = wispi_safetensors_write(path, tensors, n, texts, facts->baselines ? 4 : 3, err);
+    }
+    for (int32_t i = 0; copies && i < n; i++)
+        wispi_free(copies[i]);
+    wispi_free(copies);
+    wispi_free(tensors);
+    return status;
+}
+
+/* A second name for the last checkpoint, put in place by a rename, so that one of the two is whole
+ * at every moment. */
+static wisp_status keep_previous(const char *folder, wisp_error *err)
+{
+    char last[PATH_BYTES], fresh[PATH_BYTES], previous[PATH_BYTES];
+    checkpoint_path(last, folder, "last");
+    checkpoint_path(fresh, folder, "previous.new");
+    checkpoint_path(previous, folder, "previous");
+    unlink(fresh);
+    if (link(last, fresh) != 0) {
+        if (errno == ENOENT)
+            return WISP_OK;
+        /* A file system without links: for a moment only `previous` is there. */
+        if (rename(last, previous) == 0)
+            return WISP_OK;
+        return wisp_fail(err, WISP_E_IO, "%s: %s", last, strerror(errno));
+    }
+    if (rename(fresh, previous) != 0)
+        return wisp_fail(err, WISP_E_IO, "%s: %s", previous, strerror(errno));
+    return WISP_OK;
+}
+
+wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *model,
+                                     const wispi_checkpoint_facts *facts, wisp_error *err)
+{
+    WISP_TRY(keep_previous(folder, err));
+    return wispi_checkpoint_write(folder, "last", model, facts, err);
+}
+
+/* --- reading --- */
+
+static int64_t integer_of(const json_t *object, const char *key)
+{
+    return (int64_t)json_integer_value(json_object_get(object, key));
+}
+
+static wisp_status read_facts(const char *path, const wispi_safetensors *file,
+                              wispi_checkpoint_facts *facts, wisp_error *err)
+{
+    const char *text = wispi_safetensors_text(file, "wisp.facts");
+    const char *format = wispi_safetensors_text(file, "format");
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    const char *events = json_string_value(json_object_get(object, "events_name"));
+    if (!object || !format || strcmp(format, FORMAT) != 0 || !events) {
+        json_decref(object);
+        return wisp_fail(err, WISP_E_CORRUPT, "%s: not a checkpoint of this version of wisp", path);
+    }
+    memset(facts, 0, sizeof *facts);
+    facts->epoch = integer_of(object, "epoch");
+    facts->step = integer_of(object, "step");
+    facts->seconds = json_number_value(json_object_get(object, "seconds"));
+    facts->best =
+        integer_of(object, "has_best") ? json_number_value(json_object_get(object, "best")) : NAN;
+    facts->probed = (int32_t)integer_of(object, "probed");
+    facts->position.metrics_bytes = integer_of(object, "metrics_bytes");
+    facts->position.events_bytes = integer_of(object, "events_bytes");
+    facts->position.timing_bytes = integer_of(object, "timing_bytes");
+    snprintf(facts->position.events_name, sizeof facts->position.events_name, "%s", events);
+    const char *baselines = wispi_safetensors_text(file, "wisp.baselines");
+    facts->baselines = wispi_copy_text(baselines);
+    json_decref(object);
+    return WISP_OK;
+}
+
+static wisp_status check_tensor(const char *path, const wispi_safetensors *file,
+                                const wispi_model_tensor *wanted, const wispi_stored_tensor **found,
+                                wisp_error *err)
+{
+    char have[96], want[96];
+    *found = wispi_safetensors_find(file, wanted->name);
+    if (!*found)
+        return wisp_fail(err, WISP_E_CORRUPT,
+                         "%s: it holds no tensor %s: it was written by another configuration", path,
+                         wanted->name);
+    if (memcmp(&(*found)->desc, wanted->desc, sizeof *wanted->desc) != 0)
+        return wisp_fail(
+            err, WISP_E_CORRUPT,
+            "%s: %s is %s %s there and %s %s here: it was written by another configuration", path,
+            wanted->name, wisp_dtype_name((*found)->desc.dtype),
+            wispi_shape_text(&(*found)->desc, have, sizeof have),
+            wisp_dtype_name(wanted->desc->dtype),
+            wispi_shape_text(wanted->desc, want, sizeof want));
+    return WISP_OK;
+}
+
+/* All are checked before the first is written: a file that does not fit changes nothing. */
+static wisp_status load_tensors(const char *path, const wispi_safetensors *file, wispi_model *model,
+                                int weights_only, wisp_error *err)
+{
+    const wispi_stored_tensor *found = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int32_t i = 0; i < wispi_model_tensor_count(model); i++) {
+            const wispi_model_tensor *t = wispi_model_tensor_at(model, i);
+            if (weights_only && t->role != WISPI_ROLE_PARAMETER && t->role != WISPI_ROLE_BUFFER)
+                continue;
+            WISP_TRY(check_tensor(path, file, t, &found, err));
+            if (pass == 1)
+                WISP_TRY(
+                    wispi_variable_write(wispi_model_device(model), t->variable, found->data, err));
+        }
+    }
+    return WISP_OK;
+}
+
+static wisp_status resume_from(const char *folder, const char *name, wispi_model *model,
+                               wispi_checkpoint_facts *facts, wisp_error *err)
+{
+    char path[PATH_BYTES];
+    wispi_safetensors *file = NULL;
+    wispi_checkpoint_facts read;
+    checkpoint_path(path, folder, name);
+    WISP_TRY(wispi_safetensors_open(path, 1, &file, err));
+    wisp_status status = read_facts(path, file, &read, err);
+    if (status == WISP_OK) {
+        status = load_tensors(path, file, model, 0, err);
+        if (status == WISP_OK)
+            *facts = read;
+        else
+            wispi_free(read.baselines);
+    }
+    wispi_safetensors_close(file);
+    return status;
+}
+
+wisp_status wispi_checkpoint_resume(const char *folder, wispi_model *model,
+                                    wispi_checkpoint_facts *facts, wisp_error *err)
+{
+    wisp_error first = {0};
+    wisp_status status = resume_from(folder, "last", model, facts, &first);
+    if (status == WISP_OK)
+        return WISP_OK;
+    if (status == WISP_E_CORRUPT)
+        wispi_log(WISP_LOG_WARNING, "the last checkpoint is refused, the one before it is used: %s",
+                  first.message);
+    wisp_status second = resume_from(folder, "previous", model, facts, err);
+    if (second == WISP_E_NOT_FOUND && status != WISP_E_NOT_FOUND) {
+        *err = first;
+        return status;
+    }
+    return second;
+}
+
+wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model, wisp_error *err)
+{
+    wispi_safetensors *file = NULL;
+    WISP_TRY(wispi_safetensors_open(path, 0, &file, err));
+    wisp_status status = load_tensors(path, file, model, 1, err);
+    wispi_safetensors_close(file);
+    return status;
+}

@@ -1,0 +1,38 @@
+/* checkpoint.h - everything that a run needs to go on as if nothing had happened, in one file.
+ *
+ * checkpoints/last.safetensors is replaced as a whole; the one before it is kept as
+ * previous.safetensors and used when the last one is damaged. */
+#ifndef WISPI_TRAIN_CHECKPOINT_H
+#define WISPI_TRAIN_CHECKPOINT_H
+
+#include "nn/model.h"
+#include "train/metric_log.h"
+
+/* What is kept besides tensors. */
+typedef struct wispi_checkpoint_facts {
+    int64_t epoch, step; /* the next step to take: step of the whole run */
+    double seconds;      /* of training and evaluation so far */
+    double best;         /* best value of the first probe; NaN: none yet */
+    int32_t probed;      /* the probes of this epoch's start have been evaluated */
+    wispi_metric_log_position position;
+    char *baselines; /* JSON text of the baseline results, owned by the holder; or NULL */
+} wispi_checkpoint_facts;
+
+/* Writes checkpoints/<name>.safetensors below `folder`. What was there stays when anything fails.
+ */
+wisp_status wispi_checkpoint_write(const char *folder, const char *name, const wispi_model *model,
+                                   const wispi_checkpoint_facts *facts, wisp_error *err);
+/* Writes last.safetensors and keeps the former one as previous.safetensors. */
+wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *model,
+                                     const wispi_checkpoint_facts *facts, wisp_error *err);
+
+/* Loads the newest usable checkpoint; a damaged one is named in the log. WISP_E_NOT_FOUND when
+ * there is none at all, WISP_E_CORRUPT when there are some and none is usable. */
+wisp_status wispi_checkpoint_resume(const char *folder, wispi_model *model,
+                                    wispi_checkpoint_facts *facts, wisp_error *err);
+
+/* Loads the parameters and buffers of one file into the model. Tensors that the model has and the
+ * file lacks are an error, by name; what the file has beyond is ignored. */
+wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model, wisp_error *err);
+
+#endif

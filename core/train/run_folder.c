@@ -1,0 +1,126 @@
+#include "train/run_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "wisp/options.h"
+
+enum { MAX_CONFIG = 1 << 20 };
+
+/* Settings of [run] that may change when a run goes on. */
+static const char *const volatile_keys[] = {
+    "out ",         "resume ",           "threads ", "workers ", "steps ", "checkpoint_minutes ",
+    "log_seconds ", "checkpoint_epochs "};
+
+static wisp_status lock_folder(wispi_run_folder *folder, wisp_error *err)
+{
+    char path[WISPI_FOLDER_BYTES + 8];
+    snprintf(path, sizeof path, "%s/.lock", folder->path);
+    folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (folder->lock < 0)
+        return wisp_fail(err, WISP_E_IO,
+                         "cannot write to the run folder %s: %s; name another one with run.out=DIR",
+                         folder->path, strerror(errno));
+    if (flock(folder->lock, LOCK_EX | LOCK_NB) != 0) {
+        close(folder->lock);
+        folder->lock = -1;
+        return wisp_fail(
+            err, WISP_E_STATE,
+            "the run folder %s is in use by another process: wait for it, or change run.name or "
+            "run.seed",
+            folder->path);
+    }
+    return WISP_OK;
+}
+
+wisp_status wispi_run_folder_open(const char *out, const char *name, int64_t seed,
+                                  wispi_run_folder *folder, wisp_error *err)
+{
+    char checkpoints[WISPI_FOLDER_BYTES + 16];
+    folder->lock = -1;
+    int n = snprintf(folder->path, sizeof folder->path, "%s/%s/%lld", out, name, (long long)seed);
+    if (n < 0 || n >= WISPI_FOLDER_BYTES - 200)
+        return wisp_fail(err, WISP_E_CONFIG, "run.out and run.name make too long a path");
+    snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder->path);
+    wisp_error cause = {0};
+    wisp_status status = wispi_make_folders(checkpoints, &cause);
+    if (status != WISP_OK)
+        return wisp_fail(err, status,
+                         "cannot make the run folder: %s; name another one with run.out=DIR",
+                         cause.message);
+    return lock_folder(folder, err);
+}
+
+void wispi_run_folder_close(wispi_run_folder *folder)
+{
+    if (folder->lock >= 0)
+        close(folder->lock);
+    folder->lock = -1;
+}
+
+int wispi_run_folder_has_checkpoint(const wispi_run_folder *folder)
+{
+    static const char *const names[] = {"last", "previous"};
+    for (size_t i = 0; i < WISP_COUNT(names); i++) {
+        char path[WISPI_FOLDER_BYTES + 64];
+        snprintf(path, sizeof path, "%s/checkpoints/%s.safetensors", folder->path, names[i]);
+        if (access(path, F_OK) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int is_volatile(const char *line)
+{
+    for (size_t i = 0; i < WISP_COUNT(volatile_keys); i++)
+        if (strncmp(line, volatile_keys[i], strlen(volatile_keys[i])) == 0)
+            return 1;
+    return 0;
+}
+
+/* Both texts come from the same writer, so lines correspond. */
+static wisp_status compare(const wispi_run_folder *folder, const char *before, const char *now,
+                           wisp_error *err)
+{
+    while (*before || *now) {
+        size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
+        if ((n != m || memcmp(before, now, n) != 0) && !(is_volatile(before) && is_volatile(now)))
+            return wisp_fail(
+                err, WISP_E_CONFIG,
+                "%s holds a run with another configuration: it has `%.*s`, this one `%.*s`; "
+                "change run.name or run.seed, or remove the folder",
+                folder->path, (int)(n < 300 ? n : 300), before, (int)(m < 300 ? m : 300), now);
+        before += n + (before[n] == '\n');
+        now += m + (now[m] == '\n');
+    }
+    return WISP_OK;
+}
+
+wisp_status wispi_run_folder_write(const wispi_run_folder *folder, const char *name,
+                                   const char *text, wisp_error *err)
+{
+    char path[WISPI_FOLDER_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    return wispi_file_replace(path, text, strlen(text), err);
+}
+
+wisp_status wispi_run_folder_config(const wispi_run_folder *folder, const char *resolved,
+                                    int has_checkpoint, wisp_error *err)
+{
+    char path[WISPI_FOLDER_BYTES + 64];
+    snprintf(path, sizeof path, "%s/config.toml", folder->path);
+    if (has_checkpoint && access(path, F_OK) == 0) {
+        uint8_t *before = NULL;
+        size_t n = 0;
+        WISP_TRY(wispi_file_read(path, MAX_CONFIG, &before, &n, err));
+        wisp_status status = compare(folder, (const char *)before, resolved, err);
+        wispi_free(before);
+        WISP_TRY(status);
+    }
+    return wispi_file_replace(path, resolved, strlen(resolved), err);
+}

@@ -1,0 +1,64 @@
+/* session.h - an experiment on a device: the model with its optimizer, ready to step or to embed.
+ */
+#ifndef WISPI_TRAIN_SESSION_H
+#define WISPI_TRAIN_SESSION_H
+
+#include "data/feed.h"
+#include "nn/batch.h"
+#include "nn/optimizer.h"
+#include "tensor/program.h"
+#include "train/experiment.h"
+
+/* A probe that learns beside the method. */
+typedef struct wispi_learning_probe {
+    const wispi_instance *instance; /* NULL: the probe of this index does not learn */
+    wisp_module *network;
+} wispi_learning_probe;
+
+typedef struct wispi_session {
+    wispi_experiment *experiment;
+    wispi_instance backend;
+    char device_name[160];
+    int32_t n_threads;
+    wispi_device *device;
+    wispi_model *model;
+    wispi_optimizer *optimizer;
+    wispi_instance backbones[16]; /* one for each wisp_backbone() call */
+    int32_t n_backbones;
+    wisp_module *evaluated; /* a backbone */
+    int64_t embedding_dim;
+    wispi_learning_probe learning[WISPI_MAX_TASKS];
+    int32_t any_learning;
+
+    wisp_view_group groups[WISP_MAX_VIEW_GROUPS];
+    int32_t n_groups;
+    wispi_batch batch;
+    wispi_variable probe_labels;           /* i64(B); prepared when a probe learns */
+    void *own_views[WISP_MAX_VIEW_GROUPS]; /* device memory; NULL where the feed's memory serves */
+    int64_t steps_per_epoch, total_steps;
+    wisp_clock clock;
+
+    wispi_program *program; /* the training step as last recorded */
+    const wisp_tensor *loss;
+    wispi_metrics metrics;
+} wispi_session;
+
+/* Opens the device, builds and initialises everything; shapes are checked by recording one step
+ * without memory. `experiment` must outlive the session. */
+wisp_status wispi_session_open(wispi_experiment *experiment, wispi_session **session,
+                               wisp_error *err);
+void wispi_session_close(wispi_session *session); /* accepts NULL */
+
+/* Records the training step; at the start of every epoch. */
+wisp_status wispi_session_record(wispi_session *session, uint32_t flags, wisp_error *err);
+/* One step on a batch of the feed. */
+wisp_status wispi_session_step(wispi_session *session, const wispi_feed_batch *batch,
+                               const wispi_run_options *options, wisp_error *err);
+/* Value of the last step's loss. */
+wisp_status wispi_session_loss(wispi_session *session, float *loss, wisp_error *err);
+
+/* A feed of the training data (`sampler` 1) or of a split in order under the evaluation view. */
+wisp_status wispi_session_feed(const wispi_session *session, const wispi_instance *data,
+                               int sampler, int64_t batch, wispi_feed **feed, wisp_error *err);
+
+#endif
