@@ -326,6 +326,15 @@ wisp_status wispi_model_add_tensor(wispi_model *model, wispi_variable *variable,
     return WISP_OK;
 }
 
+void wispi_model_forget_tensors(wispi_model *model, int32_t role)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < model->n_tensors; i++)
+        if (model->tensors[i].role != role)
+            model->tensors[kept++] = model->tensors[i];
+    model->n_tensors = kept;
+}
+
 int32_t wispi_model_tensor_count(const wispi_model *model)
 {
     return model->n_tensors;

@@ -92,7 +92,7 @@ struct wispi_model {
     wispi_model_tensor *tensors;
     int32_t n_tensors, tensor_capacity;
     wispi_metrics own_metrics, *metrics;
-    const wispi_network *forwarding; /* innermost network that is being computed */
+    const wisp_module *forwarding; /* innermost module that is being computed */
     int32_t eval;
     int32_t has_clock;
 };
@@ -110,6 +110,8 @@ wisp_module *wispi_module_after(const wisp_module *top, wisp_module *m);
 /* Makes an entry for a tensor that outlives steps. */
 wisp_status wispi_model_add_tensor(wispi_model *model, wispi_variable *variable, int32_t role,
                                    wisp_error *err);
+/* Removes the entries of a role, whose variables are about to go. */
+void wispi_model_forget_tensors(wispi_model *model, int32_t role);
 /* A table that wispi_model_refresh writes and the model frees. */
 wisp_status wispi_model_add_table(wispi_model *model, const char *name, int32_t n,
                                   const void *owner, wispi_segments **table, wisp_error *err);

@@ -1,0 +1,21 @@
+/* collective.h - the one place where a step talks to the other ranks of a run.
+ *
+ * On one rank each of these is the identity, and a method reads the same. A communicator will be
+ * kept in the model and its calls appended here as operations of the step. */
+#ifndef WISPI_NN_COLLECTIVE_H
+#define WISPI_NN_COLLECTIVE_H
+
+#include "nn/store.h"
+
+/* Rows of all ranks, rank by rank; without gradient the result is a constant. */
+wisp_tensor *wispi_collective_gather(wisp_step *s, wisp_tensor *x, int with_gradient);
+wisp_tensor *wispi_collective_sum(wisp_step *s, wisp_tensor *x);
+wisp_tensor *wispi_collective_mean(wisp_step *s, wisp_tensor *x);
+/* Mean and variance of each channel over all ranks, and the count of elements behind them. */
+void wispi_collective_statistics(wisp_step *s, wisp_tensor **mean, wisp_tensor **var,
+                                 int64_t *count);
+/* Averages a store's gradient over all ranks, after backward. */
+void wispi_collective_gradient(wisp_step *s, wispi_store *store);
+int32_t wispi_collective_size(wisp_step *s);
+
+#endif

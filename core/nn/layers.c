@@ -1,0 +1,264 @@
+#include "nn/layers.h"
+
+#include <string.h>
+
+#include "nn/collective.h"
+#include "nn/op_call.h"
+
+static wisp_tensor *value_of(wisp_step *s, wispi_slot *slot)
+{
+    return slot ? wispi_step_variable(s, &slot->variable) : NULL;
+}
+
+static wisp_tensor *linear(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+{
+    const wisp_linear_attrs attrs = {0, 0};
+    wisp_tensor *in[3] = {x, value_of(s, m->weight), value_of(s, m->bias)};
+    return wispi_call1(s, WISPI_CALL_linear, &attrs, in, 3);
+}
+
+static wisp_tensor *weight_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+{
+    const wisp_weight_norm_attrs norm = {0, 0};
+    const wisp_linear_attrs attrs = {0, 0};
+    wisp_tensor *v[2] = {value_of(s, m->weight), value_of(s, m->bias)};
+    wisp_tensor *in[3] = {x, wispi_call1(s, WISPI_CALL_weight_norm, &norm, v, 2), NULL};
+    return wispi_call1(s, WISPI_CALL_linear, &attrs, in, 3);
+}
+
+static wisp_tensor *conv2d(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+{
+    wisp_tensor *in[3] = {x, value_of(s, m->weight), value_of(s, m->bias)};
+    return wispi_call1(s, WISPI_CALL_conv2d, &m->conv, in, 3);
+}
+
+static wisp_tensor *layer_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+{
+    const wisp_layer_norm_attrs attrs = {m->eps, 0, 0};
+    wisp_tensor *in[3] = {x, value_of(s, m->weight), value_of(s, m->bias)};
+    return wispi_call1(s, WISPI_CALL_layer_norm, &attrs, in, 3);
+}
+
+static wisp_tensor *activation(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+{
+    const wisp_unary_attrs attrs = {0, 0, m->activation, 0};
+    return wispi_call1(s, WISPI_CALL_unary, &attrs, &x, 1);
+}
+
+static wisp_tensor *l2_normalize(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+{
+    const wisp_l2_normalize_attrs attrs = {m->eps};
+    return wispi_call1(s, WISPI_CALL_l2_normalize, &attrs, &x, 1);
+}
+
+/* --- batch norm --- */
+
+/* Statistics of x over all ranks, and the running ones moved towards them. */
+static int64_t batch_statistics(wisp_step *s, const wisp_module *m, wisp_tensor *x, int update,
+                                wisp_tensor *stats[2])
+{
+    const wisp_desc *desc = wispi_tensor_desc(x);
+    int64_t count = wisp_desc_count(desc);
+    count /= desc->rank > 0 && desc->shape[desc->rank - 1] > 0 ? desc->shape[desc->rank - 1] : 1;
+    wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
+    wisp_no_grad_begin(s);
+    wispi_call(s, WISPI_CALL_channel_stats, NULL, &x, 1, out);
+    wispi_collective_statistics(s, &out[0], &out[1], &count);
+    stats[0] = out[0];
+    stats[1] = out[1];
+    if (update) {
+        const wisp_running_attrs attrs = {m->momentum, count};
+        wisp_tensor *running[WISPI_MAX_OUT] = {value_of(s, m->running_mean),
+                                               value_of(s, m->running_var)};
+        wisp_tensor *in[4] = {stats[0], stats[1], running[0], running[1]};
+        wispi_call(s, WISPI_CALL_running_update, &attrs, in, 4, running);
+    }
+    wisp_no_grad_end(s);
+    return count;
+}
+
+wisp_tensor *wispi_batch_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x,
+                              wisp_tensor *residual, int32_t act)
+{
+    if (!wispi_usable(s, "batch_norm", x))
+        return NULL;
+    if (m->kind != WISPI_MODULE_BATCH_NORM) {
+        wispi_step_fail(s, WISP_E_INVALID, "batch_norm: %s is no batch norm layer", m->path);
+        return NULL;
+    }
+    const wisp_freeze_desc frozen = wispi_module_frozen(m);
+    wisp_batch_norm_attrs attrs = {m->eps, 0, act, 0};
+    wisp_tensor *stats[2];
+    if (wispi_model_of(s)->eval || frozen.batch_norm_eval) {
+        stats[0] = value_of(s, m->running_mean);
+        stats[1] = value_of(s, m->running_var);
+    } else {
+        attrs.count = batch_statistics(s, m, x, !frozen.running_fixed, stats);
+    }
+    wisp_tensor *in[6] = {x,       stats[0], stats[1], value_of(s, m->weight), value_of(s, m->bias),
+                          residual};
+    return wispi_call1(s, WISPI_CALL_batch_norm, &attrs, in, 6);
+}
+
+/* --- trees --- */
+
+static wisp_tensor *children(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+{
+    for (wisp_module *child = m->first; child; child = child->next)
+        x = wispi_forward(s, child, x);
+    return x;
+}
+
+static wisp_tensor *backbone(wisp_step *s, wisp_module *m, wisp_tensor *x)
+{
+    wisp_features out;
+    memset(&out, 0, sizeof out);
+    out.struct_size = sizeof out;
+    return wispi_forward_features(s, m, x, &out);
+}
+
+static wisp_tensor *forward_by_kind(wisp_step *s, wisp_module *m, wisp_tensor *x)
+{
+    switch (m->kind) {
+    case WISPI_MODULE_GROUP:
+    case WISPI_MODULE_NETWORK:
+        return children(s, m, x);
+    case WISPI_MODULE_BACKBONE:
+        return backbone(s, m, x);
+    case WISPI_MODULE_CUSTOM:
+        return m->forward(m->self, s, x);
+    case WISPI_MODULE_LINEAR:
+        return linear(s, m, x);
+    case WISPI_MODULE_CONV2D:
+        return conv2d(s, m, x);
+    case WISPI_MODULE_BATCH_NORM:
+        return wispi_batch_norm(s, m, x, NULL, m->activation);
+    case WISPI_MODULE_LAYER_NORM:
+        return layer_norm(s, m, x);
+    case WISPI_MODULE_ACTIVATION:
+        return activation(s, m, x);
+    case WISPI_MODULE_L2_NORMALIZE:
+        return l2_normalize(s, m, x);
+    case WISPI_MODULE_WEIGHT_NORM:
+        return weight_norm(s, m, x);
+    default:
+        wispi_step_fail(s, WISP_E_INVALID,
+                        "forward: %s is a parameter; a group with parameters of its own needs a "
+                        "custom layer",
+                        m->path);
+        return NULL;
+    }
+}
+
+/* A step and a module must belong to one model. */
+static int check_module(wisp_step *s, const char *function, const wisp_module *m)
+{
+    if (wispi_step_of(s)->status != WISP_OK)
+        return 0;
+    if (!m)
+        wispi_step_fail(s, WISP_E_INVALID, "%s: the module is NULL", function);
+    else if (wispi_model_of(s) != m->model || !m->network->finished)
+        wispi_step_fail(s, WISP_E_STATE, "%s: the step does not run on the model of %s", function,
+                        m->path);
+    return wispi_step_of(s)->status == WISP_OK;
+}
+
+/* The plugin's message must tell where a shape did not fit. */
+static void name_place(wisp_step *s, const wisp_module *m)
+{
+    wispi_step *step = wispi_step_of(s);
+    char message[sizeof step->error.message];
+    if (strstr(step->error.message, "(in "))
+        return;
+    memcpy(message, step->error.message, sizeof message);
+    snprintf(step->error.message, sizeof step->error.message, "%.1200s (in %s)", message, m->path);
+}
+
+wisp_tensor *wispi_forward(wisp_step *s, wisp_module *m, wisp_tensor *x)
+{
+    if (!check_module(s, "forward", m) || !wispi_usable(s, "forward", x))
+        return NULL;
+    wispi_model *model = wispi_model_of(s);
+    const wisp_module *outer = model->forwarding;
+    model->forwarding = m;
+    wisp_tensor *y = forward_by_kind(s, m, x);
+    model->forwarding = outer;
+    if (wispi_step_of(s)->status != WISP_OK) {
+        name_place(s, m);
+        return NULL;
+    }
+    return y;
+}
+
+/* --- backbones --- */
+
+static wisp_module *find_backbone(wisp_step *s, wisp_module *m)
+{
+    wisp_module *found = m->kind == WISPI_MODULE_BACKBONE ? m : NULL;
+    for (wisp_module *child = found ? NULL : m->first; child; child = child->next)
+        if (child->kind == WISPI_MODULE_BACKBONE) {
+            if (found)
+                wispi_step_fail(s, WISP_E_INVALID, "forward_features: %s holds two backbones",
+                                m->path);
+            found = child;
+        }
+    if (!found)
+        wispi_step_fail(s, WISP_E_INVALID, "forward_features: %s holds no backbone", m->path);
+    return found;
+}
+
+static int check_taps(wisp_step *s, const wisp_module *m, const wisp_features *out)
+{
+    if (out->struct_size != sizeof *out) {
+        wispi_step_fail(s, WISP_E_ABI, "forward_features: features.struct_size is %u, must be %u",
+                        (unsigned)out->struct_size, (unsigned)sizeof *out);
+        return 0;
+    }
+    static const char *const names[] = {"stages", "tokens", "blocks", "attention"};
+    for (uint32_t i = 0; i < 4; i++)
+        if ((out->taps & ~m->info.taps) >> i & 1) {
+            wispi_step_fail(s, WISP_E_UNSUPPORTED, "%s: the backbone has no tap \"%s\"", m->path,
+                            names[i]);
+            return 0;
+        }
+    if ((out->mask || out->keep_index) && !m->info.has_tokens) {
+        wispi_step_fail(s, WISP_E_UNSUPPORTED,
+                        "%s: the backbone has no tokens that could be hidden or left out", m->path);
+        return 0;
+    }
+    return 1;
+}
+
+wisp_tensor *wispi_forward_features(wisp_step *s, wisp_module *m, wisp_tensor *x,
+                                    wisp_features *out)
+{
+    if (!check_module(s, "forward_features", m) || !wispi_usable(s, "forward_features", x))
+        return NULL;
+    m = find_backbone(s, m);
+    if (wispi_step_of(s)->status != WISP_OK || !check_taps(s, m, out))
+        return NULL;
+    const wisp_features asked = *out;
+    memset(out, 0, sizeof *out);
+    out->struct_size = asked.struct_size;
+    out->taps = asked.taps;
+    out->mask = asked.mask;
+    out->keep_index = asked.keep_index;
+    wispi_model *model = wispi_model_of(s);
+    const wisp_module *outer = model->forwarding;
+    model->forwarding = m;
+    m->backbone.vtable->forward(m->backbone.self, s, x, out);
+    model->forwarding = outer;
+    if (wispi_step_of(s)->status == WISP_OK && !out->pooled)
+        wispi_step_fail(s, WISP_E_PLUGIN, "the backbone gave no pooled embedding");
+    if (wispi_step_of(s)->status == WISP_OK)
+        return out->pooled;
+    name_place(s, m);
+    return NULL;
+}
+
+int wispi_drop_path_is_off(wisp_step *s)
+{
+    const wispi_model *model = wispi_model_of(s);
+    const wisp_module *m = model->forwarding;
+    return model->eval || (m && (m->network->source || wispi_module_frozen(m).gradient));
+}
