@@ -78,6 +78,7 @@ struct wispi_step {
     wisp_error error;
     int32_t no_grad; /* depth of scopes */
     int32_t in_backward;
+    int32_t past_backward; /* the tape has been walked: state may change */
     int32_t n_tensors;
     int32_t drop_path_calls; /* tells call sites apart */
     wispi_tape_entry *tape;

@@ -395,6 +395,7 @@ void wispi_step_backward_from(wisp_step *public_step, wisp_tensor *const *y, wis
     for (int32_t i = step->n_tape - 1; i >= 0 && step->status == WISP_OK; i--)
         entry_gradient(step, &step->tape[i]);
     step->in_backward = 0;
+    step->past_backward = 1;
     step->no_grad--;
     if (step->engine->backward_done)
         step->engine->backward_done(step);
