@@ -74,7 +74,7 @@ CPU_INLINE void normalize_grad(const cpu_call *call, int64_t first, int64_t last
         const void *y = cpu_at_const(call->in[1].data, r * n, type);
         void *dx = cpu_at(call->out[0].data, r * n, type);
         const double norm = (double)norms[r];
-        if (norm > s->eps) {
+        if (norm >= s->eps) {
             const double dot = cpu_row_dot(dy, y, n, type);
             mix_row(dy, y, dx, n, (float)(1.0 / norm), (float)(-dot / norm), type);
         } else {
