@@ -182,7 +182,7 @@ static wisp_status broadcast_gradient(wispi_grad *grad)
     {                                                                                              \
         .name = text, .attrs = attributes, .n_in = 1, .n_out = 1, .in = {__VA_ARGS__},             \
         .low = {-1}, .high = {                                                                     \
-            1                                                                                      \
+            3 /* sums that do not cancel */                                                        \
         }                                                                                          \
     }
 
