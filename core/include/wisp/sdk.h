@@ -1,0 +1,228 @@
+/* sdk.h - what several methods share, made of nothing but the public tables; header-only.
+ *
+ * One include for a method: it brings in every public header that a plugin may want. Functions
+ * named ..._build are [setup], the others are [main]. Sources are cited by authors, year, section.
+ */
+#ifndef WISP_SDK_H
+#define WISP_SDK_H
+
+#include "wisp/abi.h"
+#include "wisp/backbone.h"
+#include "wisp/dataset.h"
+#include "wisp/host.h"
+#include "wisp/method.h"
+#include "wisp/nn.h"
+#include "wisp/ops.h"
+#include "wisp/options.h"
+#include "wisp/rng.h"
+#include "wisp/sampler.h"
+#include "wisp/status.h"
+#include "wisp/task.h"
+#include "wisp/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- similarity --- */
+
+/* Mean over rows of the cosine of a (B,D) and b (B,D): minus D of Chen and He 2021, eq. 1. f32() */
+static inline wisp_tensor *wisp_mean_cosine(wisp_step *s, wisp_tensor *a, wisp_tensor *b)
+{
+    wisp_tensor *products =
+        wisp_mul(s, wisp_l2_normalize(s, a, 1e-12), wisp_l2_normalize(s, b, 1e-12));
+    return wisp_mean(s, wisp_sum(s, products, 1u << 1, 0), 0, 0);
+}
+
+/* --- pairs of views (multi-crop) --- */
+
+/* Number of (target, view) pairs of different views; targets are the first views. */
+static inline int32_t wisp_pair_count(int32_t targets, int32_t views)
+{
+    return targets * (views - 1);
+}
+
+/* Fills the (G,V) matrix of wisp_pair_cross_entropy() so that the loss is
+ *     alpha * mean(global-global pairs) + beta * mean(global-local pairs)
+ * (Huang et al. 2023, "SSLight"). Targets are the first G views, the first n_global views are
+ * global; pairs of a view with itself weigh 0. A kind of pair that does not occur adds nothing. */
+static inline void wisp_pair_weights_fill(float *weights, int32_t targets, int32_t views,
+                                          int32_t n_global, double alpha, double beta)
+{
+    const int32_t gg = targets * (n_global - 1), gl = targets * (views - n_global);
+    for (int32_t g = 0; g < targets; g++)
+        for (int32_t v = 0; v < views; v++)
+            weights[g * views + v] = v == g         ? 0.0f
+                                     : v < n_global ? (float)(alpha / gg)
+                                                    : (float)(beta / gl);
+}
+
+/* The same with equal weight for every pair: the mean of Caron et al. 2020, 2021. */
+static inline void wisp_pair_weights_equal(float *weights, int32_t targets, int32_t views)
+{
+    for (int32_t g = 0; g < targets; g++)
+        for (int32_t v = 0; v < views; v++)
+            weights[g * views + v] = v == g ? 0.0f : (float)(1.0 / wisp_pair_count(targets, views));
+}
+
+/* --- centre of the teacher's outputs (Caron et al. 2021, section 3.1, eq. 4) --- */
+
+static inline wisp_state *wisp_centre_build(wisp_build *b, const char *name, int64_t dim)
+{
+    const wisp_desc desc = wisp_desc1(WISP_F32, dim);
+    const wisp_init zeros = {WISP_INIT_ZEROS, 0, 0};
+    return wisp_new_state(b, name, &desc, &zeros);
+}
+
+/* centre = momentum * centre + (1 - momentum) * mean of the rows of x (N,dim) over all ranks. */
+static inline void wisp_centre_update(wisp_step *s, wisp_state *centre, wisp_tensor *x,
+                                      double momentum)
+{
+    wisp_no_grad_begin(s);
+    wisp_tensor *rows = wisp_mean(s, wisp_cast(s, x, WISP_F32), 1u << 0, 0);
+    wisp_state_lerp(s, centre, wisp_all_reduce_mean(s, rows), wisp_constant(s, momentum));
+    wisp_no_grad_end(s);
+}
+
+/* --- queue of the newest rows (He et al. 2020, section 3.1) --- */
+
+typedef struct wisp_queue {
+    wisp_state *rows;   /* f32(K,D) */
+    wisp_state *cursor; /* i64(): where the next row goes */
+} wisp_queue;
+
+/* Two states, `name` and `name`.cursor. `init` NULL: random rows of length 1. */
+static inline wisp_queue wisp_queue_build(wisp_build *b, const char *name, int64_t rows,
+                                          int64_t dim, const wisp_init *init)
+{
+    const wisp_desc ring = wisp_desc2(WISP_F32, rows, dim), place = wisp_desc0(WISP_I64);
+    const wisp_init unit = {WISP_INIT_UNIT_ROWS, 0, 0}, zero = {WISP_INIT_ZEROS, 0, 0};
+    char cursor[120];
+    wisp_queue queue;
+    snprintf(cursor, sizeof cursor, "%s.cursor", name);
+    queue.rows = wisp_new_state(b, name, &ring, init ? init : &unit);
+    queue.cursor = wisp_new_state(b, cursor, &place, &zero);
+    return queue;
+}
+
+/* All rows, without gradient; f32(K,D). */
+static inline wisp_tensor *wisp_queue_rows(wisp_step *s, const wisp_queue *queue)
+{
+    return wisp_state_value(s, queue->rows);
+}
+
+/* Puts x (B,D) of every rank over the oldest rows; in after_step, when nothing needs those. */
+static inline void wisp_queue_push(wisp_step *s, const wisp_queue *queue, wisp_tensor *x)
+{
+    wisp_state_push(s, queue->rows, queue->cursor, wisp_all_gather(s, x, 0));
+}
+
+/* --- balanced assignment (Caron et al. 2020, section 3.1 and appendix A) --- */
+
+/* Scores (B,K) of samples against prototypes -> assignments f32(B,K) whose rows sum to 1 and whose
+ * columns are equally used, by `rounds` of Sinkhorn and Knopp's scaling. No gradient. Scores are
+ * cosines: exp(1 / eps) must be finite, which holds in f32 from eps = 0.012 on. */
+static inline wisp_tensor *wisp_sinkhorn(wisp_step *s, wisp_tensor *scores, double eps,
+                                         int32_t rounds)
+{
+    const wisp_desc *shape = wisp_shape_of(s, scores);
+    if (shape->rank != 2)
+        return wisp_sum(s, scores, 1u << 1, 0); /* the shape rule says what is wrong */
+    const double samples = (double)shape->shape[0] * wisp_world_size(s);
+    const double prototypes = (double)shape->shape[1];
+    const uint32_t over_samples = 1u << 0, over_prototypes = 1u << 1;
+    wisp_no_grad_begin(s);
+    wisp_tensor *q = wisp_scale(s, wisp_cast(s, scores, WISP_F32), 1 / eps);
+    q = wisp_unary(s, q, WISP_UNARY_EXP);
+    q = wisp_div(s, q, wisp_all_reduce_sum(s, wisp_sum(s, q, 0, 0)));
+    for (int32_t i = 0; i < rounds; i++) {
+        wisp_tensor *used = wisp_all_reduce_sum(s, wisp_sum(s, q, over_samples, 1));
+        q = wisp_scale(s, wisp_div(s, q, used), 1 / prototypes);
+        q = wisp_scale(s, wisp_div(s, q, wisp_sum(s, q, over_prototypes, 1)), 1 / samples);
+    }
+    q = wisp_scale(s, q, samples);
+    wisp_no_grad_end(s);
+    return q;
+}
+
+/* --- heads --- */
+
+/* in -> hidden -> ... -> hidden -> out with `layers` linear layers; batch norm and ReLU between
+ * them. `last_batch_norm` as in wisp_mlp_desc. */
+static inline wisp_module *wisp_projection_head(wisp_build *b, wisp_module *parent,
+                                                const char *name, int64_t in, int64_t hidden,
+                                                int64_t out, int32_t layers, int32_t batch_norm,
+                                                int32_t last_batch_norm)
+{
+    wisp_mlp_desc desc = {{0},        layers + 1, WISP_MLP_RELU, batch_norm, last_batch_norm,
+                          batch_norm, 0,          {0, 0, 0}};
+    if (layers < 1 || layers > 7) {
+        wisp_build_fail(b, WISP_E_INVALID, "a projection head has 1 to 7 layers");
+        return NULL;
+    }
+    for (int32_t i = 0; i <= layers; i++)
+        desc.dims[i] = i == 0 ? in : i == layers ? out : hidden;
+    return wisp_mlp(b, parent, name, &desc);
+}
+
+typedef struct wisp_dino_head_desc {
+    int64_t in, hidden, bottleneck, out;
+    int32_t batch_norm; /* 1: before each GELU */
+    int32_t train_gain; /* 1: the gain of the last layer is trained; 0: it stays 1 */
+} wisp_dino_head_desc;
+
+/* in -> hidden -> hidden -> bottleneck -> unit length -> weight-normalised layer to `out` (Caron et
+ * al. 2021, appendix C). Linear weights are N(0, 0.02). Children: mlp, normalize, last_layer; the
+ * last one, whose gradient is dropped in the first epoch, goes to *last_layer (may be NULL). */
+static inline wisp_module *wisp_dino_head(wisp_build *b, wisp_module *parent, const char *name,
+                                          const wisp_dino_head_desc *d, wisp_module **last_layer)
+{
+    const wisp_mlp_desc mlp = {{d->in, d->hidden, d->hidden, d->bottleneck},
+                               4,
+                               WISP_MLP_GELU,
+                               d->batch_norm,
+                               0,
+                               0,
+                               0,
+                               {WISP_INIT_NORMAL, 0, 0.02}};
+    const wisp_weight_norm_desc last = {d->bottleneck, d->out, d->train_gain, 0};
+    wisp_module *head = wisp_group(b, parent, name);
+    wisp_mlp(b, head, "mlp", &mlp);
+    wisp_l2_normalize_layer(b, head, "normalize", 1e-12);
+    wisp_module *layer = wisp_weight_norm_layer(b, head, "last_layer", &last);
+    if (last_layer)
+        *last_layer = layer;
+    return layer ? head : NULL;
+}
+
+/* --- schedules --- */
+
+/* value -> end along a half cosine, step by step over the whole run. */
+static inline wisp_schedule wisp_cosine_schedule(double value, double end)
+{
+    wisp_schedule schedule;
+    memset(&schedule, 0, sizeof schedule);
+    schedule.kind = WISP_SCHEDULE_COSINE;
+    schedule.per = WISP_PER_STEP;
+    schedule.value = value;
+    schedule.end = end;
+    return schedule;
+}
+
+/* from -> to in a straight line over the first `epochs` epochs, epoch by epoch, then `to`. */
+static inline wisp_schedule wisp_rise_schedule(double from, double to, double epochs)
+{
+    wisp_schedule schedule;
+    memset(&schedule, 0, sizeof schedule);
+    schedule.kind = WISP_SCHEDULE_CONSTANT;
+    schedule.per = WISP_PER_EPOCH;
+    schedule.value = to;
+    schedule.warmup_start = from;
+    schedule.warmup_epochs = epochs;
+    return schedule;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
