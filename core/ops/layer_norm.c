@@ -140,7 +140,8 @@ static const wispi_op_case norm_cases[] = {
      .n_in = 2,
      .n_out = 3,
      .in = {WISPI_F32_OF(19), WISPI_F32_OF(19)},
-     WISPI_UNIT_VALUES},
+     .low = {-1, -1}, /* one mean only: it must not be 0 by chance */
+     .high = {3, 1}},
 };
 
 /* dy, x, gamma, mean, rstd */
