@@ -138,16 +138,40 @@ START_TEST(kernels_agree_with_the_reference)
 }
 END_TEST
 
+/* The own kernels exist in several copies, one for each instruction set. */
+static void use_best(void)
+{
+    unsetenv("WISP_CPU_ISA");
+}
+
+static void use_avx2(void)
+{
+    setenv("WISP_CPU_ISA", "avx2", 1);
+}
+
+static void use_plain(void)
+{
+    setenv("WISP_CPU_ISA", "plain", 1);
+}
+
+static void add_case(Suite *suite, const char *name, void (*choose)(void), int n_families)
+{
+    TCase *c = tcase_create(name);
+    tcase_set_timeout(c, 60);
+    tcase_add_checked_fixture(c, choose, use_best);
+    tcase_add_loop_test(c, kernels_agree_with_the_reference, 0, n_families);
+    suite_add_tcase(suite, c);
+}
+
 int main(void)
 {
     int n_families = 0;
     while (wispi_op_families[n_families])
         n_families++;
     Suite *suite = suite_create("cpu_ops");
-    TCase *c = tcase_create("kernels");
-    tcase_set_timeout(c, 60);
-    tcase_add_loop_test(c, kernels_agree_with_the_reference, 0, n_families);
-    suite_add_tcase(suite, c);
+    add_case(suite, "best", use_best, n_families);
+    add_case(suite, "avx2", use_avx2, n_families);
+    add_case(suite, "plain", use_plain, n_families);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
