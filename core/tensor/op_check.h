@@ -88,6 +88,7 @@ typedef struct wispi_op_perf_row {
     int32_t outcome;
     int32_t n_runs;
     double milliseconds; /* median */
+    double fastest;      /* run, in milliseconds: what other work on the machine hides */
     double gflops;       /* 0: the op counts none */
     double gbytes;       /* per second: arguments and results, each once */
     char implementation[64];

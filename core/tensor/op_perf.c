@@ -263,6 +263,7 @@ static wisp_status measure(perf_run *run, wispi_op_perf_row *row, wisp_error *er
     qsort(seconds, (size_t)row->n_runs, sizeof seconds[0], rising);
     const double median = seconds[row->n_runs / 2];
     row->milliseconds = median * 1e3;
+    row->fastest = seconds[0] * 1e3;
     if (v->op->macs && median > 0)
         row->gflops = 2e-9 * v->op->macs(v->attrs, v->in_ptr, v->out_desc) / median;
     row->gbytes = median > 0 ? 1e-9 * moved_bytes(v) / median : 0;

@@ -93,7 +93,7 @@ void wispi_op_perf_text(wispi_text *text, const wispi_op_perf_row *row)
 {
     wispi_text_printf(text, "%-52s ", row->name);
     if (row->outcome == WISPI_CHECK_PASS) {
-        wispi_text_printf(text, "%10.3f ms", row->milliseconds);
+        wispi_text_printf(text, "%10.3f ms, fastest %10.3f", row->milliseconds, row->fastest);
         if (row->gflops > 0)
             wispi_text_printf(text, " %9.1f GFLOP/s", row->gflops);
         else
@@ -115,6 +115,7 @@ void wispi_op_perf_json(wispi_text *text, const wispi_op_perf_row *row)
     wispi_text_append(text, ", ");
     json_text(text, "implementation", row->implementation);
     json_number(text, "milliseconds", row->milliseconds);
+    json_number(text, "fastest_milliseconds", row->fastest);
     json_number(text, "gflops", row->gflops);
     json_number(text, "gbytes_per_second", row->gbytes);
     wispi_text_printf(text, ", \"runs\": %d, ", row->n_runs);
