@@ -34,6 +34,37 @@ static inline wisp_tensor *wisp_mean_cosine(wisp_step *s, wisp_tensor *a, wisp_t
     return wisp_mean(s, wisp_sum(s, products, 1u << 1, 0), 0, 0);
 }
 
+/* --- several views of different sizes (Caron et al. 2020, section 3.2) --- */
+
+/* Embeddings of `count` views from `first` on, view-major: T(count*B,D). Neighbouring
+ * views of one size go through the backbone together, so batch norm sees each size by itself. */
+static inline wisp_tensor *wisp_embed_views(wisp_step *s, wisp_module *backbone,
+                                            const wisp_batch *batch, int32_t first, int32_t count)
+{
+    wisp_tensor *images = NULL, *embeddings[WISP_MAX_VIEW_GROUPS] = {NULL};
+    int32_t n = 0, begin = 0;
+    const wisp_view_group *last = NULL;
+    if (first < 0 || count < 1 || first + count > batch->n_views)
+        return wisp_views(s, batch, first, count); /* which says what is wrong */
+    for (int32_t g = 0; g < batch->n_groups; begin += batch->groups[g++].count) {
+        const wisp_view_group *group = &batch->groups[g];
+        const int32_t from = first > begin ? first : begin, end = begin + group->count;
+        const int32_t to = first + count < end ? first + count : end;
+        if (from >= to)
+            continue;
+        wisp_tensor *views = wisp_views(s, batch, from, to - from);
+        const int same = last && last->width == group->width && last->height == group->height;
+        if (images && !same)
+            embeddings[n++] = wisp_forward(s, backbone, images);
+        wisp_tensor *both[2] = {images, views};
+        images = same ? wisp_concat(s, both, 2, 0) : views;
+        last = group;
+    }
+    if (images)
+        embeddings[n++] = wisp_forward(s, backbone, images);
+    return n == 1 ? embeddings[0] : wisp_concat(s, embeddings, n, 0);
+}
+
 /* --- pairs of views (multi-crop) --- */
 
 /* Number of (target, view) pairs of different views; targets are the first views. */
