@@ -250,10 +250,23 @@ wisp_tensor *wispi_forward_features(wisp_step *s, wisp_module *m, wisp_tensor *x
     model->forwarding = outer;
     if (wispi_step_of(s)->status == WISP_OK && !out->pooled)
         wispi_step_fail(s, WISP_E_PLUGIN, "the backbone gave no pooled embedding");
-    if (wispi_step_of(s)->status == WISP_OK)
+    if (wispi_step_of(s)->status == WISP_OK) {
+        if (!m->first_pooled)
+            m->first_pooled = out->pooled;
         return out->pooled;
+    }
     name_place(s, m);
     return NULL;
+}
+
+void wispi_module_forget_pooled(wisp_module *m)
+{
+    m->first_pooled = NULL;
+}
+
+wisp_tensor *wispi_module_first_pooled(const wisp_module *m)
+{
+    return m->first_pooled;
 }
 
 int wispi_drop_path_is_off(wisp_step *s)

@@ -101,6 +101,11 @@ const wispi_model_tensor *wispi_model_tensor_named(const wispi_model *model, con
 const char *wispi_module_path(const wisp_module *module);
 /* The backbone's description; NULL when the module was not made by wisp_backbone(). */
 const wisp_backbone_info *wispi_module_backbone_info(const wisp_module *module);
+/* The embedding that a backbone computed first in a step, of the first views that it was given:
+ * what probes beside a method learn from. Forget at the step's beginning, ask after the method's
+ * step. */
+void wispi_module_forget_pooled(wisp_module *module);
+wisp_tensor *wispi_module_first_pooled(const wisp_module *module);
 /* Elements of all parameters below a module. */
 int64_t wispi_module_parameter_count(const wisp_module *module, int32_t only_trained);
 wisp_module *wispi_model_network(const wispi_model *model, const char *name); /* NULL: none */

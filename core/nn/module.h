@@ -40,7 +40,8 @@ struct wisp_module {
     double eps, momentum;
     wispi_backbone_instance backbone;
     wisp_backbone_info info;
-    wisp_forward_fn forward; /* of a custom layer */
+    wisp_tensor *first_pooled; /* of the step, since wispi_module_forget_pooled() */
+    wisp_forward_fn forward;   /* of a custom layer */
     void *self;
 };
 

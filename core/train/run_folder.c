@@ -83,13 +83,16 @@ static int is_volatile(const char *line)
     return 0;
 }
 
-/* Both texts come from the same writer, so lines correspond. */
+/* Both texts come from the same writer, so lines correspond; [run] is the first table. */
 static wisp_status compare(const wispi_run_folder *folder, const char *before, const char *now,
                            wisp_error *err)
 {
-    while (*before || *now) {
+    int in_run = 1;
+    for (int line = 0; *before || *now; line++) {
         size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
-        if ((n != m || memcmp(before, now, n) != 0) && !(is_volatile(before) && is_volatile(now)))
+        in_run &= line == 0 || *before != '[';
+        if ((n != m || memcmp(before, now, n) != 0) &&
+            !(in_run && is_volatile(before) && is_volatile(now)))
             return wisp_fail(
                 err, WISP_E_CONFIG,
                 "%s holds a run with another configuration: it has `%.*s`, this one `%.*s`; "

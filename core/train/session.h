@@ -57,8 +57,14 @@ wisp_status wispi_session_step(wispi_session *session, const wispi_feed_batch *b
 /* Value of the last step's loss. */
 wisp_status wispi_session_loss(wispi_session *session, float *loss, wisp_error *err);
 
-/* A feed of the training data (`sampler` 1) or of a split in order under the evaluation view. */
-wisp_status wispi_session_feed(const wispi_session *session, const wispi_instance *data,
-                               int sampler, int64_t batch, wispi_feed **feed, wisp_error *err);
+enum { WISPI_FEED_IN_ORDER = 0, WISPI_FEED_SAMPLED = 1 };
+
+/* A feed of a data set: drawn by the sampler, or each image once, in order, under the evaluation
+ * view. */
+wisp_status wispi_session_feed(const wispi_session *session, const wispi_instance *data, int how,
+                               int64_t batch, wispi_feed **feed, wisp_error *err);
+/* Each image once, in order, under a random crop and flip drawn for the feed's epoch. */
+wisp_status wispi_session_crop_feed(const wispi_session *session, const wispi_instance *data,
+                                    const double scale[2], wispi_feed **feed, wisp_error *err);
 
 #endif

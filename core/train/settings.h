@@ -2,6 +2,7 @@
 #ifndef WISPI_TRAIN_SETTINGS_H
 #define WISPI_TRAIN_SETTINGS_H
 
+#include "nn/optimizer.h"
 #include "wisp/nn.h"
 #include "wisp/options.h"
 
@@ -22,8 +23,6 @@ typedef struct wispi_input_settings {
     wisp_list mean, std;
     int64_t eval_resize, eval_size, eval_batch;
 } wispi_input_settings;
-
-enum { WISPI_OPTIMIZER_SGD = 0, WISPI_OPTIMIZER_LARS = 1, WISPI_OPTIMIZER_ADAMW = 2 };
 
 /* [optimizer] */
 typedef struct wispi_optimizer_settings {

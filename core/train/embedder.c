@@ -1,0 +1,281 @@
+#include "train/embedder.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "loader/containment.h"
+
+enum { MAX_PROGRAMS = 8, MAX_INPUTS = 2 };
+
+enum { USE_EMBED = 1, USE_PRODUCT = 2, USE_PREDICT = 3 };
+
+/* A recorded computation with its inputs; found again by use and shapes. */
+typedef struct computation {
+    int32_t use;
+    int32_t n_in;
+    wispi_embedder *owner;
+    const wispi_instance *probe;
+    wisp_desc in[MAX_INPUTS];
+    wispi_variable inputs[MAX_INPUTS];
+    void *own[MAX_INPUTS];
+    wispi_program *program;
+    wispi_metrics metrics;
+    const wisp_tensor *out;
+} computation;
+
+struct wispi_embedder {
+    wispi_session *session;
+    computation *slots[MAX_PROGRAMS];
+    int32_t next;
+};
+
+wisp_status wispi_embedder_create(wispi_session *session, wispi_embedder **embedder,
+                                  wisp_error *err)
+{
+    wispi_embedder *e = wispi_alloc(sizeof *e);
+    if (!e)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory to embed");
+    e->session = session;
+    *embedder = e;
+    return WISP_OK;
+}
+
+static void destroy_computation(computation *c)
+{
+    if (!c)
+        return;
+    wispi_program_destroy(c->program);
+    for (int32_t i = 0; i < c->n_in; i++) {
+        c->inputs[i].data = c->own[i];
+        wispi_variable_fini(c->owner->session->device, &c->inputs[i]);
+    }
+    wispi_free(c);
+}
+
+void wispi_embedder_destroy(wispi_embedder *e)
+{
+    if (!e)
+        return;
+    for (int32_t i = 0; i < MAX_PROGRAMS; i++)
+        destroy_computation(e->slots[i]);
+    wispi_free(e);
+}
+
+static void compute_step(wisp_step *step, void *user)
+{
+    computation *c = user;
+    wispi_session *s = c->owner->session;
+    wisp_tensor *in[MAX_INPUTS] = {NULL};
+    for (int32_t i = 0; i < c->n_in; i++)
+        in[i] = wispi_step_variable(step, &c->inputs[i]);
+    wisp_tensor *out = NULL;
+    wisp_no_grad_begin(step);
+    if (c->use == USE_EMBED) {
+        out = wisp_forward(step, s->evaluated, in[0]);
+    } else if (c->use == USE_PRODUCT) {
+        out = wisp_linear(step, in[0], in[1], NULL);
+    } else {
+        const wisp_task_v0 *vtable = c->probe->plugin->descriptor->vtable;
+        WISPI_VISIT(c->probe->plugin, "predict",
+                    out = vtable->predict(c->probe->self, step, in[0]));
+    }
+    if (out && wisp_shape_of(step, out)->dtype != WISP_F32)
+        out = wisp_cast(step, out, WISP_F32);
+    wisp_no_grad_end(step);
+    wispi_step_keep(step, out);
+    c->out = out;
+}
+
+static wisp_status prepare(computation *c, wisp_error *err)
+{
+    wispi_session *s = c->owner->session;
+    int visible = wispi_device_host_visible(s->device);
+    static char unused[64];
+    for (int32_t i = 0; i < c->n_in; i++) {
+        /* Visible memory is lent by the caller at every run. */
+        WISP_TRY(wispi_variable_init(s->device, &c->inputs[i], "input", &c->in[i],
+                                     visible ? unused : NULL, err));
+        c->own[i] = c->inputs[i].data;
+    }
+    wispi_model_set_eval(s->model, 1);
+    wispi_model_set_metrics(s->model, &c->metrics);
+    wisp_status status = wispi_program_record(s->device, wispi_ops_table(), s->model, 0,
+                                              compute_step, c, &c->program, err);
+    if (status == WISP_OK)
+        status = wispi_model_refresh(s->model, err);
+    wispi_model_set_eval(s->model, 0);
+    wispi_model_set_metrics(s->model, &s->metrics);
+    return status;
+}
+
+static wisp_status find(wispi_embedder *e, const computation *wanted, computation **out,
+                        wisp_error *err)
+{
+    for (int32_t i = 0; i < MAX_PROGRAMS; i++) {
+        computation *c = e->slots[i];
+        if (c && c->use == wanted->use && c->probe == wanted->probe &&
+            memcmp(c->in, wanted->in, sizeof c->in) == 0) {
+            *out = c;
+            return WISP_OK;
+        }
+    }
+    computation *made = wispi_alloc(sizeof *made);
+    if (!made)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a computation");
+    *made = *wanted;
+    made->owner = e;
+    wisp_status status = prepare(made, err);
+    if (status != WISP_OK) {
+        destroy_computation(made);
+        return status;
+    }
+    destroy_computation(e->slots[e->next]);
+    e->slots[e->next] = made;
+    e->next = (e->next + 1) % MAX_PROGRAMS;
+    *out = made;
+    return WISP_OK;
+}
+
+static wisp_status run(computation *c, const void *const *inputs, float *out, wisp_error *err)
+{
+    wispi_session *s = c->owner->session;
+    for (int32_t i = 0; i < c->n_in; i++) {
+        if (wispi_device_host_visible(s->device)) {
+            memcpy(&c->inputs[i].data, &inputs[i], sizeof inputs[i]); /* the kernels only read it */
+            ++*c->inputs[i].version;
+        } else {
+            WISP_TRY(wispi_variable_write(s->device, &c->inputs[i], inputs[i], err));
+        }
+    }
+    wispi_model_set_eval(s->model, 1);
+    wisp_status status = wispi_program_run(c->program, compute_step, c, NULL, err);
+    wispi_model_set_eval(s->model, 0);
+    WISP_TRY(status);
+    return wispi_program_read(c->program, c->out, out, err);
+}
+
+/* --- embeddings --- */
+
+static void widen_pixels(const wispi_session *s, const void *pixels, int64_t n, float *out)
+{
+    if (s->experiment->run.precision == WISP_F32) {
+        memcpy(out, pixels, (size_t)n * sizeof *out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t)((const uint16_t *)pixels)[i] << 16;
+        memcpy(&out[i], &bits, sizeof bits);
+    }
+}
+
+static wisp_status embed_batch(wispi_embedder *e, const wispi_feed_batch *batch, int64_t side,
+                               int raw, float *out, wisp_error *err)
+{
+    const wispi_session *s = e->session;
+    if (raw) {
+        widen_pixels(s, batch->groups[0], batch->size * side * side * 3, out);
+        return WISP_OK;
+    }
+    computation wanted;
+    memset(&wanted, 0, sizeof wanted);
+    wanted.use = USE_EMBED;
+    wanted.n_in = 1;
+    wanted.in[0] = wisp_desc4(s->experiment->run.precision, batch->size, side, side, 3);
+    computation *c = NULL;
+    WISP_TRY(find(e, &wanted, &c, err));
+    const void *inputs[1] = {batch->groups[0]};
+    return run(c, inputs, out, err);
+}
+
+static wisp_status embed_all(wispi_embedder *e, wispi_feed *feed, int64_t count, int64_t side,
+                             int raw, const volatile int *stop, wispi_embedding *out,
+                             wisp_error *err)
+{
+    for (int64_t done = 0; done < count;) {
+        wispi_feed_batch *batch = NULL;
+        if (stop && *stop)
+            return wisp_fail(err, WISP_E_STOPPED, "stopped while embedding");
+        WISP_TRY(wispi_feed_next(feed, &batch, err));
+        wisp_status status =
+            embed_batch(e, batch, side, raw, out->values + done * out->plugin.dim, err);
+        for (int64_t i = 0; out->labels && i < batch->size; i++)
+            out->labels[done + i] = (int32_t)batch->label[i];
+        done += batch->size;
+        wispi_feed_release(feed, batch);
+        WISP_TRY(status);
+    }
+    return WISP_OK;
+}
+
+wisp_status wispi_embed(wispi_embedder *e, wispi_feed *feed, int64_t count, int32_t n_classes,
+                        int raw, const volatile int *stop, wispi_embedding *out, wisp_error *err)
+{
+    wisp_view_group groups[WISP_MAX_VIEW_GROUPS];
+    wispi_feed_groups(feed, groups);
+    int64_t side = groups[0].width;
+    wispi_embedding made;
+    memset(&made, 0, sizeof made);
+    made.plugin.count = count;
+    made.plugin.dim = raw ? side * side * 3 : e->session->embedding_dim;
+    made.plugin.n_classes = n_classes;
+    made.values = wispi_alloc_array((size_t)count, (size_t)made.plugin.dim * sizeof(float));
+    made.labels = n_classes > 0 ? wispi_alloc_array((size_t)count, sizeof(int32_t)) : NULL;
+    made.plugin.values = made.values;
+    made.plugin.labels = made.labels;
+    wisp_status status = WISP_OK;
+    if (!made.values || (n_classes > 0 && !made.labels))
+        status = wisp_fail(err, WISP_E_NOMEM, "no memory for the embeddings of %lld images",
+                           (long long)count);
+    if (status == WISP_OK)
+        status = embed_all(e, feed, count, side, raw, stop, &made, err);
+    if (status == WISP_OK)
+        *out = made;
+    else
+        wispi_embedding_free(&made);
+    return status;
+}
+
+void wispi_embedding_free(wispi_embedding *embedding)
+{
+    wispi_free(embedding->values);
+    wispi_free(embedding->labels);
+    memset(embedding, 0, sizeof *embedding);
+}
+
+/* --- small computations --- */
+
+wisp_status wispi_product(wispi_embedder *e, const float *a, int64_t m, const float *b, int64_t n,
+                          int64_t k, float *y, wisp_error *err)
+{
+    computation wanted;
+    memset(&wanted, 0, sizeof wanted);
+    wanted.use = USE_PRODUCT;
+    wanted.n_in = 2;
+    wanted.in[0] = wisp_desc2(WISP_F32, m, k);
+    wanted.in[1] = wisp_desc2(WISP_F32, n, k);
+    computation *c = NULL;
+    WISP_TRY(find(e, &wanted, &c, err));
+    const void *inputs[2] = {a, b};
+    return run(c, inputs, y, err);
+}
+
+wisp_status wispi_predict(wispi_embedder *e, const wispi_instance *probe,
+                          const wisp_embeddings *embeddings, int32_t n_classes, float *scores,
+                          wisp_error *err)
+{
+    const int64_t chunk = 512;
+    for (int64_t first = 0; first < embeddings->count; first += chunk) {
+        int64_t rows = embeddings->count - first < chunk ? embeddings->count - first : chunk;
+        computation wanted;
+        memset(&wanted, 0, sizeof wanted);
+        wanted.use = USE_PREDICT;
+        wanted.n_in = 1;
+        wanted.probe = probe;
+        wanted.in[0] = wisp_desc2(WISP_F32, rows, embeddings->dim);
+        computation *c = NULL;
+        WISP_TRY(find(e, &wanted, &c, err));
+        const void *inputs[1] = {embeddings->values + first * embeddings->dim};
+        WISP_TRY(run(c, inputs, scores + first * n_classes, err));
+    }
+    return WISP_OK;
+}

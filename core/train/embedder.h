@@ -1,0 +1,38 @@
+/* embedder.h - embeddings of whole splits, and the small computations that tasks ask for. */
+#ifndef WISPI_TRAIN_EMBEDDER_H
+#define WISPI_TRAIN_EMBEDDER_H
+
+#include "train/session.h"
+
+typedef struct wispi_embedder wispi_embedder;
+
+/* Keeps its recorded programs for the life of the session. */
+wisp_status wispi_embedder_create(wispi_session *session, wispi_embedder **embedder,
+                                  wisp_error *err);
+void wispi_embedder_destroy(wispi_embedder *embedder); /* before its session; accepts NULL */
+
+/* Owned by the caller; see wispi_embedding_free. */
+typedef struct wispi_embedding {
+    wisp_embeddings plugin;
+    float *values;
+    int32_t *labels;
+} wispi_embedding;
+
+/* Every sample of `feed`'s first epoch from where it stands through the evaluated network in eval
+ * mode; `raw` 1: the pixels of the view themselves. `stop` (may be NULL) ends it with
+ * WISP_E_STOPPED. */
+wisp_status wispi_embed(wispi_embedder *embedder, wispi_feed *feed, int64_t count,
+                        int32_t n_classes, int raw, const volatile int *stop, wispi_embedding *out,
+                        wisp_error *err);
+void wispi_embedding_free(wispi_embedding *embedding); /* accepts a zeroed one */
+
+/* y (m,n) = a (m,k) . b (n,k)^T in f32 on the device; host memory. */
+wisp_status wispi_product(wispi_embedder *embedder, const float *a, int64_t m, const float *b,
+                          int64_t n, int64_t k, float *y, wisp_error *err);
+
+/* Class scores (count, n_classes) of a learning probe for embeddings, f32. */
+wisp_status wispi_predict(wispi_embedder *embedder, const wispi_instance *probe,
+                          const wisp_embeddings *embeddings, int32_t n_classes, float *scores,
+                          wisp_error *err);
+
+#endif

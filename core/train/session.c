@@ -1,0 +1,550 @@
+#include "train/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "loader/containment.h"
+#include "train/schedule_table.h"
+
+/* --- device --- */
+
+/* "cuda:1" -> "cuda", 1. */
+static wisp_status split_device(const char *text, char name[64], int32_t *index, wisp_error *err)
+{
+    const char *colon = strchr(text, ':');
+    size_t n = colon ? (size_t)(colon - text) : strlen(text);
+    char *end = NULL;
+    long number = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (n == 0 || n >= 64 || number < 0 || number > 1023 || (colon && (end == colon + 1 || *end)))
+        return wisp_fail(err, WISP_E_CONFIG, "run.device = \"%s\": write auto, cpu, cuda or cuda:1",
+                         text);
+    snprintf(name, 64, "%.*s", (int)n, text);
+    *index = (int32_t)number;
+    return WISP_OK;
+}
+
+static wisp_status load_backend(wispi_session *s, const char *name, wisp_error *err)
+{
+    wispi_node use = {.type = WISPI_NODE_STRING, .key = "use", .string = name};
+    wispi_node table = {.type = WISPI_NODE_TABLE, .key = "backend", .n_children = 1};
+    table.first = table.last = &use;
+    wisp_error cause = {0};
+    wisp_status status =
+        wispi_instance_create(s->experiment->registry, "backend", &table, "backend",
+                              wispi_config_arena(s->experiment->config), &s->backend, &cause);
+    if (status == WISP_OK)
+        return WISP_OK;
+    return wisp_fail(err, status, "run.device = \"%s\": %s", s->experiment->run.device,
+                     cause.message);
+}
+
+static const wisp_backend_v0 *backend_table(const wispi_session *s)
+{
+    return s->backend.plugin->descriptor->vtable;
+}
+
+/* The first accelerator that works; else the CPU, and a line that says so. */
+static wisp_status choose_backend(wispi_session *s, int32_t *index, wisp_error *err)
+{
+    const char *wanted = s->experiment->run.device;
+    char name[64];
+    *index = 0;
+    if (strcmp(wanted, "auto") != 0) {
+        WISP_TRY(split_device(wanted, name, index, err));
+        WISP_TRY(load_backend(s, name, err));
+        wisp_error cause = {0};
+        int32_t n = backend_table(s)->n_devices(s->backend.self, &cause);
+        if (*index >= n)
+            return wisp_fail(err, WISP_E_CONFIG, "run.device = \"%s\": %s", wanted,
+                             n > 0 ? "there is no device of this number" : cause.message);
+        return WISP_OK;
+    }
+    wisp_error cause = {0};
+    if (load_backend(s, "cuda", &cause) == WISP_OK) {
+        if (backend_table(s)->n_devices(s->backend.self, &cause) > 0)
+            return WISP_OK;
+        wispi_log(WISP_LOG_INFO, "no CUDA device (%s): running on the CPU", cause.message);
+        wispi_instance_destroy(&s->backend);
+    }
+    return load_backend(s, "cpu", err);
+}
+
+static wisp_status open_device(wispi_session *s, wisp_error *err)
+{
+    const wispi_run_settings *run = &s->experiment->run;
+    int32_t index = 0;
+    WISP_TRY(choose_backend(s, &index, err));
+    wisp_device_info info;
+    memset(&info, 0, sizeof info);
+    wisp_status status;
+    WISPI_CALL(status, s->backend.plugin, "device_info", err,
+               backend_table(s)->device_info(s->backend.self, index, &info, err));
+    WISP_TRY(status);
+    snprintf(s->device_name, sizeof s->device_name, "%s: %s", s->backend.plugin->descriptor->name,
+             info.name);
+    if (run->precision == WISP_BF16 && !info.has_bf16)
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "run.precision = \"bf16\": %s has no bf16 arithmetic; take precision = \"f32\"",
+            s->device_name);
+    s->n_threads = run->threads > 0 ? (int32_t)run->threads : info.n_threads;
+    wispi_device_options options = {s->n_threads, run->deterministic,
+                                    run->fallback == WISPI_FALLBACK_REFERENCE};
+    WISPI_CALL(
+        status, s->backend.plugin, "open", err,
+        wispi_device_open(backend_table(s), s->backend.self, index, &options, &s->device, err));
+    return status;
+}
+
+/* --- data --- */
+
+static wispi_feed_options feed_options(const wispi_session *s, const wispi_instance *data,
+                                       int64_t batch)
+{
+    const wispi_experiment *x = s->experiment;
+    int64_t workers = x->run.workers;
+    wispi_feed_options o = {
+        .dataset = data->plugin->descriptor->vtable,
+        .dataset_self = data->self,
+        .seed = (uint64_t)x->run.seed,
+        .batch = batch,
+        .rank = 0,
+        .world = 1,
+        .dtype = x->run.precision,
+        .eval_resize = (int32_t)x->input.eval_resize,
+        .eval_size = (int32_t)x->input.eval_size,
+        .workers = (int32_t)(workers >= 0 ? workers : sysconf(_SC_NPROCESSORS_ONLN)),
+    };
+    for (int i = 0; i < 3; i++) {
+        o.mean[i] = (float)((const double *)x->input.mean.items)[i];
+        o.std[i] = (float)((const double *)x->input.std.items)[i];
+    }
+    return o;
+}
+
+wisp_status wispi_session_feed(const wispi_session *s, const wispi_instance *data, int how,
+                               int64_t batch, wispi_feed **feed, wisp_error *err)
+{
+    wispi_feed_options o = feed_options(s, data, batch);
+    if (how == WISPI_FEED_SAMPLED) {
+        o.sampler = s->experiment->sampler.plugin->descriptor->vtable;
+        o.sampler_self = s->experiment->sampler.self;
+        o.drop_last = 1;
+    }
+    return wispi_feed_create(&o, feed, err);
+}
+
+wisp_status wispi_session_crop_feed(const wispi_session *s, const wispi_instance *data,
+                                    const double scale[2], wispi_feed **feed, wisp_error *err)
+{
+    wispi_feed_options o = feed_options(s, data, s->experiment->input.eval_batch);
+    o.crop_scale[0] = scale[0];
+    o.crop_scale[1] = scale[1];
+    return wispi_feed_create(&o, feed, err);
+}
+
+static wisp_status find_shapes(wispi_session *s, wisp_error *err)
+{
+    const wispi_experiment *x = s->experiment;
+    const wisp_sampler_v0 *sampler = x->sampler.plugin->descriptor->vtable;
+    wisp_status status;
+    WISPI_CALL(status, x->sampler.plugin, "groups", err,
+               sampler->groups(x->sampler.self, s->groups, &s->n_groups, err));
+    WISP_TRY(status);
+    int64_t n = wispi_dataset_of(&x->data)->count(x->data.self);
+    s->steps_per_epoch = n / x->run.batch;
+    if (s->steps_per_epoch < 1)
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "run.batch = %lld is larger than the data set, which has %lld images: take a smaller "
+            "batch",
+            (long long)x->run.batch, (long long)n);
+    s->total_steps = s->steps_per_epoch * x->run.epochs;
+    return WISP_OK;
+}
+
+static const wisp_method_v0 *method_table(const wispi_session *s)
+{
+    return s->experiment->method.plugin->descriptor->vtable;
+}
+
+static wisp_status need_views(const wispi_session *s, const char *what, int32_t have, int32_t least,
+                              int32_t most, wisp_error *err)
+{
+    if (have >= least && (most == 0 || have <= most))
+        return WISP_OK;
+    char bounds[64];
+    if (most == 0)
+        snprintf(bounds, sizeof bounds, "at least %d", least);
+    else
+        snprintf(bounds, sizeof bounds, "%d to %d", least, most < 0 ? 0 : most);
+    return wisp_fail(err, WISP_E_CONFIG,
+                     "method %s needs %s %s views, sampler %s gives %d: change [sampler]",
+                     s->experiment->method.plugin->descriptor->name, bounds, what,
+                     s->experiment->sampler.plugin->descriptor->name, have);
+}
+
+/* What the method requires and sampler or data set cannot give is refused here, by name. */
+static wisp_status check_requirements(const wispi_session *s, uint32_t *needs, wisp_error *err)
+{
+    const wispi_experiment *x = s->experiment;
+    wisp_requirements r;
+    memset(&r, 0, sizeof r);
+    r.struct_size = sizeof r;
+    if (method_table(s)->requirements)
+        WISPI_VISIT(x->method.plugin, "requirements",
+                    method_table(s)->requirements(x->method.self, &r));
+    int32_t local = 0;
+    for (int32_t g = 1; g < s->n_groups; g++)
+        local += s->groups[g].count;
+    WISP_TRY(need_views(s, "global", s->groups[0].count, r.min_global, r.max_global, err));
+    WISP_TRY(need_views(s, "local", local, r.min_local, r.max_local, err));
+    if ((r.needs & WISP_NEED_LABELS) && wispi_dataset_of(&x->data)->n_classes(x->data.self) == 0)
+        return wisp_fail(err, WISP_E_CONFIG, "method %s needs labels, data set %s has none",
+                         x->method.plugin->descriptor->name, x->data.plugin->descriptor->name);
+    *needs = r.needs;
+    return WISP_OK;
+}
+
+static wisp_status make_batch(wispi_session *s, uint32_t needs, wisp_error *err)
+{
+    const wispi_experiment *x = s->experiment;
+    WISP_TRY(wispi_batch_init(s->device, &s->batch, s->groups, s->n_groups, x->run.batch,
+                              x->run.precision, needs, err));
+    if (!s->any_learning)
+        return WISP_OK;
+    wisp_desc desc = wisp_desc1(WISP_I64, x->run.batch);
+    return wispi_variable_init(s->device, &s->probe_labels, "probe.labels", &desc, NULL, err);
+}
+
+/* --- model --- */
+
+static void release_backbone(void *self)
+{
+    (void)self; /* the session destroys its instances */
+}
+
+static wisp_status make_backbone(void *user, const char *path, wispi_backbone_instance *out,
+                                 wisp_error *err)
+{
+    wispi_session *s = user;
+    if (s->n_backbones == (int32_t)WISP_COUNT(s->backbones))
+        return wisp_fail(err, WISP_E_UNSUPPORTED, "%s: more than %zu backbones", path,
+                         WISP_COUNT(s->backbones));
+    wispi_instance *instance = &s->backbones[s->n_backbones];
+    WISP_TRY(
+        wispi_instance_again(s->experiment->registry, &s->experiment->backbone, instance, err));
+    s->n_backbones++;
+    *out = (wispi_backbone_instance){instance->plugin->descriptor->vtable, instance->self,
+                                     release_backbone};
+    return WISP_OK;
+}
+
+static void describe_run(wispi_session *s, wisp_build *b)
+{
+    const wispi_experiment *x = s->experiment;
+    b->steps_per_epoch = (double)s->steps_per_epoch;
+    b->epochs = x->run.epochs;
+    b->batch = x->run.batch;
+    b->world_size = 1;
+    b->n_classes = wispi_dataset_of(&x->data)->n_classes(x->data.self);
+}
+
+static wisp_status build_method(wispi_session *s, wisp_build *b, wisp_error *err)
+{
+    const wispi_instance *method = &s->experiment->method;
+    wisp_batch shape;
+    memset(&shape, 0, sizeof shape);
+    shape.struct_size = sizeof shape;
+    shape.size = s->experiment->run.batch;
+    shape.n_groups = s->n_groups;
+    for (int32_t g = 0; g < s->n_groups; g++) {
+        shape.groups[g] = s->groups[g];
+        shape.n_views += s->groups[g].count;
+    }
+    wisp_status status;
+    WISPI_CALL(status, method->plugin, "build", err,
+               method_table(s)->build(method->self, b, &shape, err));
+    WISP_TRY(status);
+    status = wispi_model_build_status(s->model, err);
+    if (status != WISP_OK)
+        return wispi_mark_error(method->plugin, "build", status, err);
+    WISPI_VISIT(method->plugin, "evaluated_network",
+                s->evaluated = method_table(s)->evaluated_network(method->self));
+    const wisp_backbone_info *info = s->evaluated ? wispi_module_backbone_info(s->evaluated) : NULL;
+    if (!info)
+        return wisp_fail(
+            err, WISP_E_PLUGIN,
+            "method %s: evaluated_network() must return a module made by wisp_backbone()",
+            method->plugin->descriptor->name);
+    s->embedding_dim = info->dim;
+    return WISP_OK;
+}
+
+static wisp_status check_task(const wispi_session *s, const wispi_instance *task, wisp_error *err)
+{
+    const wispi_experiment *x = s->experiment;
+    const wisp_task_v0 *vtable = task->plugin->descriptor->vtable;
+    uint32_t needs = 0;
+    WISPI_VISIT(task->plugin, "needs", needs = vtable->needs(task->self));
+    if ((needs & WISP_TASK_NEEDS_LABELS) &&
+        wispi_dataset_of(&x->data)->n_classes(x->data.self) == 0)
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "[[%s]] %s needs labels, but the data set of [data] has none (a flat folder?): "
+            "remove it, or give a folder with one sub-folder a class",
+            task->table_path, task->plugin->descriptor->name);
+    if (!(needs & WISP_TASK_NEEDS_TEST))
+        return WISP_OK;
+    if (!x->test.plugin)
+        return wisp_fail(err, WISP_E_CONFIG, "[[%s]] %s needs a table [test] with labelled images",
+                         task->table_path, task->plugin->descriptor->name);
+    if (wispi_dataset_of(&x->test)->n_classes(x->test.self) !=
+        wispi_dataset_of(&x->data)->n_classes(x->data.self))
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "[data] and [test] have different numbers of classes: %d and %d",
+                         wispi_dataset_of(&x->data)->n_classes(x->data.self),
+                         wispi_dataset_of(&x->test)->n_classes(x->test.self));
+    return WISP_OK;
+}
+
+static wisp_status build_probes(wispi_session *s, wisp_build *b, wisp_error *err)
+{
+    for (int32_t i = 0; i < s->experiment->n_tasks; i++)
+        WISP_TRY(check_task(s, &s->experiment->tasks[i], err));
+    for (int32_t i = 0; i < s->experiment->n_probes; i++) {
+        const wispi_instance *probe = &s->experiment->probes[i];
+        const wisp_task_v0 *vtable = probe->plugin->descriptor->vtable;
+        WISP_TRY(check_task(s, probe, err));
+        uint32_t needs = 0;
+        WISPI_VISIT(probe->plugin, "needs", needs = vtable->needs(probe->self));
+        if (!(needs & WISP_TASK_LEARNS))
+            continue;
+        char name[32];
+        snprintf(name, sizeof name, "probe%d", i);
+        s->learning[i] = (wispi_learning_probe){probe, wisp_network(b, name)};
+        wisp_status status;
+        WISPI_CALL(status, probe->plugin, "build", err,
+                   vtable->build(probe->self, b, s->learning[i].network, s->embedding_dim, err));
+        WISP_TRY(status);
+        WISP_TRY(wispi_model_build_status(s->model, err));
+        s->any_learning = 1;
+    }
+    return WISP_OK;
+}
+
+/* Both are constant unless [schedule.lr] or [schedule.weight_decay] say otherwise. */
+static void make_rates(wispi_session *s, wisp_build *b, double lr)
+{
+    wisp_schedule schedule;
+    memset(&schedule, 0, sizeof schedule);
+    schedule.kind = WISP_SCHEDULE_CONSTANT;
+    schedule.value = lr;
+    wisp_new_scalar(b, "lr", &schedule);
+    schedule.value = s->experiment->optimizer.weight_decay;
+    wisp_new_scalar(b, "weight_decay", &schedule);
+}
+
+static wisp_status build_optimizer(wispi_session *s, wisp_error *err)
+{
+    const wispi_optimizer_settings *o = &s->experiment->optimizer;
+    wispi_optimizer_config config = {
+        .kind = o->kind,
+        .nesterov = o->nesterov,
+        .momentum = o->momentum,
+        .trust = o->trust,
+        .beta1 = o->beta1,
+        .beta2 = o->beta2,
+        .eps = o->eps,
+        .vector_decay = o->decay_1d,
+        .depthwise_decay = o->decay_depthwise,
+        .adapt_vectors = o->adapt_1d,
+        .adapt_depthwise = o->adapt_depthwise,
+        .clip = o->clip,
+        .clip_per_tensor = o->clip_per_tensor,
+        .grad_norm = 1,
+    };
+    return wispi_optimizer_create(s->model, &config, &s->optimizer, err);
+}
+
+static wisp_status build_model(wispi_session *s, wisp_error *err)
+{
+    WISP_TRY(wispi_model_create(s->device, (uint64_t)s->experiment->run.seed, &s->model, err));
+    wispi_model_set_backbone_maker(s->model, make_backbone, s);
+    const wispi_optimizer_settings *o = &s->experiment->optimizer;
+    double lr = o->lr > 0 ? o->lr : o->lr_per_256 * (double)s->experiment->run.batch / 256.0;
+    if (lr <= 0)
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "[optimizer] has no learning rate: give lr, or lr_per_256 to scale with the batch");
+    wisp_build *b = wispi_model_builder(s->model);
+    describe_run(s, b);
+    make_rates(s, b, lr);
+    WISP_TRY(build_method(s, b, err));
+    WISP_TRY(build_probes(s, b, err));
+    WISP_TRY(wispi_model_finish(s->model, err));
+    WISP_TRY(build_optimizer(s, err));
+    return wispi_schedules_apply(s->experiment->config, s->model, err);
+}
+
+/* --- the step --- */
+
+/* The detached embedding of the first view that the evaluated network saw in this step. */
+static wisp_tensor *first_embedding(wispi_session *s, wisp_step *step)
+{
+    wisp_tensor *pooled = wispi_module_first_pooled(s->evaluated);
+    if (!pooled) {
+        wispi_step_fail(step, WISP_E_PLUGIN, "the method's step never ran its evaluated network");
+        return NULL;
+    }
+    wisp_tensor *rows = wisp_slice(step, pooled, 0, 0, s->experiment->run.batch);
+    return wisp_stop_gradient(step, rows);
+}
+
+static wisp_tensor *add_probe_losses(wispi_session *s, wisp_step *step, wisp_tensor *loss)
+{
+    if (!s->any_learning)
+        return loss;
+    wisp_tensor *embedding = first_embedding(s, step);
+    wisp_tensor *labels = wispi_step_variable(step, &s->probe_labels);
+    for (int32_t i = 0; i < s->experiment->n_probes; i++) {
+        const wispi_instance *probe = s->learning[i].instance;
+        if (!probe)
+            continue;
+        const wisp_task_v0 *vtable = probe->plugin->descriptor->vtable;
+        wisp_tensor *own = NULL;
+        WISPI_VISIT(probe->plugin, "step",
+                    own = vtable->step(probe->self, step, embedding, labels));
+        char name[64];
+        snprintf(name, sizeof name, "%s_probe_loss", probe->plugin->descriptor->name);
+        wisp_metric(step, name, own);
+        loss = wisp_add(step, loss, own);
+    }
+    return loss;
+}
+
+static void train_step(wisp_step *step, void *user)
+{
+    wispi_session *s = user;
+    const wispi_instance *method = &s->experiment->method;
+    const wisp_method_v0 *vtable = method_table(s);
+    wispi_module_forget_pooled(s->evaluated);
+    wisp_tensor *loss = NULL;
+    WISPI_VISIT(method->plugin, "step", loss = vtable->step(method->self, step, &s->batch.plugin));
+    wispi_step_keep(step, loss);
+    s->loss = loss;
+    wispi_step_backward(step, add_probe_losses(s, step, loss));
+    if (vtable->after_backward)
+        WISPI_VISIT(method->plugin, "after_backward", vtable->after_backward(method->self, step));
+    wispi_optimizer_step(step, s->optimizer);
+    if (vtable->after_step)
+        WISPI_VISIT(method->plugin, "after_step", vtable->after_step(method->self, step));
+}
+
+wisp_status wispi_session_record(wispi_session *s, uint32_t flags, wisp_error *err)
+{
+    const wispi_instance *method = &s->experiment->method;
+    wispi_program *fresh = NULL;
+    s->metrics.n = 0;
+    wispi_model_set_metrics(s->model, &s->metrics);
+    wispi_model_set_eval(s->model, 0);
+    wisp_status status = wispi_program_record(s->device, wispi_ops_table(), s->model, flags,
+                                              train_step, s, &fresh, err);
+    if (status != WISP_OK)
+        return wispi_mark_error(method->plugin, "step", status, err);
+    wispi_program_destroy(s->program);
+    s->program = fresh;
+    return wispi_model_refresh(s->model, err);
+}
+
+/* On a device whose memory the host sees, the step reads the feed's memory as it is. */
+static wisp_status put(wispi_session *s, wispi_variable *variable, const void *values,
+                       wisp_error *err)
+{
+    if (!values || !variable->data)
+        return WISP_OK;
+    return wispi_variable_write(s->device, variable, values, err);
+}
+
+static wisp_status bind_batch(wispi_session *s, const wispi_feed_batch *batch, wisp_error *err)
+{
+    for (int32_t g = 0; g < s->n_groups; g++) {
+        if (wispi_device_host_visible(s->device))
+            s->batch.views[g].data = batch->groups[g];
+        else
+            WISP_TRY(put(s, &s->batch.views[g], batch->groups[g], err));
+    }
+    WISP_TRY(put(s, &s->batch.index, batch->index, err));
+    WISP_TRY(put(s, &s->batch.boxes, batch->boxes, err));
+    WISP_TRY(put(s, &s->batch.flip, batch->flip, err));
+    WISP_TRY(put(s, &s->batch.label, batch->label, err));
+    return put(s, &s->probe_labels, batch->label, err);
+}
+
+wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
+                               const wispi_run_options *options, wisp_error *err)
+{
+    WISP_TRY(bind_batch(s, batch, err));
+    WISP_TRY(wispi_model_set_clock(s->model, &s->clock, err));
+    return wispi_program_run(s->program, train_step, s, options, err);
+}
+
+wisp_status wispi_session_loss(wispi_session *s, float *loss, wisp_error *err)
+{
+    return wispi_program_read(s->program, s->loss, loss, err);
+}
+
+/* --- life --- */
+
+static wisp_status open_session(wispi_session *s, wisp_error *err)
+{
+    uint32_t needs = 0;
+    WISP_TRY(open_device(s, err));
+    WISP_TRY(find_shapes(s, err));
+    WISP_TRY(check_requirements(s, &needs, err));
+    WISP_TRY(build_model(s, err));
+    WISP_TRY(make_batch(s, needs, err));
+    for (int32_t g = 0; g < s->n_groups; g++)
+        s->own_views[g] = s->batch.views[g].data;
+    const wispi_run_settings *run = &s->experiment->run;
+    s->clock = (wisp_clock){0, run->epochs, 0, s->total_steps, s->steps_per_epoch};
+    return WISP_OK;
+}
+
+wisp_status wispi_session_open(wispi_experiment *experiment, wispi_session **session,
+                               wisp_error *err)
+{
+    wispi_session *s = wispi_alloc(sizeof *s);
+    if (!s)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a session");
+    s->experiment = experiment;
+    wisp_status status = open_session(s, err);
+    if (status == WISP_OK)
+        *session = s;
+    else
+        wispi_session_close(s);
+    return status;
+}
+
+void wispi_session_close(wispi_session *s)
+{
+    if (!s)
+        return;
+    for (int32_t g = 0; g < s->n_groups; g++)
+        s->batch.views[g].data = s->own_views[g];
+    wispi_program_destroy(s->program);
+    if (s->device) {
+        wispi_batch_fini(s->device, &s->batch);
+        wispi_variable_fini(s->device, &s->probe_labels);
+    }
+    wispi_optimizer_destroy(s->optimizer);
+    wispi_model_destroy(s->model);
+    for (int32_t i = 0; i < s->n_backbones; i++)
+        wispi_instance_destroy(&s->backbones[i]);
+    wispi_device_close(s->device);
+    wispi_instance_destroy(&s->backend);
+    wispi_free(s);
+}
