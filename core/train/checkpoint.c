@@ -27,15 +27,15 @@ static void checkpoint_path(char *path, const char *folder, const char *name)
 static void facts_text(char *text, const wispi_checkpoint_facts *facts)
 {
     const wispi_metric_log_position *p = &facts->position;
-    snprintf(
-        text, FACTS_BYTES,
-        "{\"epoch\": %lld, \"step\": %lld, \"seconds\": %.17g, \"best\": %.17g, \"has_best\": %d, "
-        "\"probed\": %d, \"metrics_bytes\": %lld, \"events_bytes\": %lld, \"timing_bytes\": %lld, "
-        "\"events_name\": \"%s\"}",
-        (long long)facts->epoch, (long long)facts->step, facts->seconds,
-        isnan(facts->best) ? 0.0 : facts->best, !isnan(facts->best), facts->probed,
-        (long long)p->metrics_bytes, (long long)p->events_bytes, (long long)p->timing_bytes,
-        p->events_name);
+    snprintf(text, FACTS_BYTES,
+             "{\"step\": %lld, \"seconds\": %.17g, \"best\": %.17g, \"has_best\": %d, "
+             "\"probes_due\": %d, \"tasks_step\": %lld, \"fingerprint\": \"%016llx\", "
+             "\"metrics_bytes\": %lld, \"events_bytes\": %lld, \"timing_bytes\": %lld, "
+             "\"events_name\": \"%s\"}",
+             (long long)facts->step, facts->seconds, isnan(facts->best) ? 0.0 : facts->best,
+             !isnan(facts->best), facts->probes_due, (long long)facts->tasks_step,
+             (unsigned long long)facts->fingerprint, (long long)p->metrics_bytes,
+             (long long)p->events_bytes, (long long)p->timing_bytes, p->events_name);
 }
 
 /* Copies every tensor to the host where the device's memory is not visible there. */
@@ -73,9 +73,9 @@ wisp_status wispi_checkpoint_write(const char *folder, const char *name, const w
         wispi_stored_text texts[] = {{"format", FORMAT},
                                      {"wisp.version", WISP_VERSION},
                                      {"wisp.facts", text},
-                                     {"wisp.baselines", facts->baselines}};
+                                     {"wisp.results", facts->results}};
         checkpoint_path(path, folder, name);
-        status = wispi_safetensors_write(path, tensors, n, texts, facts->baselines ? 4 : 3, err);
+        status = wispi_safetensors_write(path, tensors, n, texts, facts->results ? 4 : 3, err);
     }
     for (int32_t i = 0; copies && i < n; i++)
         wispi_free(copies[i]);
@@ -132,18 +132,20 @@ static wisp_status read_facts(const char *path, const wispi_safetensors *file,
         return wisp_fail(err, WISP_E_CORRUPT, "%s: not a checkpoint of this version of wisp", path);
     }
     memset(facts, 0, sizeof *facts);
-    facts->epoch = integer_of(object, "epoch");
     facts->step = integer_of(object, "step");
     facts->seconds = json_number_value(json_object_get(object, "seconds"));
     facts->best =
         integer_of(object, "has_best") ? json_number_value(json_object_get(object, "best")) : NAN;
-    facts->probed = (int32_t)integer_of(object, "probed");
+    facts->probes_due = (int32_t)integer_of(object, "probes_due");
+    facts->tasks_step = integer_of(object, "tasks_step");
+    const char *fingerprint = json_string_value(json_object_get(object, "fingerprint"));
+    facts->fingerprint = fingerprint ? strtoull(fingerprint, NULL, 16) : 0;
     facts->position.metrics_bytes = integer_of(object, "metrics_bytes");
     facts->position.events_bytes = integer_of(object, "events_bytes");
     facts->position.timing_bytes = integer_of(object, "timing_bytes");
     snprintf(facts->position.events_name, sizeof facts->position.events_name, "%s", events);
-    const char *baselines = wispi_safetensors_text(file, "wisp.baselines");
-    facts->baselines = wispi_copy_text(baselines);
+    const char *results = wispi_safetensors_text(file, "wisp.results");
+    facts->results = results ? strdup(results) : NULL;
     json_decref(object);
     return WISP_OK;
 }
@@ -202,7 +204,7 @@ static wisp_status resume_from(const char *folder, const char *name, wispi_model
         if (status == WISP_OK)
             *facts = read;
         else
-            wispi_free(read.baselines);
+            free(read.results);
     }
     wispi_safetensors_close(file);
     return status;

@@ -10,12 +10,14 @@
 
 /* What is kept besides tensors. */
 typedef struct wispi_checkpoint_facts {
-    int64_t epoch, step; /* the next step to take: step of the whole run */
-    double seconds;      /* of training and evaluation so far */
-    double best;         /* best value of the first probe; NaN: none yet */
-    int32_t probed;      /* the probes of this epoch's start have been evaluated */
+    int64_t step;         /* of the whole run; the next one to take */
+    double seconds;       /* of training and evaluation so far */
+    double best;          /* best value of the first probe; NaN: none yet */
+    int32_t probes_due;   /* an epoch ended at `step` and its probes have not been evaluated */
+    int64_t tasks_step;   /* step after which the tasks were run; -1: not yet */
+    uint64_t fingerprint; /* of the training data */
     wispi_metric_log_position position;
-    char *baselines; /* JSON text of the baseline results, owned by the holder; or NULL */
+    char *results; /* JSON text of all that was evaluated, freed with free(); or NULL */
 } wispi_checkpoint_facts;
 
 /* Writes checkpoints/<name>.safetensors below `folder`. What was there stays when anything fails.

@@ -12,10 +12,10 @@ enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 typedef struct wispi_run_settings {
     const char *name, *device, *out;
     int64_t seed, epochs, batch, steps, workers, threads;
-    int64_t checkpoint_epochs, probe_epochs;
+    int64_t checkpoint_epochs, probe_epochs, metric_steps;
     double checkpoint_minutes, log_seconds;
     int32_t precision; /* WISP_F32 or WISP_BF16 */
-    int32_t resume, deterministic, fallback;
+    int32_t resume, deterministic, fallback, baselines;
 } wispi_run_settings;
 
 /* [input] */

@@ -1,0 +1,13 @@
+/* manifest.h - manifest.json: with what a run was made. */
+#ifndef WISPI_TRAIN_MANIFEST_H
+#define WISPI_TRAIN_MANIFEST_H
+
+#include "train/run_folder.h"
+#include "train/session.h"
+
+/* Versions, plugins with hashes, device, data fingerprint, sizes, git commit of the working folder.
+ */
+wisp_status wispi_manifest_write(const wispi_run_folder *folder, const wispi_session *session,
+                                 uint64_t fingerprint, wisp_error *err);
+
+#endif

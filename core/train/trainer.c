@@ -1,0 +1,442 @@
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "loader/containment.h"
+#include "train/checkpoint.h"
+#include "train/evaluation.h"
+#include "train/manifest.h"
+#include "train/metric_log.h"
+#include "train/progress.h"
+#include "train/run_folder.h"
+#include "train/scoreboard.h"
+#include "nn/schedule.h"
+#include "train/session.h"
+
+typedef struct trainer {
+    wispi_experiment *experiment;
+    const wispi_train_options *options;
+    wispi_session *session;
+    wispi_embedder *embedder;
+    wispi_feed *feed;
+    wispi_run_folder folder;
+    wispi_metric_log *log;
+    wispi_scoreboard *board;
+    wispi_results *results; /* of the latest evaluation */
+    wispi_progress progress;
+    wispi_checkpoint_facts facts;
+    double started;         /* clock at which facts.seconds was 0 */
+    double last_checkpoint; /* clock */
+    int64_t last_step;      /* where training ends: all epochs, or run.steps */
+} trainer;
+
+static int stop_requested(const trainer *t)
+{
+    return t->options->stop && *t->options->stop;
+}
+
+static double minutes(const trainer *t)
+{
+    return (wispi_seconds() - t->started) / 60.0;
+}
+
+/* --- checkpoints --- */
+
+static wisp_status refresh_facts(trainer *t, wisp_error *err)
+{
+    t->facts.seconds = wispi_seconds() - t->started;
+    free(t->facts.results);
+    t->facts.results = wispi_scoreboard_dump(t->board);
+    if (!t->facts.results)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    return wispi_metric_log_sync(t->log, &t->facts.position, err);
+}
+
+static wisp_status checkpoint(trainer *t, wisp_error *err)
+{
+    WISP_TRY(refresh_facts(t, err));
+    t->last_checkpoint = wispi_seconds();
+    return wispi_checkpoint_advance(t->folder.path, t->session->model, &t->facts, err);
+}
+
+static wisp_status extra_checkpoint(trainer *t, const char *name, wisp_error *err)
+{
+    WISP_TRY(refresh_facts(t, err));
+    return wispi_checkpoint_write(t->folder.path, name, t->session->model, &t->facts, err);
+}
+
+/* --- evaluation --- */
+
+static void say_results(trainer *t, const char *what)
+{
+    char line[1024];
+    size_t n = (size_t)snprintf(line, sizeof line, "%s", what);
+    for (int32_t i = 0; i < t->results->n && n < sizeof line; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, "%s %s %.2f %%", i ? "," : "",
+                              t->results->list[i].metric, t->results->list[i].value);
+    wispi_progress_say(&t->progress, line);
+}
+
+static wisp_status evaluate(trainer *t, const wispi_instance *tasks, int32_t n_tasks, int as_probe,
+                            int32_t source, const char *source_name, const char *kind,
+                            wisp_error *err)
+{
+    wispi_evaluation_request request = {tasks, n_tasks, as_probe, source, t->options->stop};
+    t->session->clock.step = t->facts.step;
+    t->session->clock.epoch = t->facts.step / t->session->steps_per_epoch;
+    WISP_TRY(wispi_evaluate(t->embedder, t->session, &request, t->results, err));
+    WISP_TRY(wispi_scoreboard_add(t->board, source_name, t->facts.step, t->results, err));
+    return wispi_results_log(t->results, t->log, kind, t->session->clock.epoch, t->facts.step, err);
+}
+
+static wisp_status evaluate_baselines(trainer *t, wisp_error *err)
+{
+    const wispi_experiment *x = t->experiment;
+    if (!x->run.baselines || x->n_tasks == 0)
+        return WISP_OK;
+    WISP_TRY(
+        evaluate(t, x->tasks, x->n_tasks, 0, WISPI_EVALUATE_RAW, "raw pixels", "raw_pixels", err));
+    say_results(t, "raw pixels:");
+    WISP_TRY(evaluate(t, x->tasks, x->n_tasks, 0, WISPI_EVALUATE_NETWORK, "untrained", "untrained",
+                      err));
+    say_results(t, "untrained: ");
+    return WISP_OK;
+}
+
+/* The best checkpoint is the one with the highest first value of the probes. */
+static wisp_status keep_best(trainer *t, wisp_error *err)
+{
+    if (t->results->n == 0 || !isfinite(t->results->list[0].value))
+        return WISP_OK;
+    double value = t->results->list[0].value;
+    if (!isnan(t->facts.best) && value <= t->facts.best)
+        return WISP_OK;
+    t->facts.best = value;
+    return extra_checkpoint(t, "best", err);
+}
+
+static wisp_status evaluate_probes(trainer *t, wisp_error *err)
+{
+    const wispi_experiment *x = t->experiment;
+    wispi_progress_pause(&t->progress);
+    WISP_TRY(evaluate(t, x->probes, x->n_probes, 1, WISPI_EVALUATE_NETWORK, "probe", "probe", err));
+    t->facts.probes_due = 0;
+    char what[96];
+    snprintf(what, sizeof what, "epoch %lld, minute %.1f:", (long long)t->session->clock.epoch,
+             minutes(t));
+    say_results(t, what);
+    wispi_metric_value time = {"minutes", minutes(t)};
+    WISP_TRY(
+        wispi_metric_log_add_timing(t->log, t->session->clock.epoch, t->facts.step, &time, 1, err));
+    WISP_TRY(keep_best(t, err));
+    wispi_progress_resume(&t->progress, t->facts.step);
+    return WISP_OK;
+}
+
+/* --- epochs --- */
+
+static wisp_status begin_epoch(trainer *t, wisp_error *err)
+{
+    wispi_session *s = t->session;
+    const wispi_instance *method = &t->experiment->method;
+    const wisp_method_v0 *vtable = method->plugin->descriptor->vtable;
+    s->clock.step = t->facts.step;
+    s->clock.epoch = t->facts.step / s->steps_per_epoch;
+    if (vtable->epoch_begin) {
+        wisp_status status;
+        WISPI_CALL(status, method->plugin, "epoch_begin", err,
+                   vtable->epoch_begin(method->self, &s->clock, err));
+        WISP_TRY(status);
+    }
+    return wispi_session_record(s, 0, err);
+}
+
+static wisp_status log_step(trainer *t, float loss, wisp_error *err)
+{
+    wispi_session *s = t->session;
+    wispi_metric_value values[WISPI_MAX_METRICS + 1];
+    double read[WISPI_MAX_METRICS];
+    WISP_TRY(wispi_metrics_read(&s->metrics, s->program, read, err));
+    values[0] = (wispi_metric_value){"loss", loss};
+    int32_t n = 1;
+    for (int32_t i = 0; i < s->metrics.n; i++)
+        values[n++] = (wispi_metric_value){s->metrics.entries[i].name, read[i]};
+    WISP_TRY(
+        wispi_metric_log_add(t->log, "train", s->clock.epoch, t->facts.step, values, n, NULL, err));
+    wispi_metric_value schedules[WISPI_MAX_METRICS];
+    n = wispi_model_scalar_count(s->model);
+    if (n > WISPI_MAX_METRICS)
+        n = WISPI_MAX_METRICS;
+    for (int32_t i = 0; i < n; i++) {
+        const char *name = wispi_model_scalar_name(s->model, i);
+        schedules[i] = (wispi_metric_value){
+            name, wispi_schedule_value(wispi_model_schedule(s->model, name), &s->clock)};
+    }
+    return wispi_metric_log_add(t->log, "schedule", s->clock.epoch, t->facts.step, schedules, n,
+                                NULL, err);
+}
+
+static wisp_status check_loss(const trainer *t, float loss, wisp_error *err)
+{
+    if (isfinite(loss))
+        return WISP_OK;
+    return wisp_fail(
+        err, WISP_E_NONFINITE,
+        "the loss is %f at step %lld (epoch %lld): training stops, the last checkpoint stays as "
+        "it is. Run again with --check-finite to see which operation it was; a smaller learning "
+        "rate or gradient clipping is the usual cure",
+        (double)loss, (long long)t->facts.step, (long long)t->session->clock.epoch);
+}
+
+static wisp_status one_step(trainer *t, wisp_error *err)
+{
+    wispi_session *s = t->session;
+    wispi_feed_batch *batch = NULL;
+    WISP_TRY(wispi_feed_next(t->feed, &batch, err));
+    double wait = batch->wait_seconds;
+    s->clock.step = t->facts.step;
+    wispi_run_options options = {t->options->check_finite, t->options->profile};
+    wisp_status status = wispi_session_step(s, batch, &options, err);
+    wispi_feed_release(t->feed, batch);
+    WISP_TRY(status);
+    float loss = 0;
+    WISP_TRY(wispi_session_loss(s, &loss, err));
+    WISP_TRY(check_loss(t, loss, err));
+    if (t->facts.step % t->experiment->run.metric_steps == 0)
+        WISP_TRY(log_step(t, loss, err));
+    t->facts.step++;
+    double lr = wispi_schedule_value(wispi_model_schedule(s->model, "lr"), &s->clock);
+    wispi_progress_step(&t->progress, t->facts.step, loss, lr, wait);
+    return WISP_OK;
+}
+
+static int checkpoint_is_due(const trainer *t)
+{
+    double every = t->experiment->run.checkpoint_minutes * 60.0;
+    return every > 0 && wispi_seconds() - t->last_checkpoint > every;
+}
+
+static wisp_status stop_here(trainer *t, wisp_error *err)
+{
+    WISP_TRY(checkpoint(t, err));
+    return wisp_fail(err, WISP_E_STOPPED,
+                     "stopped at step %lld of %lld; the same command goes on from %s",
+                     (long long)t->facts.step, (long long)t->last_step, t->folder.path);
+}
+
+/* From where facts.step stands to the end of its epoch, or of the run. */
+static wisp_status train_epoch(trainer *t, wisp_error *err)
+{
+    int64_t spe = t->session->steps_per_epoch;
+    int64_t end = (t->facts.step / spe + 1) * spe;
+    if (end > t->last_step)
+        end = t->last_step;
+    WISP_TRY(begin_epoch(t, err));
+    while (t->facts.step < end) {
+        if (stop_requested(t))
+            return stop_here(t, err);
+        WISP_TRY(one_step(t, err));
+        if (checkpoint_is_due(t) && t->facts.step < end)
+            WISP_TRY(checkpoint(t, err));
+    }
+    return WISP_OK;
+}
+
+static wisp_status finish_epoch(trainer *t, wisp_error *err)
+{
+    int64_t epoch = t->facts.step / t->session->steps_per_epoch;
+    int64_t every = t->experiment->run.probe_epochs, keep = t->experiment->run.checkpoint_epochs;
+    int whole = t->facts.step % t->session->steps_per_epoch == 0;
+    t->facts.probes_due = t->experiment->n_probes > 0 &&
+                          ((whole && epoch % every == 0) || t->facts.step == t->last_step);
+    WISP_TRY(checkpoint(t, err));
+    if (whole && keep > 0 && epoch % keep == 0) {
+        char name[64];
+        snprintf(name, sizeof name, "epoch_%lld", (long long)epoch);
+        WISP_TRY(extra_checkpoint(t, name, err));
+    }
+    return WISP_OK;
+}
+
+static wisp_status probe_if_due(trainer *t, wisp_error *err)
+{
+    if (!t->facts.probes_due)
+        return WISP_OK;
+    WISP_TRY(evaluate_probes(t, err));
+    return checkpoint(t, err);
+}
+
+static wisp_status train_all(trainer *t, wisp_error *err)
+{
+    int64_t spe = t->session->steps_per_epoch;
+    WISP_TRY(probe_if_due(t, err));
+    WISP_TRY(wispi_session_feed(t->session, &t->experiment->data, WISPI_FEED_SAMPLED,
+                                t->experiment->run.batch, &t->feed, err));
+    WISP_TRY(wispi_feed_seek(t->feed, t->facts.step / spe, t->facts.step % spe, err));
+    wispi_progress_begin(&t->progress, t->facts.step);
+    while (t->facts.step < t->last_step) {
+        WISP_TRY(train_epoch(t, err));
+        WISP_TRY(finish_epoch(t, err));
+        WISP_TRY(probe_if_due(t, err));
+    }
+    wispi_progress_pause(&t->progress);
+    wispi_feed_destroy(t->feed);
+    t->feed = NULL;
+    return WISP_OK;
+}
+
+/* --- beginning and end --- */
+
+static wisp_status open_folder(trainer *t, int *resume, wisp_error *err)
+{
+    const wispi_run_settings *run = &t->experiment->run;
+    WISP_TRY(wispi_run_folder_open(run->out, run->name, run->seed, &t->folder, err));
+    *resume = wispi_run_folder_has_checkpoint(&t->folder);
+    if (*resume && !run->resume)
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "%s already holds a run and run.resume is false: change run.name or run.seed, or "
+            "remove the folder",
+            t->folder.path);
+    wispi_text resolved = {0};
+    wisp_status status =
+        wispi_experiment_resolved(t->experiment, t->session->model, &resolved, err);
+    if (status == WISP_OK)
+        status = wispi_run_folder_config(&t->folder, resolved.data, *resume, err);
+    wispi_text_free(&resolved);
+    return status;
+}
+
+static wisp_status resume_run(trainer *t, uint64_t fingerprint, wisp_error *err)
+{
+    WISP_TRY(wispi_checkpoint_resume(t->folder.path, t->session->model, &t->facts, err));
+    if (t->facts.fingerprint != fingerprint)
+        return wisp_fail(
+            err, WISP_E_DATA,
+            "the training data have changed since %s was written (other files, names or sizes): "
+            "put them back, or change run.name",
+            t->folder.path);
+    if (t->facts.results)
+        WISP_TRY(wispi_scoreboard_load(t->board, t->facts.results, err));
+    t->started = wispi_seconds() - t->facts.seconds;
+    char line[256];
+    snprintf(line, sizeof line, "resuming at step %lld of %lld", (long long)t->facts.step,
+             (long long)t->last_step);
+    wispi_progress_say(&t->progress, line);
+    return wispi_metric_log_open(t->folder.path, &t->facts.position, &t->log, err);
+}
+
+static wisp_status begin_run(trainer *t, wisp_error *err)
+{
+    int resume = 0;
+    const wispi_instance *data = &t->experiment->data;
+    WISP_TRY(open_folder(t, &resume, err));
+    uint64_t fingerprint = wispi_dataset_of(data)->fingerprint(data->self);
+    t->started = t->last_checkpoint = wispi_seconds();
+    char path[WISPI_FOLDER_BYTES + 64];
+    snprintf(path, sizeof path, "%s/checkpoints/last.safetensors", t->folder.path);
+    wispi_file_remove_leftovers(path);
+    if (resume)
+        return resume_run(t, fingerprint, err);
+    t->facts.best = NAN;
+    t->facts.tasks_step = -1;
+    t->facts.fingerprint = fingerprint;
+    WISP_TRY(wispi_manifest_write(&t->folder, t->session, fingerprint, err));
+    WISP_TRY(wispi_metric_log_open(t->folder.path, NULL, &t->log, err));
+    return evaluate_baselines(t, err);
+}
+
+static void print_profile(const trainer *t)
+{
+    wispi_profile_row rows[128];
+    int32_t n = t->session->program ? wispi_program_profile(t->session->program, rows, 128) : 0;
+    double total = 0;
+    for (int32_t i = 0; i < n; i++)
+        total += rows[i].seconds;
+    for (int32_t i = 0; i < n; i++)
+        printf("%6.2f %%  %9.3f ms  %7lld calls  %-26s %s\n", 100 * rows[i].seconds / total,
+               1e3 * rows[i].seconds, (long long)rows[i].calls, rows[i].op, rows[i].implementation);
+}
+
+static wisp_status finish_run(trainer *t, wisp_error *err)
+{
+    const wispi_experiment *x = t->experiment;
+    if (t->facts.tasks_step != t->facts.step) {
+        wispi_scoreboard_remove(t->board, "trained");
+        WISP_TRY(
+            evaluate(t, x->tasks, x->n_tasks, 0, WISPI_EVALUATE_NETWORK, "trained", "task", err));
+        t->facts.tasks_step = t->facts.step;
+        WISP_TRY(checkpoint(t, err));
+    }
+    if (t->options->profile)
+        print_profile(t);
+    if (t->options->json) {
+        char *text = wispi_scoreboard_dump(t->board);
+        printf("{\"folder\": \"%s\", \"step\": %lld, \"results\": %s}\n", t->folder.path,
+               (long long)t->facts.step, text ? text : "[]");
+        free(text);
+        return WISP_OK;
+    }
+    wispi_text summary = {0};
+    wispi_text_printf(&summary, "run folder: %s\n", t->folder.path);
+    wispi_scoreboard_summary(t->board, &summary);
+    if (!summary.failed)
+        printf("%s", summary.data);
+    wispi_text_free(&summary);
+    fflush(stdout);
+    return WISP_OK;
+}
+
+static wisp_status run_trainer(trainer *t, wisp_error *err)
+{
+    WISP_TRY(wispi_session_open(t->experiment, &t->session, err));
+    WISP_TRY(wispi_embedder_create(t->session, &t->embedder, err));
+    const wispi_run_settings *run = &t->experiment->run;
+    t->last_step = t->session->total_steps;
+    if (run->steps > 0 && run->steps < t->last_step)
+        t->last_step = run->steps;
+    t->progress = (wispi_progress){.batch = run->batch,
+                                   .epochs = run->epochs,
+                                   .steps = t->last_step,
+                                   .steps_per_epoch = t->session->steps_per_epoch,
+                                   .log_seconds = run->log_seconds,
+                                   .quiet = t->options->quiet || t->options->json};
+    t->board = wispi_scoreboard_create();
+    t->results = wispi_alloc(sizeof *t->results);
+    if (!t->board || !t->results)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    WISP_TRY(begin_run(t, err));
+    wisp_status status = train_all(t, err);
+    if (status == WISP_OK)
+        status = finish_run(t, err);
+    return status;
+}
+
+wisp_status wispi_train(wispi_experiment *experiment, const wispi_train_options *options,
+                        wisp_error *err)
+{
+    trainer *t = wispi_alloc(sizeof *t);
+    if (!t)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a run");
+    t->experiment = experiment;
+    t->options = options;
+    t->folder.lock = -1;
+    wisp_status status = run_trainer(t, err);
+    wispi_progress_pause(&t->progress);
+    wispi_feed_destroy(t->feed);
+    wispi_metric_log_close(t->log);
+    wispi_embedder_destroy(t->embedder);
+    wispi_session_close(t->session);
+    wispi_scoreboard_destroy(t->board);
+    wispi_run_folder_close(&t->folder);
+    wispi_free(t->results);
+    free(t->facts.results);
+    wispi_free(t);
+    return status;
+}
