@@ -82,19 +82,31 @@ static const wisp_descriptor *find_descriptor(void)
     return descriptor;
 }
 
+typedef struct cpu {
+    const wisp_descriptor *descriptor;
+    void *self;
+    wispi_device *device;
+} cpu;
+
 /* Two threads, so that work is split even where the machine has one processor. */
-static wispi_device *open_cpu(void)
+static cpu open_cpu(void)
 {
-    const wisp_descriptor *descriptor = find_descriptor();
     const wispi_device_options options = {2, 1, 0};
-    void *self = NULL;
-    wispi_device *device = NULL;
+    cpu c = {find_descriptor(), NULL, NULL};
     wisp_error err = {0};
-    wisp_status status = descriptor->create(&host, NULL, &self, &err);
+    wisp_status status = c.descriptor->create(&host, NULL, &c.self, &err);
     ck_assert_msg(status == WISP_OK, "%s", err.message);
-    status = wispi_device_open(descriptor->vtable, self, 0, &options, &device, &err);
+    status = wispi_device_open(c.descriptor->vtable, c.self, 0, &options, &c.device, &err);
     ck_assert_msg(status == WISP_OK, "%s", err.message);
-    return device;
+    return c;
+}
+
+/* Kernels, packed weights and scratch all come from the host, so what they leave behind shows. */
+static void close_cpu(cpu *c)
+{
+    wispi_device_close(c->device);
+    c->descriptor->destroy(c->self);
+    ck_assert_int_eq(wispi_live_blocks(), 0);
 }
 
 /* --- the tests --- */
@@ -118,14 +130,14 @@ static void note(void *user, const wispi_op_result *result)
 
 START_TEST(kernels_agree_with_the_reference)
 {
-    wispi_device *device = open_cpu();
+    cpu c = open_cpu();
     const wispi_op_family *family = wispi_op_families[_i];
     outcome out = {{0}, 0, ""};
     for (int32_t i = 0; i < family->n_ops; i++) {
         const wispi_op_options options = {family->ops[i]->name, 0};
         wispi_op_summary summary;
         wisp_error err = {0};
-        wisp_status status = wispi_op_test_all(device, &options, note, &out, &summary, &err);
+        wisp_status status = wispi_op_test_all(c.device, &options, note, &out, &summary, &err);
         ck_assert_msg(status == WISP_OK, "%s", err.message);
     }
     if (out.skipped[0])
@@ -134,7 +146,7 @@ START_TEST(kernels_agree_with_the_reference)
                   out.failures.data ? out.failures.data : "");
     ck_assert_int_gt(out.n_pass, 0);
     wispi_text_free(&out.failures);
-    wispi_device_close(device);
+    close_cpu(&c);
 }
 END_TEST
 
