@@ -5,6 +5,7 @@
 #ifndef WISP_RUNTIME_H
 #define WISP_RUNTIME_H
 
+#include "wisp/host.h"
 #include "wisp/status.h"
 
 #ifdef __cplusplus

@@ -1,0 +1,64 @@
+/* command.h - what the verbs of `wisp` share: a parsed call and how its outcome is shown.
+ *
+ * The room has no logic of its own: a verb turns a call into one call of wisp/runtime.h. */
+#ifndef WISPI_CLI_COMMAND_H
+#define WISPI_CLI_COMMAND_H
+
+#include <stddef.h>
+
+#include "wisp/runtime.h"
+
+enum { WISPI_EXIT_DONE = 0, WISPI_EXIT_FAILED = 1, WISPI_EXIT_WRONG_CALL = 2 };
+
+enum { WISPI_MOST_ARGUMENTS = 256, WISPI_MOST_FOLDERS = 32 };
+
+/* Everything that the command line said. Texts belong to argv. */
+typedef struct wispi_call {
+    const struct wispi_verb *verb;
+    wisp_runtime *runtime;
+    const char *arguments[WISPI_MOST_ARGUMENTS];
+    int32_t n_arguments;
+    const char *plugin_folders[WISPI_MOST_FOLDERS + 1]; /* NULL-terminated */
+    int32_t n_plugin_folders;
+    int32_t help, version, verbose, quiet, json, check_finite, profile;
+    const char *backend;
+} wispi_call;
+
+/* One `--name` or `--name VALUE`. Where it goes: `offset` in wispi_call. */
+typedef struct wispi_flag {
+    const char *name;
+    const char *value; /* placeholder of the value; NULL for a switch */
+    const char *help;
+    size_t offset; /* of an int32_t for a switch, of a const char * for a value */
+} wispi_flag;
+
+typedef struct wispi_verb {
+    const char *name;
+    const char *arguments; /* "EXP.toml [key=value ...]" */
+    const char *summary;   /* one line */
+    const char *details;   /* some lines for --help, each ended by a newline; or NULL */
+    const char *example;
+    const wispi_flag *flags; /* ends with a NULL name */
+    int32_t least, most;     /* arguments; most -1: any number */
+    int (*run)(const wispi_call *call);
+} wispi_verb;
+
+extern const wispi_verb wispi_verb_run, wispi_verb_check, wispi_verb_list, wispi_verb_inspect,
+    wispi_verb_eval, wispi_verb_ops;
+/* All of them, NULL-terminated. */
+extern const wispi_verb *const wispi_verbs[];
+
+/* Prints a failure once, to standard error, and returns the exit code that belongs to it. */
+int wispi_report_failure(wisp_status status, const wisp_error *err);
+/* The same for a mistake in the call itself: always WISPI_EXIT_WRONG_CALL. */
+int wispi_report_wrong_call(const char *format, ...) WISP_PRINTF(1, 2);
+/* Prints a result that came with `status`, frees it, and returns the exit code. */
+int wispi_report_text(wisp_status status, char *text, const wisp_error *err);
+
+/* SIGINT and SIGTERM ask the runtime to stop; a second signal ends the program at once. */
+void wispi_stop_on_signals(wisp_runtime *runtime);
+
+/* An experiment from the arguments: a file, then overrides. */
+wisp_experiment_source wispi_call_experiment(const wispi_call *call, int32_t first);
+
+#endif
