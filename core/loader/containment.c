@@ -1,3 +1,4 @@
+/* containment.c - the mark, and the handler that prints it. */
 #include "loader/containment.h"
 
 #include <signal.h>
@@ -9,7 +10,14 @@ static _Thread_local wispi_mark current;
 wispi_mark wispi_mark_enter(const wispi_plugin *plugin, const char *function)
 {
     wispi_mark former = current;
-    current = (wispi_mark){plugin ? plugin->descriptor->name : NULL, function};
+    current = (wispi_mark){plugin ? plugin->title : NULL, function};
+    return former;
+}
+
+wispi_mark wispi_mark_enter_file(const char *path)
+{
+    wispi_mark former = current;
+    current = (wispi_mark){path, "(loading the file)"};
     return former;
 }
 
@@ -31,7 +39,7 @@ wisp_status wispi_mark_error(const wispi_plugin *plugin, const char *function, w
     if (err->code != status || err->message[0] == '\0')
         wisp_fail(err, status, "%s (the plugin gave no message)", wisp_status_text(status));
     if (plugin && err->plugin[0] == '\0') {
-        snprintf(err->plugin, sizeof err->plugin, "%s/%s", plugin->kind, plugin->descriptor->name);
+        snprintf(err->plugin, sizeof err->plugin, "%s", plugin->title);
         snprintf(err->function, sizeof err->function, "%s", function);
     }
     return status;
@@ -69,10 +77,13 @@ static void on_fault(int signal_number)
 void wispi_install_fault_handler(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    static char stack_memory[1 << 14]; /* an overflowing stack is a fault too */
+    const stack_t stack = {.ss_sp = stack_memory, .ss_size = sizeof stack_memory};
     struct sigaction action;
+    sigaltstack(&stack, NULL);
     memset(&action, 0, sizeof action);
     action.sa_handler = on_fault;
-    action.sa_flags = (int)SA_RESETHAND;
+    action.sa_flags = (int)SA_RESETHAND | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         sigaction(signals[i], &action, NULL);

@@ -8,12 +8,14 @@
 #include "loader/registry.h"
 
 typedef struct wispi_mark {
-    const char *plugin; /* "method/dino" style name, or NULL: the host */
+    const char *plugin; /* "method/dino", a file that is being loaded, or NULL: the host */
     const char *function;
 } wispi_mark;
 
 /* Sets the mark and returns the former one. [any] */
 wispi_mark wispi_mark_enter(const wispi_plugin *plugin, const char *function);
+/* The same while nobody knows yet which plugin a file holds; `path` lives until leave. */
+wispi_mark wispi_mark_enter_file(const char *path);
 void wispi_mark_leave(wispi_mark former);
 wispi_mark wispi_mark_current(void);
 

@@ -1,13 +1,20 @@
+/* gate.c - the judgement, in the order in which it is safe to look. */
 #include "loader/gate.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/options_fill.h"
+#include "config/nearest.h"
+#include "loader/containment.h"
+#include "loader/gate_options.h"
+#include "loader/gate_vtable.h"
+
+enum { LONGEST_NAME = 48 };
 
 const char *const wispi_kinds[] = {"backend", "dataset", "sampler", "backbone",
                                    "method",  "task",    "comm",    NULL};
@@ -24,6 +31,19 @@ const char *wispi_kind_short(const char *kind_id)
     return NULL;
 }
 
+wisp_status wispi_kind_check(const char *kind, wisp_error *err)
+{
+    wispi_nearest nearest = wispi_nearest_begin(kind ? kind : "");
+    for (const char *const *known = wispi_kinds; *known; known++) {
+        if (!kind || strcmp(*known, kind) == 0)
+            return WISP_OK;
+        wispi_nearest_offer(&nearest, *known);
+    }
+    return wisp_fail(err, WISP_E_INVALID,
+                     "there is no plugin kind \"%s\"; the nearest known one is \"%s\"", kind,
+                     nearest.found);
+}
+
 static int blank(const char *text)
 {
     return !text || text[strspn(text, " \t\n")] == '\0';
@@ -31,7 +51,8 @@ static int blank(const char *text)
 
 static int good_name(const char *name)
 {
-    return !blank(name) && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+    return !blank(name) && strlen(name) <= LONGEST_NAME &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
 static wisp_status judge_version(const char *path, const wisp_bundle *bundle, wisp_error *err)
@@ -62,38 +83,26 @@ static wisp_status judge_version(const char *path, const wisp_bundle *bundle, wi
 static wisp_status judge_fields(const char *path, const wisp_descriptor *d, wisp_error *err)
 {
     static const char *const labels[] = {"kind", "version", "summary", "doc", "license"};
+    /* Nothing of the descriptor is read before its size is known to hold it. */
     if (!d || d->struct_size < offsetof(wisp_descriptor, vtable) + sizeof d->vtable)
         return wisp_fail(err, WISP_E_ABI, "%s: a descriptor is missing or too short (ABI-4)", path);
     if (!good_name(d->name))
         return wisp_fail(err, WISP_E_ABI,
-                         "%s: the plugin's name must be made of a-z, 0-9 and _ (ABI-7)", path);
+                         "%s: the plugin's name must be made of a-z, 0-9 and _ and have at most %d "
+                         "characters (ABI-7)",
+                         path, LONGEST_NAME);
     const char *const fields[] = {d->kind, d->version, d->summary, d->doc, d->license};
     for (size_t i = 0; i < WISP_COUNT(fields); i++)
         if (blank(fields[i]))
             return wisp_fail(err, WISP_E_ABI, "%s: %s: the mandatory field `%s` is blank (ABI-7)",
                              path, d->name, labels[i]);
     if (!wispi_kind_short(d->kind))
-        return wisp_fail(err, WISP_E_ABI, "%s: %s: this host has no plugin kind \"%s\"", path,
-                         d->name, d->kind);
-    if (!d->vtable)
-        return wisp_fail(err, WISP_E_ABI, "%s: %s: it has no vtable (ABI-7)", path, d->name);
+        return wisp_fail(err, WISP_E_ABI,
+                         "%s: %s: this host has no plugin kind \"%s\": take a host that has it",
+                         path, d->name, d->kind);
     if (d->create && !d->destroy)
         return wisp_fail(err, WISP_E_ABI, "%s: %s: create without destroy (ABI-9)", path, d->name);
-    return WISP_OK;
-}
-
-static wisp_status judge_options(const char *path, const wisp_descriptor *d, wisp_error *err)
-{
-    if (d->n_options == 0)
-        return WISP_OK;
-    if (!d->options || d->option_size < offsetof(wisp_option, help) + sizeof(const char *) ||
-        d->config_size == 0)
-        return wisp_fail(err, WISP_E_ABI, "%s: %s: its table of options cannot be read (ABI-8)",
-                         path, d->name);
-    wisp_error inner = {0};
-    if (wispi_options_check(d->name, d->options, d->n_options, d->option_size, &inner) != WISP_OK)
-        return wisp_fail(err, WISP_E_ABI, "%s: %s (ABI-8)", path, inner.message);
-    return WISP_OK;
+    return wispi_gate_vtable(path, d, err);
 }
 
 wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_error *err)
@@ -105,7 +114,7 @@ wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_e
         return wisp_fail(err, WISP_E_ABI, "%s: its bundle holds no plugin", path);
     for (uint64_t i = 0; i < bundle->n_descriptors; i++) {
         WISP_TRY(judge_fields(path, bundle->descriptors[i], err));
-        WISP_TRY(judge_options(path, bundle->descriptors[i], err));
+        WISP_TRY(wispi_gate_options(path, bundle->descriptors[i], err));
     }
     return WISP_OK;
 }
@@ -115,7 +124,7 @@ static wisp_status check_elf(const char *path, wisp_error *err)
 {
     char magic[4] = {0};
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us up */
     if (fd < 0)
         return wisp_fail(err, errno == ENOENT ? WISP_E_NOT_FOUND : WISP_E_IO, "%s: %s", path,
                          strerror(errno));
@@ -128,31 +137,50 @@ static wisp_status check_elf(const char *path, wisp_error *err)
     return WISP_OK;
 }
 
+static void *open_at(const char *path)
+{
+    char local[PATH_MAX + 2];
+    if (strchr(path, '/'))
+        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    /* A bare name would be looked for in the system's folders, not here. */
+    snprintf(local, sizeof local, "./%s", path);
+    return dlopen(local, RTLD_NOW | RTLD_LOCAL);
+}
+
+static wisp_status open_bundle(const char *path, void **library, const wisp_bundle **bundle,
+                               wisp_error *err)
+{
+    *library = open_at(path);
+    if (!*library) {
+        const char *reason = dlerror();
+        return wisp_fail(err, WISP_E_ABI, "%s: cannot be loaded: %s", path,
+                         reason ? reason : "no reason given");
+    }
+    void *symbol = dlsym(*library, WISP_ENTRY_SYMBOL);
+    if (!symbol)
+        return wisp_fail(err, WISP_E_ABI,
+                         "%s: it does not export " WISP_ENTRY_SYMBOL
+                         ": end its source with WISP_PLUGIN(descriptor) (ABI-1)",
+                         path);
+    wisp_plugin_entry_fn entry;
+    memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
+    *bundle = entry();
+    return wispi_gate_judge(path, *bundle, err);
+}
+
 wisp_status wispi_gate_open(const char *path, void **library, const wisp_bundle **bundle,
                             wisp_error *err)
 {
-    WISP_TRY(check_elf(path, err));
-    void *opened = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!opened)
-        return wisp_fail(err, WISP_E_ABI, "%s: cannot be loaded: %s", path, dlerror());
-    void *symbol = dlsym(opened, WISP_ENTRY_SYMBOL);
-    wisp_status status = WISP_OK;
+    void *opened = NULL;
     const wisp_bundle *found = NULL;
-    if (!symbol) {
-        status = wisp_fail(err, WISP_E_ABI,
-                           "%s: it does not export " WISP_ENTRY_SYMBOL
-                           ": end its source with WISP_PLUGIN(descriptor) (ABI-1)",
-                           path);
-    } else {
-        wisp_plugin_entry_fn entry;
-        memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
-        found = entry();
-        status = wispi_gate_judge(path, found, err);
-    }
-    if (status != WISP_OK) {
+    WISP_TRY(check_elf(path, err));
+    wispi_mark former = wispi_mark_enter_file(path);
+    wisp_status status = open_bundle(path, &opened, &found, err);
+    if (status != WISP_OK && opened)
         dlclose(opened);
+    wispi_mark_leave(former);
+    if (status != WISP_OK)
         return status;
-    }
     *library = opened;
     *bundle = found;
     return WISP_OK;

@@ -13,6 +13,8 @@ wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_e
 
 /* "method" for "wisp.method/0"; NULL for a kind that this host does not have. */
 const char *wispi_kind_short(const char *kind_id);
+/* Refuses a short name that no kind has, naming the nearest; NULL passes. */
+wisp_status wispi_kind_check(const char *kind, wisp_error *err);
 /* Short names of all kinds, NULL-terminated. */
 extern const char *const wispi_kinds[];
 

@@ -1,14 +1,17 @@
-/* probe.h - looks into a plugin file in a child process, so that a file that crashes costs one
+/* probe.h - looks into plugin files in a child process, so that a file that crashes costs one
  * line. */
 #ifndef WISPI_LOADER_PROBE_H
 #define WISPI_LOADER_PROBE_H
+
+#include <stdint.h>
 
 typedef struct wispi_probe_result {
     char version[64], summary[256];
     char error[1500]; /* empty for a good file */
 } wispi_probe_result;
 
-/* Takes at most five seconds. */
-void wispi_probe_file(const char *path, wispi_probe_result *result);
+/* Looks into every file. One child does them all; it is replaced by another when a file ends it, or
+ * holds it up for more than five seconds. Whatever plugins print meanwhile is lost. */
+void wispi_probe_files(const char *const *paths, int32_t n, wispi_probe_result *results);
 
 #endif

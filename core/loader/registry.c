@@ -1,17 +1,13 @@
+/* registry.c - the libraries that were let in, and the plugins that they hold. */
 #include "loader/registry.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "loader/gate.h"
-#include "loader/probe.h"
 #include "loader/search.h"
 
 /* A library that was let in. Its device and inode tell one file under two names (ABI-13). */
@@ -31,6 +27,11 @@ struct wispi_registry {
     wispi_search search;
     library *libraries; /* newest first, so that fini runs in reverse order of init */
 };
+
+const wispi_search *wispi_registry_search(const wispi_registry *registry)
+{
+    return &registry->search;
+}
 
 wisp_status wispi_registry_create(const wispi_registry_options *options, const wisp_host *host,
                                   wispi_registry **registry, wisp_error *err)
@@ -76,12 +77,19 @@ static wisp_status admit(wispi_registry *registry, library *l, wisp_error *err)
         plugin->file_hash = l->hash;
         plugin->abi_major = l->bundle->abi_major;
         plugin->abi_minor = l->bundle->abi_minor;
+        plugin->next = i + 1 < l->n_plugins ? plugin + 1 : NULL;
+        snprintf(plugin->title, sizeof plugin->title, "%s/%s", plugin->kind,
+                 plugin->descriptor->name);
     }
     wisp_status status = WISP_OK;
+    wisp_error inner = {0};
     if (WISP_HAS(l->bundle, wisp_bundle, init) && l->bundle->init)
-        WISPI_CALL(status, &l->plugins[0], "init", err, l->bundle->init(registry->host, err));
-    if (status != WISP_OK)
+        WISPI_CALL(status, &l->plugins[0], "init", &inner, l->bundle->init(registry->host, &inner));
+    if (status != WISP_OK) {
+        if (err)
+            *err = inner;
         return status;
+    }
     l->next = registry->libraries;
     registry->libraries = l;
     return WISP_OK;
@@ -120,19 +128,19 @@ static library *known_file(const wispi_registry *registry, const struct stat *in
 static wisp_status open_library(wispi_registry *registry, const char *path, library **out,
                                 wisp_error *err)
 {
-    struct stat info;
+    struct stat info = {0};
     if (stat(path, &info) == 0 && (*out = known_file(registry, &info)))
         return WISP_OK;
+    if (strlen(path) >= WISPI_PATH_BYTES)
+        return wisp_fail(err, WISP_E_INVALID, "%.200s...: the path is too long", path);
     library *l = wispi_alloc(sizeof *l);
     if (!l)
         return wisp_fail(err, WISP_E_NOMEM, "%s: no memory to load it", path);
     void *handle = NULL;
     snprintf(l->path, sizeof l->path, "%s", path);
     wisp_status status = wispi_gate_open(path, &handle, &l->bundle, err);
-    if (status == WISP_OK && stat(path, &info) == 0) {
-        l->device = info.st_dev;
-        l->inode = info.st_ino;
-    }
+    l->device = info.st_dev;
+    l->inode = info.st_ino;
     if (status == WISP_OK)
         status = wispi_file_hash(path, &l->hash, err);
     if (status == WISP_OK)
@@ -163,6 +171,7 @@ wisp_status wispi_registry_load(wispi_registry *registry, const char *kind, cons
     if (!found) {
         char path[WISPI_PATH_BYTES];
         library *l = NULL;
+        WISP_TRY(wispi_kind_check(kind, err));
         WISP_TRY(wispi_search_find(&registry->search, kind, name, path, err));
         WISP_TRY(open_library(registry, path, &l, err));
         found = find_loaded(registry, kind, name);
@@ -175,75 +184,17 @@ wisp_status wispi_registry_load(wispi_registry *registry, const char *kind, cons
     return WISP_OK;
 }
 
-wisp_status wispi_registry_load_file(wispi_registry *registry, const char *path,
+wisp_status wispi_registry_load_file(wispi_registry *registry, const char *path, const char *kind,
                                      const wispi_plugin **plugin, wisp_error *err)
 {
     library *l = NULL;
     WISP_TRY(open_library(registry, path, &l, err));
-    *plugin = &l->plugins[0];
-    return WISP_OK;
-}
-
-/* --- listing --- */
-
-static int is_shadowed(const wispi_search *search, int32_t folder, const char *file)
-{
-    for (int32_t i = 0; i < folder; i++) {
-        char path[WISPI_PATH_BYTES + 256];
-        struct stat info;
-        snprintf(path, sizeof path, "%s/%s", search->folders[i], file);
-        if (stat(path, &info) == 0)
-            return 1;
-    }
-    return 0;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void scan_folder(const wispi_registry *registry, int32_t index, const char *wanted,
-                        void (*each)(void *user, const wispi_listed *listed), void *user)
-{
-    struct dirent **entries = NULL;
-    const char *folder = registry->search.folders[index];
-    int n = scandir(folder, &entries, NULL, by_name);
-    for (int i = 0; i < n; i++) {
-        char kind[32], name[128], path[WISPI_PATH_BYTES + 300];
-        const char *file = entries[i]->d_name;
-        if (wispi_plugin_file_name(file, kind, name) && (!wanted || strcmp(kind, wanted) == 0)) {
-            snprintf(path, sizeof path, "%s/%s", folder, file);
-            wispi_probe_result result;
-            wispi_probe_file(path, &result);
-            wispi_listed listed = {kind,
-                                   name,
-                                   result.version,
-                                   result.summary,
-                                   path,
-                                   result.error,
-                                   is_shadowed(&registry->search, index, file)};
-            each(user, &listed);
+    for (uint64_t i = 0; i < l->n_plugins; i++) {
+        if (!kind || strcmp(l->plugins[i].kind, kind) == 0) {
+            *plugin = &l->plugins[i];
+            return WISP_OK;
         }
-        free(entries[i]);
     }
-    free(entries);
-}
-
-wisp_status wispi_registry_scan(wispi_registry *registry, const char *kind,
-                                void (*each)(void *user, const wispi_listed *listed), void *user,
-                                wisp_error *err)
-{
-    int known = kind == NULL;
-    for (const char *const *k = wispi_kinds; *k; k++)
-        known |= kind && strcmp(*k, kind) == 0;
-    if (!known)
-        return wisp_fail(
-            err, WISP_E_INVALID,
-            "there is no plugin kind \"%s\": backend, dataset, sampler, backbone, method, task, "
-            "comm",
-            kind);
-    for (int32_t i = 0; i < registry->search.n_folders; i++)
-        scan_folder(registry, i, kind, each, user);
-    return WISP_OK;
+    return wisp_fail(err, WISP_E_CONFIG, "%s holds %s, but a %s is needed here", path,
+                     l->plugins[0].title, kind);
 }

@@ -18,13 +18,15 @@ typedef struct wispi_registry_options {
     int32_t ignore_environment;
 } wispi_registry_options;
 
-/* An accepted plugin. Lives as long as the process. */
+/* An accepted plugin. Lives as long as its registry; descriptor and code as long as the process. */
 typedef struct wispi_plugin {
     const wisp_descriptor *descriptor;
     const char *kind; /* "method": the kind id without "wisp." and version */
     const char *path; /* "" for statically linked plugins */
     uint64_t file_hash;
     uint16_t abi_major, abi_minor;
+    char title[64];                  /* "method/dino" */
+    const struct wispi_plugin *next; /* another one of the same file, or NULL */
 } wispi_plugin;
 
 /* A plugin configured from one TOML table. */
@@ -47,18 +49,19 @@ wisp_status wispi_registry_add_static(wispi_registry *registry, const wisp_bundl
 /* Finds and loads one plugin. The error names the folders searched and the nearest known names. */
 wisp_status wispi_registry_load(wispi_registry *registry, const char *kind, const char *name,
                                 const wispi_plugin **plugin, wisp_error *err);
-/* Loads one file, whatever its name. */
-wisp_status wispi_registry_load_file(wispi_registry *registry, const char *path,
+/* Loads one file, whatever its name, and gives its first plugin (of `kind`, unless that is NULL).
+ */
+wisp_status wispi_registry_load_file(wispi_registry *registry, const char *path, const char *kind,
                                      const wispi_plugin **plugin, wisp_error *err);
 
 /* One file found by a scan. `error` is empty for a good one. Probing happens in a child process, so
  * a file that crashes costs one line (ABI-11). */
 typedef struct wispi_listed {
     const char *kind, *name, *version, *summary, *path, *error;
-    int32_t shadowed;
+    int32_t shadowed; /* a folder searched earlier has the same plugin */
 } wispi_listed;
 
-/* Calls `each` for every plugin file on the search path; `kind` NULL: all. */
+/* Calls `each` for every plugin file on the search path, by kind and name; `kind` NULL: all. */
 wisp_status wispi_registry_scan(wispi_registry *registry, const char *kind,
                                 void (*each)(void *user, const wispi_listed *listed), void *user,
                                 wisp_error *err);

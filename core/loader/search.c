@@ -2,32 +2,58 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "config/nearest.h"
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define ABI TEXT(WISP_ABI_MAJOR)
+
+static int is_known(const wispi_search *search, const struct stat *info)
+{
+    for (int32_t i = 0; i < search->n_folders; i++)
+        if (search->devices[i] == info->st_dev && search->inodes[i] == info->st_ino)
+            return 1;
+    return 0;
+}
+
 static wisp_status add_folder(wispi_search *search, const char *folder, size_t length,
                               wisp_error *err)
 {
+    struct stat info = {0};
     if (length == 0)
         return WISP_OK;
     if (search->n_folders == WISPI_MAX_FOLDERS || length >= WISPI_PATH_BYTES)
-        return wisp_fail(err, WISP_E_INVALID, "the plugin path has too many or too long folders");
-    char *to = search->folders[search->n_folders++];
-    memcpy(to, folder, length);
-    to[length] = '\0';
+        return wisp_fail(err, WISP_E_INVALID,
+                         "the plugin path has more than %d folders, or one of them a name of more "
+                         "than %d bytes",
+                         WISPI_MAX_FOLDERS, WISPI_PATH_BYTES - 1);
+    int32_t at = search->n_folders;
+    memcpy(search->folders[at], folder, length);
+    search->folders[at][length] = '\0';
+    if (stat(search->folders[at], &info) != 0)
+        wispi_log(WISP_LOG_WARNING, "plugin folder %s: %s", search->folders[at], strerror(errno));
+    else if (is_known(search, &info))
+        return WISP_OK;
+    search->devices[at] = info.st_dev;
+    search->inodes[at] = info.st_ino;
+    search->n_folders++;
     return WISP_OK;
 }
 
 static wisp_status add_environment(wispi_search *search, wisp_error *err)
 {
-    const char *path = getenv("WISP_PLUGIN_PATH");
-    if (!path || getauxval(AT_SECURE))
+    /* A program that runs with more rights than its caller must not load the caller's code. */
+    const char *path = getauxval(AT_SECURE) ? NULL : getenv("WISP_PLUGIN_PATH");
+    if (!path)
         return WISP_OK;
     while (*path) {
         size_t n = strcspn(path, ":");
@@ -40,7 +66,7 @@ static wisp_status add_environment(wispi_search *search, wisp_error *err)
 /* Beside the host itself: DIR/plugins in a build tree, DIR/wisp/<abi> where it is installed. */
 static wisp_status add_own_folders(wispi_search *search, wisp_error *err)
 {
-    static const char *const below[] = {"plugins", "wisp/0", "../" WISP_LIBDIR "/wisp/0"};
+    static const char *const below[] = {"plugins", "wisp/" ABI, "../" WISP_LIBDIR "/wisp/" ABI};
     Dl_info info;
     char own[WISPI_PATH_BYTES], folder[WISPI_PATH_BYTES], path[WISPI_PATH_BYTES];
     if (!dladdr(below, &info) || !info.dli_fname)
@@ -101,7 +127,7 @@ static void nearest_name(const wispi_search *search, const char *wanted_kind, co
                 strcmp(kind, wanted_kind) != 0)
                 continue;
             int32_t distance = wispi_edit_distance(wanted, name);
-            if (distance < best_distance) {
+            if (distance < best_distance || (distance == best_distance && strcmp(name, best) < 0)) {
                 best_distance = distance;
                 memcpy(best, name, sizeof name);
             }

@@ -2,14 +2,21 @@
 #ifndef WISPI_LOADER_SEARCH_H
 #define WISPI_LOADER_SEARCH_H
 
+#include <sys/types.h>
+
 #include "loader/registry.h"
 
 enum { WISPI_MAX_FOLDERS = 64, WISPI_PATH_BYTES = 1024 };
 
 typedef struct wispi_search {
-    char folders[WISPI_MAX_FOLDERS][WISPI_PATH_BYTES];
+    char folders[WISPI_MAX_FOLDERS][WISPI_PATH_BYTES]; /* each folder once */
+    dev_t devices[WISPI_MAX_FOLDERS];
+    ino_t inodes[WISPI_MAX_FOLDERS];
     int32_t n_folders;
 } wispi_search;
+
+/* The folders of a registry. */
+const wispi_search *wispi_registry_search(const wispi_registry *registry);
 
 wisp_status wispi_search_init(wispi_search *search, const wispi_registry_options *options,
                               wisp_error *err);
