@@ -1,0 +1,16 @@
+/* json_text.h - finished JSON values as text. */
+#ifndef WISPI_TRAIN_JSON_TEXT_H
+#define WISPI_TRAIN_JSON_TEXT_H
+
+#include <jansson.h>
+
+#include "wisp/status.h"
+
+/* A string whatever its bytes are: what is not UTF-8 becomes '?'. NULL gives JSON's null. */
+json_t *wispi_json_string(const char *text);
+
+/* The indented text of `root`, ended by a newline and freed with wispi_free. Takes `root` over;
+ * NULL (something lacked memory while it was made) gives E_NOMEM. */
+wisp_status wispi_json_give(json_t *root, char **text, wisp_error *err);
+
+#endif

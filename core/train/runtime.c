@@ -1,0 +1,75 @@
+/* runtime.c - making and ending a runtime (wisp/runtime.h). */
+#include "train/runtime_handle.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "loader/containment.h"
+#include "loader/host_table.h"
+
+const char *wisp_version(void)
+{
+    return WISP_VERSION;
+}
+
+/* The caller's options as this host knows them: what a caller built from older headers does not
+ * have reads as zero (ABI-4). */
+static wisp_runtime_options read_options(const wisp_runtime_options *given)
+{
+    wisp_runtime_options options = {.struct_size = sizeof options, .log_level = WISP_LOG_INFO};
+    if (!given)
+        return options;
+    memset(&options, 0, sizeof options);
+    memcpy(&options, given,
+           given->struct_size < sizeof options ? given->struct_size : sizeof options);
+    return options;
+}
+
+wisp_status wisp_runtime_create(const wisp_runtime_options *given, wisp_runtime **runtime,
+                                wisp_error *err)
+{
+    const wisp_runtime_options options = read_options(given);
+    const wispi_registry_options search = {options.plugin_folders, options.ignore_environment};
+    wisp_runtime *made = wispi_alloc(sizeof *made);
+    if (!made)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a runtime");
+    wispi_log_set_level(options.log_level);
+    wisp_status status = wispi_registry_create(&search, wispi_host_table(), &made->registry, err);
+    if (status != WISP_OK) {
+        wispi_free(made);
+        return status;
+    }
+    if (options.fault_handler)
+        wispi_install_fault_handler();
+    *runtime = made;
+    return WISP_OK;
+}
+
+void wisp_runtime_destroy(wisp_runtime *runtime)
+{
+    if (!runtime)
+        return;
+    wispi_registry_destroy(runtime->registry);
+    wispi_free(runtime);
+}
+
+void wisp_runtime_free(char *text)
+{
+    wispi_free(text);
+}
+
+void wisp_runtime_stop(wisp_runtime *runtime)
+{
+    runtime->stop = 1;
+}
+
+wisp_status wispi_runtime_give(wispi_text *made, char **text, wisp_error *err)
+{
+    if (!made->failed && !made->data)
+        wispi_text_append(made, "");
+    if (made->failed) {
+        wispi_text_free(made);
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the result");
+    }
+    *text = made->data;
+    return WISP_OK;
+}
