@@ -26,7 +26,7 @@ static wisp_status place(wispi_device *device, wispi_variable *part, wispi_varia
 {
     char text[sizeof part->name];
     const wisp_desc shape = *desc;
-    snprintf(text, sizeof text, "%s", name);
+    snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1, name);
     WISP_TRY(wispi_variable_init(device, part, text, &shape, (float *)whole->data + offset, err));
     part->version = whole->version;
     return WISP_OK;
