@@ -14,6 +14,7 @@ enum { MOST_FILES = 16 };
 struct wispi_config {
     wispi_arena *arena;
     wispi_node *root;
+    struct wispi_config *over; /* owns nodes that were laid over this one */
 };
 
 /* The files that are being read, from the one asked for down to the newest. */
@@ -157,8 +158,28 @@ void wispi_config_destroy(wispi_config *config)
 {
     if (!config)
         return;
+    wispi_config_destroy(config->over);
     wispi_arena_destroy(config->arena);
     wispi_free(config);
+}
+
+void wispi_config_drop_tables(wispi_config *config, const char *const *keys)
+{
+    for (; *keys; keys++)
+        wispi_node_remove(config->root, *keys);
+}
+
+void wispi_config_take_tables(wispi_config *config, wispi_config *over, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        wispi_node *node = wispi_node_remove(over->root, *keys);
+        if (!node)
+            continue;
+        wispi_node_remove(config->root, *keys);
+        wispi_node_append(config->root, node);
+    }
+    wispi_config_destroy(config->over);
+    config->over = over;
 }
 
 const wispi_node *wispi_config_root(const wispi_config *config)

@@ -25,6 +25,12 @@ wisp_status wispi_config_parse_text(const char *name, const char *text,
 
 void wispi_config_destroy(wispi_config *config); /* accepts NULL */
 
+/* Removes each of the tables `keys` (NULL-terminated) that it has. */
+void wispi_config_drop_tables(wispi_config *config, const char *const *keys);
+/* Replaces each of the tables `keys` (NULL-terminated) that `over` has, whole. Takes `over` over.
+ */
+void wispi_config_take_tables(wispi_config *config, wispi_config *over, const char *const *keys);
+
 /* The top-level table. Nodes live until destroy. */
 const wispi_node *wispi_config_root(const wispi_config *config);
 

@@ -171,15 +171,24 @@ static wisp_status check_tensor(const char *path, const wispi_safetensors *file,
     return WISP_OK;
 }
 
-/* All are checked before the first is written: a file that does not fit changes nothing. */
+static int is_below(const wispi_model_tensor *tensor, const wisp_module *module)
+{
+    const char *path = wispi_module_path(module);
+    size_t n = strlen(path);
+    return (tensor->role == WISPI_ROLE_PARAMETER || tensor->role == WISPI_ROLE_BUFFER) &&
+           strncmp(tensor->name, path, n) == 0 && tensor->name[n] == '.';
+}
+
+/* All are checked before the first is written: a file that does not fit changes nothing. `only`
+ * NULL: everything. */
 static wisp_status load_tensors(const char *path, const wispi_safetensors *file, wispi_model *model,
-                                int weights_only, wisp_error *err)
+                                const wisp_module *only, wisp_error *err)
 {
     const wispi_stored_tensor *found = NULL;
     for (int pass = 0; pass < 2; pass++) {
         for (int32_t i = 0; i < wispi_model_tensor_count(model); i++) {
             const wispi_model_tensor *t = wispi_model_tensor_at(model, i);
-            if (weights_only && t->role != WISPI_ROLE_PARAMETER && t->role != WISPI_ROLE_BUFFER)
+            if (only && !is_below(t, only))
                 continue;
             WISP_TRY(check_tensor(path, file, t, &found, err));
             if (pass == 1)
@@ -200,7 +209,7 @@ static wisp_status resume_from(const char *folder, const char *name, wispi_model
     WISP_TRY(wispi_safetensors_open(path, 1, &file, err));
     wisp_status status = read_facts(path, file, &read, err);
     if (status == WISP_OK) {
-        status = load_tensors(path, file, model, 0, err);
+        status = load_tensors(path, file, model, NULL, err);
         if (status == WISP_OK)
             *facts = read;
         else
@@ -228,11 +237,12 @@ wisp_status wispi_checkpoint_resume(const char *folder, wispi_model *model,
     return second;
 }
 
-wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model, wisp_error *err)
+wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model,
+                                          const wisp_module *module, wisp_error *err)
 {
     wispi_safetensors *file = NULL;
     WISP_TRY(wispi_safetensors_open(path, 0, &file, err));
-    wisp_status status = load_tensors(path, file, model, 1, err);
+    wisp_status status = load_tensors(path, file, model, module, err);
     wispi_safetensors_close(file);
     return status;
 }

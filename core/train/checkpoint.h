@@ -33,8 +33,9 @@ wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *mode
 wisp_status wispi_checkpoint_resume(const char *folder, wispi_model *model,
                                     wispi_checkpoint_facts *facts, wisp_error *err);
 
-/* Loads the parameters and buffers of one file into the model. Tensors that the model has and the
- * file lacks are an error, by name; what the file has beyond is ignored. */
-wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model, wisp_error *err);
+/* Loads the parameters and buffers below one module from a file. What the module has and the file
+ * lacks is an error, by name; what the file has beyond is ignored. */
+wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model,
+                                          const wisp_module *module, wisp_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "config/options_fill.h"
 #include "config/resolved.h"
@@ -92,22 +93,59 @@ static wisp_status load_plugins(wispi_experiment *x, wisp_error *err)
     return WISP_OK;
 }
 
-wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
-                                  const char *const *overrides, int32_t n_overrides,
+static wisp_status finish_loading(wispi_registry *registry, wispi_config *config,
                                   wispi_experiment **experiment, wisp_error *err)
 {
     wispi_experiment *x = wispi_alloc(sizeof *x);
-    if (!x)
+    if (!x) {
+        wispi_config_destroy(config);
         return wisp_fail(err, WISP_E_NOMEM, "no memory for an experiment");
+    }
     x->registry = registry;
-    wisp_status status = wispi_config_load(path, overrides, n_overrides, &x->config, err);
-    if (status == WISP_OK)
-        status = load_plugins(x, err);
+    x->config = config;
+    wisp_status status = load_plugins(x, err);
     if (status == WISP_OK)
         *experiment = x;
     else
         wispi_experiment_destroy(x);
     return status;
+}
+
+wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
+                                  const char *const *overrides, int32_t n_overrides,
+                                  wispi_experiment **experiment, wisp_error *err)
+{
+    wispi_config *config = NULL;
+    WISP_TRY(wispi_config_load(path, overrides, n_overrides, &config, err));
+    return finish_loading(registry, config, experiment, err);
+}
+
+wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char *run_config,
+                                           const char *task_file, const char *const *overrides,
+                                           int32_t n_overrides, wispi_experiment **experiment,
+                                           wisp_error *err)
+{
+    static const char *const taken[] = {"task", "input", "data", "test", NULL};
+    wispi_config *config = NULL, *tasks = NULL;
+    WISP_TRY(wispi_config_load(task_file, overrides, n_overrides, &tasks, err));
+    if (!wispi_node_find(wispi_config_root(tasks), "task")) {
+        wisp_status status = wispi_node_fail(wispi_config_root(tasks), err, NULL,
+                                             "the file has no [[task]] table: nothing to judge");
+        wispi_config_destroy(tasks);
+        return status;
+    }
+    wisp_status status = wispi_config_load(run_config, NULL, 0, &config, err);
+    if (status != WISP_OK) {
+        wispi_config_destroy(tasks);
+        return status;
+    }
+    static const char *const no_probes[] = {"probe", NULL};
+    wispi_config_drop_tables(config, no_probes);
+    wispi_config_take_tables(config, tasks, taken);
+    for (const wispi_node *rest = wispi_config_root(tasks)->first; rest; rest = rest->next)
+        wispi_log(WISP_LOG_INFO, "%s: table %s is not used: the weights come with their own",
+                  task_file, rest->key);
+    return finish_loading(registry, config, experiment, err);
 }
 
 void wispi_experiment_destroy(wispi_experiment *x)

@@ -29,6 +29,12 @@ typedef struct wispi_experiment {
 wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
                                   const char *const *overrides, int32_t n_overrides,
                                   wispi_experiment **experiment, wisp_error *err);
+/* The experiment of a run's config.toml with the [[task]], [input], [data] and [test] tables of
+ * another file in place of its own: for judging stored weights. Its probes are left out. */
+wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char *run_config,
+                                           const char *task_file, const char *const *overrides,
+                                           int32_t n_overrides, wispi_experiment **experiment,
+                                           wisp_error *err);
 void wispi_experiment_destroy(wispi_experiment *experiment); /* accepts NULL */
 
 /* The fully resolved TOML: running it again is the same run. `model` (may be NULL) adds the

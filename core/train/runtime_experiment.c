@@ -1,0 +1,173 @@
+/* runtime_experiment.c - run, check and eval of wisp/runtime.h. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "loader/host_table.h"
+#include "train/check_report.h"
+#include "train/checkpoint.h"
+#include "train/evaluation.h"
+#include "train/runtime_handle.h"
+#include "train/trainer.h"
+
+/* Plugins' parallel_for works on this pool while an experiment runs. */
+static wisp_status start_pool(wispi_pool **pool, wisp_error *err)
+{
+    *pool = wispi_pool_create(0, err);
+    if (!*pool)
+        return err ? err->code : WISP_E_NOMEM;
+    wispi_host_set_pool(*pool);
+    return WISP_OK;
+}
+
+static void stop_pool(wispi_pool *pool)
+{
+    wispi_host_set_pool(NULL);
+    wispi_pool_destroy(pool);
+}
+
+wisp_status wisp_runtime_run(wisp_runtime *runtime, const wisp_experiment_source *source,
+                             const wisp_run_options *options, wisp_error *err)
+{
+    wispi_experiment *experiment = NULL;
+    wispi_pool *pool = NULL;
+    runtime->stop = 0;
+    WISP_TRY(start_pool(&pool, err));
+    wisp_status status = wispi_experiment_load(runtime->registry, source->path, source->overrides,
+                                               source->n_overrides, &experiment, err);
+    if (status == WISP_OK) {
+        wispi_train_options train = {options->check_finite, options->profile, options->quiet,
+                                     options->json, &runtime->stop};
+        status = wispi_train(experiment, &train, err);
+    }
+    wispi_experiment_destroy(experiment);
+    stop_pool(pool);
+    return status;
+}
+
+static wisp_status check(wispi_experiment *experiment, int32_t format, wispi_text *out,
+                         wisp_error *err)
+{
+    wispi_session *session = NULL;
+    WISP_TRY(wispi_session_open(experiment, &session, err));
+    wisp_status status = wispi_check_report(session, format, out, err);
+    wispi_session_close(session);
+    return status;
+}
+
+wisp_status wisp_runtime_check(wisp_runtime *runtime, const wisp_experiment_source *source,
+                               int32_t format, char **text, wisp_error *err)
+{
+    wispi_experiment *experiment = NULL;
+    wispi_text out = {0};
+    WISP_TRY(wispi_experiment_load(runtime->registry, source->path, source->overrides,
+                                   source->n_overrides, &experiment, err));
+    wisp_status status = check(experiment, format, &out, err);
+    wispi_experiment_destroy(experiment);
+    if (status == WISP_OK)
+        return wispi_runtime_give(&out, text, err);
+    wispi_text_free(&out);
+    return status;
+}
+
+/* --- stored weights --- */
+
+enum { PATH_BYTES = 1200 };
+
+/* A run's folder, or one of its checkpoints: where are its weights, where its configuration? */
+static wisp_status find_run(const char *weights, char file[PATH_BYTES], char config[PATH_BYTES],
+                            wisp_error *err)
+{
+    struct stat info;
+    char folder[PATH_BYTES], above[PATH_BYTES];
+    if (stat(weights, &info) != 0)
+        return wisp_fail(err, WISP_E_NOT_FOUND, "%s: there is no such run folder or checkpoint",
+                         weights);
+    if (strlen(weights) > PATH_BYTES - 100)
+        return wisp_fail(err, WISP_E_INVALID, "%.200s...: the path is too long", weights);
+    if (S_ISDIR(info.st_mode)) {
+        snprintf(file, PATH_BYTES, "%.1000s/checkpoints/last.safetensors", weights);
+        snprintf(config, PATH_BYTES, "%.1000s/config.toml", weights);
+        return WISP_OK;
+    }
+    snprintf(file, PATH_BYTES, "%s", weights);
+    WISP_TRY(wispi_path_folder(folder, sizeof folder, weights));
+    WISP_TRY(wispi_path_folder(above, sizeof above, folder));
+    snprintf(config, PATH_BYTES, "%.1000s/config.toml", above);
+    return WISP_OK;
+}
+
+static wisp_status evaluate_weights(wispi_experiment *experiment, const char *file,
+                                    const volatile int *stop, wispi_results *results,
+                                    wisp_error *err)
+{
+    wispi_session *session = NULL;
+    wispi_embedder *embedder = NULL;
+    WISP_TRY(wispi_session_open(experiment, &session, err));
+    wisp_status status =
+        wispi_checkpoint_load_weights(file, session->model, session->evaluated, err);
+    if (status == WISP_OK)
+        status = wispi_embedder_create(session, &embedder, err);
+    if (status == WISP_OK) {
+        wispi_evaluation_request request = {experiment->tasks, experiment->n_tasks, 0,
+                                            WISPI_EVALUATE_NETWORK, stop};
+        status = wispi_evaluate(embedder, session, &request, results, err);
+    }
+    wispi_embedder_destroy(embedder);
+    wispi_session_close(session);
+    return status;
+}
+
+static wisp_status write_results(const wispi_results *results, const char *weights, int32_t format,
+                                 wispi_text *out, wisp_error *err)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < results->n; i++) {
+        const wispi_result *r = &results->list[i];
+        if (format == WISP_FORMAT_TEXT)
+            wispi_text_printf(out, "%s: %.2f %%  %s\n", r->metric, r->value, r->protocol);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:f, s:o}", "metric", r->metric, "value", r->value,
+                                        "protocol", json_loads(r->protocol, 0, NULL)));
+    }
+    json_t *report = json_pack("{s:s, s:o}", "weights", weights, "results", list);
+    char *text = report ? json_dumps(report, JSON_INDENT(2)) : NULL;
+    json_decref(report);
+    if (format == WISP_FORMAT_JSON && text)
+        wispi_text_printf(out, "%s\n", text);
+    wisp_status status = text ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    free(text);
+    return status;
+}
+
+wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weights,
+                              const wisp_experiment_source *task, int32_t format, char **text,
+                              wisp_error *err)
+{
+    char file[PATH_BYTES], config[PATH_BYTES];
+    wispi_experiment *experiment = NULL;
+    wispi_pool *pool = NULL;
+    wispi_text out = {0};
+    runtime->stop = 0;
+    WISP_TRY(find_run(weights, file, config, err));
+    WISP_TRY(wispi_experiment_load_for_eval(runtime->registry, config, task->path, task->overrides,
+                                            task->n_overrides, &experiment, err));
+    wispi_results *results = wispi_alloc(sizeof *results);
+    wisp_status status = results ? start_pool(&pool, err)
+                                 : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    if (status == WISP_OK)
+        status = evaluate_weights(experiment, file, &runtime->stop, results, err);
+    if (status == WISP_OK)
+        status = write_results(results, file, format, &out, err);
+    wispi_experiment_destroy(experiment);
+    stop_pool(pool);
+    wispi_free(results);
+    if (status == WISP_OK)
+        return wispi_runtime_give(&out, text, err);
+    wispi_text_free(&out);
+    return status;
+}
