@@ -89,6 +89,7 @@ static void find_features(cpu_device *device)
     if (limit && strcmp(limit, "plain") == 0)
         device->has_avx2 = 0;
     device->has_bf16 = cpu_onednn_has_bf16();
+    device->has_amx = cpu_onednn_has_amx() && device->has_avx512;
     const char *verbose = getenv("WISP_VERBOSE");
     device->verbose = verbose && strstr(verbose, "dispatch");
 }

@@ -14,6 +14,7 @@ typedef struct cpu_device {
     int32_t has_avx2;          /* with FMA and F16C */
     int32_t has_avx512;        /* F, BW, DQ, VL */
     int32_t has_bf16;          /* bf16 dot products in hardware (AVX512_BF16 or AMX) */
+    int32_t has_amx;           /* matrix tiles with bf16, and permission to use them */
     int32_t verbose;           /* WISP_VERBOSE=dispatch: say what each candidate answered */
 } cpu_device;
 

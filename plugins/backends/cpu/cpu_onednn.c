@@ -25,6 +25,12 @@ int32_t cpu_onednn_has_bf16(void)
     return isa_covers(dnnl_get_effective_cpu_isa(), dnnl_cpu_isa_avx512_core_bf16);
 }
 
+/* oneDNN names AMX only after the system has granted it to this process. */
+int32_t cpu_onednn_has_amx(void)
+{
+    return isa_covers(dnnl_get_effective_cpu_isa(), dnnl_cpu_isa_avx512_core_amx);
+}
+
 wisp_status cpu_onednn_open(cpu_device *device, wisp_error *err)
 {
     struct cpu_onednn *o = cpu_alloc(device, sizeof *o);

@@ -9,5 +9,6 @@ void cpu_onednn_close(cpu_device *device);
 /* The instruction set that oneDNN will use, for people. */
 const char *cpu_onednn_isa_name(void);
 int32_t cpu_onednn_has_bf16(void);
+int32_t cpu_onednn_has_amx(void);
 
 #endif
