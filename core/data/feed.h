@@ -31,12 +31,14 @@ typedef struct wispi_feed_options {
         eval_size;    /* px, without a sampler; resize 0: the picture is squashed to size */
     int32_t workers;  /* 0: in the calling thread */
     int32_t prefetch; /* batches made ahead; 0: chosen */
-    /* Plain random resized crops and flips instead of a sampler (linear probes): low < high. */
+    /* Without a sampler: a random resized crop and flip instead of the evaluation view, in order
+     * too (linear probes). Lowest and highest share of the image; both 0: none. */
     double crop_scale[2];
     int64_t subset; /* > 0: only the first `subset` samples */
 } wispi_feed_options;
 
-/* One finished batch. Memory belongs to the feed until release. */
+/* One finished batch, lent until release. Its size is 0 where the last step has no samples left for
+ * this rank. */
 typedef struct wispi_feed_batch {
     int64_t epoch, step;                /* step within the epoch */
     int64_t size;                       /* samples */
@@ -57,15 +59,17 @@ int64_t wispi_feed_steps_per_epoch(const wispi_feed *feed);
 /* View groups as the batches have them. */
 int32_t wispi_feed_groups(const wispi_feed *feed, wisp_view_group *groups);
 
-/* The next batch is (epoch, step). Drops what was made ahead. */
+/* The next batch is (epoch, step); step may be the number of steps, which is the next epoch. Drops
+ * what was made ahead; batches that are held stay valid. */
 wisp_status wispi_feed_seek(wispi_feed *feed, int64_t epoch, int64_t step, wisp_error *err);
 /* Next batch in order, over the ends of epochs too. Waits for it. */
 wisp_status wispi_feed_next(wispi_feed *feed, wispi_feed_batch **batch, wisp_error *err);
-/* Gives a batch's memory back. At most two batches may be held at once. */
+/* Gives a batch's memory back, in any order. At most two batches may be held at once. Ignores NULL
+ * and what is not held. */
 void wispi_feed_release(wispi_feed *feed, wispi_feed_batch *batch);
 
 /* Samples replaced so far, each counted once. */
-int64_t wispi_feed_bad_samples(const wispi_feed *feed);
+int64_t wispi_feed_bad_samples(wispi_feed *feed);
 
 /* Position of `rank`'s k-th sample of a step in an epoch: sample index from the seeded permutation
  * of [0, n). Exposed for tests and for paired comparisons. */

@@ -1,3 +1,4 @@
+/* sample_maker.c - read, decode, plan, execute; and everything a plugin may have got wrong. */
 #include "data/sample_maker.h"
 
 #include <string.h>
@@ -68,6 +69,18 @@ void wispi_sample_maker_destroy(wispi_sample_maker *maker)
     wispi_free(maker);
 }
 
+/* What a data set gives must lie in the memory it was lent. */
+static int sample_fits(const wispi_sample_maker *maker, const wisp_sample *sample)
+{
+    if (!sample->data || sample->data != maker->bytes || sample->bytes > maker->capacity)
+        return 0;
+    if (sample->form == WISP_SAMPLE_ENCODED)
+        return 1;
+    return sample->form == WISP_SAMPLE_RGB8 && sample->width >= 1 && sample->height >= 1 &&
+           sample->width <= WISPI_IMAGE_MAX_SIDE && sample->height <= WISPI_IMAGE_MAX_SIDE &&
+           sample->bytes == (size_t)sample->width * (size_t)sample->height * 3;
+}
+
 static wisp_status load_image(wispi_sample_maker *maker, int64_t index, wispi_image *image,
                               wisp_error *err)
 {
@@ -75,15 +88,14 @@ static wisp_status load_image(wispi_sample_maker *maker, int64_t index, wispi_im
     wisp_sample sample;
     memset(&sample, 0, sizeof sample);
     WISP_TRY(o->dataset->read(o->dataset_self, index, &maker->sink, &sample, err));
-    if (sample.form == WISP_SAMPLE_ENCODED)
-        return wispi_decode(maker->decoder, sample.data, sample.bytes, image, err);
-    int64_t pixels = (int64_t)sample.width * sample.height;
-    if (sample.form != WISP_SAMPLE_RGB8 || sample.width < 1 || sample.height < 1 ||
-        (int64_t)sample.bytes != 3 * pixels)
+    if (!sample_fits(maker, &sample))
         return wisp_fail(
             err, WISP_E_PLUGIN,
-            "the data set gave a sample of form %d, %d x %d px, %zu bytes: these do not fit",
-            sample.form, sample.width, sample.height, sample.bytes);
+            "the data set gave sample %lld as form %d, %d x %d px, %zu bytes: these do not fit, or "
+            "are not in the memory it was lent",
+            (long long)index, sample.form, sample.width, sample.height, sample.bytes);
+    if (sample.form == WISP_SAMPLE_ENCODED)
+        return wispi_decode(maker->decoder, sample.data, sample.bytes, image, err);
     *image = (wispi_image){.width = sample.width, .height = sample.height, .pixels = sample.data};
     return WISP_OK;
 }
@@ -180,15 +192,50 @@ static wisp_status make_views(wispi_sample_maker *maker, const wispi_image *imag
     return WISP_OK;
 }
 
+/* The usual evaluation view, or the whole picture squashed. */
+static wisp_status evaluation_spec(const wispi_feed_options *o, const wispi_image *image,
+                                   wispi_eval_view *view, wisp_error *err)
+{
+    if (o->eval_resize > 0)
+        return wispi_view_evaluate_spec(image->width, image->height, o->eval_resize, o->eval_size,
+                                        view, err);
+    *view = (wispi_eval_view){.resized_w = o->eval_size,
+                              .resized_h = o->eval_size,
+                              .filter = WISP_FILTER_BICUBIC,
+                              .crop = {0, 0, o->eval_size, o->eval_size}};
+    return WISP_OK;
+}
+
 static wisp_status make_evaluation_view(wispi_sample_maker *maker, const wispi_image *image,
                                         wispi_feed_batch *batch, int64_t slot, wisp_error *err)
 {
-    const wispi_feed_options *o = maker->options;
     wispi_eval_view view;
-    WISP_TRY(wispi_view_evaluate_spec(image->width, image->height, o->eval_resize, o->eval_size,
-                                      &view, err));
-    return wispi_view_evaluate(maker->worker, image, &view, &maker->form,
-                               view_memory(maker, batch, 0, 0, slot), err);
+    WISP_TRY(evaluation_spec(maker->options, image, &view, err));
+    WISP_TRY(wispi_view_evaluate(maker->worker, image, &view, &maker->form,
+                                 view_memory(maker, batch, 0, 0, slot), err));
+    float wide = (float)image->width / (float)view.resized_w;
+    float high = (float)image->height / (float)view.resized_h;
+    float *box = batch->boxes + slot * 4;
+    box[0] = (float)view.crop.x * wide;
+    box[1] = (float)view.crop.y * high;
+    box[2] = (float)view.crop.w * wide;
+    box[3] = (float)view.crop.h * high;
+    batch->flip[slot] = 0;
+    return WISP_OK;
+}
+
+static wisp_status set_label(const wispi_feed_options *o, wispi_feed_batch *batch, int64_t slot,
+                             int64_t index, wisp_error *err)
+{
+    if (!batch->label)
+        return WISP_OK;
+    int32_t label = o->dataset->label(o->dataset_self, index);
+    int32_t n = o->dataset->n_classes(o->dataset_self);
+    if (label < 0 || label >= n)
+        return wisp_fail(err, WISP_E_PLUGIN, "the data set gave sample %lld label %d of %d classes",
+                         (long long)index, label, n);
+    batch->label[slot] = label;
+    return WISP_OK;
 }
 
 wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t index,
@@ -207,7 +254,5 @@ wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t 
     batch->index[slot] = index;
     batch->source[2 * slot] = (float)image.width;
     batch->source[2 * slot + 1] = (float)image.height;
-    if (batch->label)
-        batch->label[slot] = o->dataset->label(o->dataset_self, index);
-    return WISP_OK;
+    return set_label(o, batch, slot, index, err);
 }
