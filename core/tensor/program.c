@@ -32,6 +32,7 @@ struct wispi_program {
     int32_t n_events, event_capacity;
     wisp_tensor **tensors; /* every tensor in order of creation, filled after recording */
     int32_t recording;
+    int32_t bound; /* every call has its kernel */
     int32_t cursor;
     wispi_run_options options;
     char *memory;
@@ -502,6 +503,7 @@ static wisp_status bind_kernels(wispi_program *program, wisp_error *err)
     for (int32_t i = 0; i < program->n_events; i++)
         if (program->events[i].kind == EVENT_CALL)
             WISP_TRY(bind_kernel(program, &program->events[i], err));
+    program->bound = 1;
     return wispi_device_scratch(program->device, (size_t)program->facts.scratch_bytes, err);
 }
 
@@ -589,6 +591,8 @@ wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *us
                               const wispi_run_options *options, wisp_error *err)
 {
     void *memory = NULL;
+    if (!program->bound)
+        return wisp_fail(err, WISP_E_STATE, "the step was recorded for its shapes only");
     WISP_TRY(wispi_device_step_memory(program->device, (size_t)program->facts.step_bytes, &memory,
                                       &program->generation, err));
     program->memory = memory;
@@ -622,6 +626,15 @@ int wispi_step_is_recording(const wisp_step *step)
 wisp_status wispi_program_read(wispi_program *program, const wisp_tensor *x, void *values,
                                wisp_error *err)
 {
+    void *memory = NULL;
+    uint64_t generation = 0;
+    if (!program->memory)
+        return wisp_fail(err, WISP_E_STATE, "the step has not run: there is nothing to read");
+    WISP_TRY(wispi_device_step_memory(program->device, (size_t)program->facts.step_bytes, &memory,
+                                      &generation, err));
+    if (generation != program->generation)
+        return wisp_fail(err, WISP_E_STATE,
+                         "another step needed more memory since: read before it runs");
     WISP_TRY(wispi_device_sync(program->device, err));
     return wispi_device_read(program->device, values, resolve(program, x),
                              (size_t)wisp_desc_bytes(&x->desc), err);
