@@ -134,7 +134,8 @@ static inline int32_t fixture_load(fixture *f, const golden_file *g, const char 
     return loaded;
 }
 
-/* |got - want| <= tolerance * largest |want| */
+/* |got - want| <= tolerance * largest |want|, or * 0.01 where all that is wanted is smaller: zeros
+ * but for rounding. */
 static inline void fixture_near(const char *what, const double *got, const double *want, int64_t n,
                                 double tolerance)
 {
@@ -144,7 +145,8 @@ static inline void fixture_near(const char *what, const double *got, const doubl
         largest = fmax(largest, fabs(want[i]));
         worst = fmax(worst, fabs(got[i] - want[i]));
     }
-    ck_assert_msg(worst <= tolerance * largest, "%s: off by %.3g of %.3g", what, worst, largest);
+    ck_assert_msg(worst <= tolerance * fmax(largest, 0.01), "%s: off by %.3g of %.3g", what, worst,
+                  largest);
 }
 
 /* Compares every parameter and buffer whose name, behind `prefix`, is in the file; returns how many
