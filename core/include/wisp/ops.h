@@ -73,8 +73,9 @@ typedef struct wisp_features {
       (s, b, first, count))                                                                        \
     X(wisp_tensor *, batch_part, (wisp_step *s, const wisp_batch *b, const char *name),            \
       (s, b, name))                                                                                \
-    /* modules */                                                                                  \
+    /* modules; a group runs its children in order, a backbone gives its pooled embedding */       \
     X(wisp_tensor *, forward, (wisp_step *s, wisp_module *m, wisp_tensor *x), (s, m, x))           \
+    /* forward_features takes a backbone, or what has exactly one as a child, and runs only it */  \
     X(wisp_tensor *, forward_features,                                                             \
       (wisp_step *s, wisp_module *m, wisp_tensor *x, wisp_features *out), (s, m, x, out))          \
     X(wisp_tensor *, batch_norm_act,                                                               \
@@ -174,9 +175,11 @@ typedef struct wisp_features {
       (s, x, h, w, scale_h, scale_w))                                                              \
     X(wisp_tensor *, top_k, (wisp_step *s, wisp_tensor *x, int64_t k, wisp_tensor * *index),       \
       (s, x, k, index))                                                                            \
-    /* draws from the step's key */                                                                \
+    /* draws from the step's key; the identity in evaluation, in networks that follow others */    \
+    /* and in frozen ones */                                                                       \
     X(wisp_tensor *, drop_path, (wisp_step *s, wisp_tensor *x, double p), (s, x, p))               \
-    /* state: named buffers change in place, outside the tape */                                   \
+    /* state: named buffers change in place, outside the tape; what the loss was computed */       \
+    /* from may change only after backward */                                                      \
     V(state_assign, (wisp_step *s, wisp_state *state, wisp_tensor *x), (s, state, x))              \
     V(state_lerp,                                                                                  \
       (wisp_step *s, wisp_state *state, wisp_tensor *x, wisp_tensor *momentum),                    \
