@@ -642,12 +642,16 @@ wisp_status wispi_program_read(wispi_program *program, const wisp_tensor *x, voi
 
 int wispi_step_has_grad(wisp_step *step, const wispi_variable *variable)
 {
+    if (wispi_step_of(step)->engine != &program_engine)
+        return 0;
     const wisp_tensor *x = known_variable(program_of(wispi_step_of(step)), variable);
     return x && x->grad_written && !x->grad_dropped;
 }
 
 void wispi_step_drop_grad(wisp_step *step, const wispi_variable *variable)
 {
+    if (wispi_step_of(step)->engine != &program_engine)
+        return;
     wispi_program *program = program_of(wispi_step_of(step));
     wisp_tensor *x = program->recording ? known_variable(program, variable) : NULL;
     if (x)
