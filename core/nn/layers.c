@@ -272,6 +272,6 @@ wisp_tensor *wispi_module_first_pooled(const wisp_module *m)
 int wispi_drop_path_is_off(wisp_step *s)
 {
     const wispi_model *model = wispi_model_of(s);
-    const wisp_module *m = model->forwarding;
-    return model->eval || (m && (m->network->source || wispi_module_frozen(m).gradient));
+    const wisp_module *m = model ? model->forwarding : NULL;
+    return !model || model->eval || (m && (m->network->source || wispi_module_frozen(m).gradient));
 }

@@ -493,7 +493,7 @@ static int32_t world_size(wisp_step *s)
 
 static void metric(wisp_step *s, const char *name, wisp_tensor *value)
 {
-    if (wispi_usable(s, "metric", value))
+    if (wispi_usable(s, "metric", value) && wispi_model_of(s))
         wispi_metrics_add(wispi_model_of(s)->metrics, s, name, value);
 }
 
