@@ -123,6 +123,7 @@ int main(void)
 {
     Suite *suite = suite_create("memory_plan");
     TCase *tests = tcase_create("memory_plan");
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, random_blocks_never_overlap);
     tcase_add_test(tests, a_chain_needs_two_places);
     tcase_add_test(tests, nothing_and_empty_blocks);

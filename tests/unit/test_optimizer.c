@@ -324,6 +324,7 @@ int main(void)
     Suite *suite = suite_create("optimizer");
     TCase *training_case = tcase_create("training"), *rest = tcase_create("setup");
     tcase_set_timeout(training_case, 60);
+    tcase_set_timeout(rest, 60);
     tcase_add_test(training_case, sgd);
     tcase_add_test(training_case, sgd_in_bf16);
     tcase_add_test(training_case, sgd_with_a_limit_on_the_norm_of_all);

@@ -155,6 +155,7 @@ int main(void)
 {
     Suite *suite = suite_create("schedule");
     TCase *tests = tcase_create("schedule");
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, values_are_those_of_the_published_scripts);
     tcase_add_test(tests, the_run_is_over);
     tcase_add_test(tests, steps_see_the_clock_and_overrides);
