@@ -21,6 +21,35 @@ static wisp_status fill_own(const wispi_node *root, const char *name, const wisp
                               settings, arena, NULL, err);
 }
 
+static wisp_status fill_optimizer(wispi_experiment *x, const wispi_node *root, wispi_arena *arena,
+                                  wisp_error *err)
+{
+    static const char *const also_allowed[] = {"use", NULL};
+    const wispi_node *table = wispi_node_find(root, "optimizer");
+    const char *use = NULL;
+    if (!table)
+        return wispi_node_fail(
+            root, err, NULL,
+            "the experiment has no table [optimizer]: add one with use = \"adamw\", "
+            "\"lars\" or \"sgd\"");
+    WISP_TRY(wispi_node_use(table, "optimizer", &use, err));
+    WISP_TRY(wispi_options_fill(table, "optimizer", wispi_optimizer_options_table,
+                                wispi_n_optimizer_options, sizeof(wisp_option), &x->optimizer,
+                                arena, also_allowed, err));
+    x->optimizer.kind = wispi_optimizer_kind(use);
+    if (!x->optimizer.kind)
+        return wispi_node_fail(wispi_node_find(table, "use"), err,
+                               "known optimizers: adamw, lars, sgd", "there is no optimizer \"%s\"",
+                               use);
+    if (x->optimizer.lr > 0 && x->optimizer.lr_per_256 > 0)
+        return wispi_node_fail(table, err, "give one of the two",
+                               "optimizer.lr and optimizer.lr_per_256 are both set");
+    if (x->optimizer.lr <= 0 && x->optimizer.lr_per_256 <= 0)
+        return wispi_node_fail(table, err, "give lr, or lr_per_256 to scale with the batch",
+                               "[optimizer] has no learning rate");
+    return WISP_OK;
+}
+
 static wisp_status fill_settings(wispi_experiment *x, const wispi_node *root, wispi_arena *arena,
                                  wisp_error *err)
 {
@@ -28,15 +57,11 @@ static wisp_status fill_settings(wispi_experiment *x, const wispi_node *root, wi
         fill_own(root, "run", wispi_run_options_table, wispi_n_run_options, &x->run, arena, err));
     WISP_TRY(fill_own(root, "input", wispi_input_options_table, wispi_n_input_options, &x->input,
                       arena, err));
-    WISP_TRY(fill_own(root, "optimizer", wispi_optimizer_options_table, wispi_n_optimizer_options,
-                      &x->optimizer, arena, err));
+    WISP_TRY(fill_optimizer(x, root, arena, err));
     const wispi_node *run = wispi_node_find(root, "run");
     if (x->run.name[0] == '\0' || strchr(x->run.name, '/') || x->run.name[0] == '.')
         return wispi_node_fail(wispi_node_find(run, "name"), err, "the name becomes a folder",
                                "run.name = \"%s\" cannot name a folder", x->run.name);
-    if (x->optimizer.lr > 0 && x->optimizer.lr_per_256 > 0)
-        return wispi_node_fail(wispi_node_find(root, "optimizer"), err, "give one of the two",
-                               "optimizer.lr and optimizer.lr_per_256 are both set");
     return WISP_OK;
 }
 
@@ -195,8 +220,9 @@ wisp_status wispi_experiment_resolved(const wispi_experiment *x, const wispi_mod
     resolve_instance(out, "sampler", &x->sampler, 0);
     resolve_instance(out, "backbone", &x->backbone, 0);
     resolve_instance(out, "method", &x->method, 0);
-    resolve_own(out, "optimizer", wispi_optimizer_options_table, wispi_n_optimizer_options,
-                &x->optimizer);
+    wispi_resolved_table(out, "optimizer", wispi_optimizer_name(x->optimizer.kind),
+                         wispi_optimizer_options_table, wispi_n_optimizer_options,
+                         sizeof(wisp_option), &x->optimizer);
     if (model)
         wispi_schedules_resolved(model, out);
     for (int32_t i = 0; i < x->n_probes; i++)

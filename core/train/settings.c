@@ -1,5 +1,7 @@
 #include "train/settings.h"
 
+#include <string.h>
+
 #include "wisp/tensor.h"
 
 #define RUN(field) offsetof(wispi_run_settings, field)
@@ -193,20 +195,26 @@ const wisp_option wispi_input_options_table[] = {
 };
 const uint64_t wispi_n_input_options = WISP_COUNT(wispi_input_options_table);
 
-static const wisp_choice optimizers[] = {
-    {"sgd", "stochastic gradient descent with momentum", WISPI_OPTIMIZER_SGD, 0},
-    {"lars", "layer-wise adaptive rates (You et al. 2017)", WISPI_OPTIMIZER_LARS, 0},
-    {"adamw", "Adam with decoupled weight decay (Loshchilov and Hutter 2019)",
-     WISPI_OPTIMIZER_ADAMW, 0},
-    {NULL, NULL, 0, 0}};
+static const char *const optimizer_names[] = {
+    [WISPI_OPTIMIZER_SGD] = "sgd",
+    [WISPI_OPTIMIZER_LARS] = "lars",
+    [WISPI_OPTIMIZER_ADAMW] = "adamw",
+};
+
+const char *wispi_optimizer_name(int32_t kind)
+{
+    return optimizer_names[kind];
+}
+
+int32_t wispi_optimizer_kind(const char *name)
+{
+    for (int32_t i = WISPI_OPTIMIZER_SGD; i <= WISPI_OPTIMIZER_ADAMW; i++)
+        if (strcmp(optimizer_names[i], name) == 0)
+            return i;
+    return 0;
+}
 
 const wisp_option wispi_optimizer_options_table[] = {
-    {.key = "use",
-     .type = WISP_OPTION_ENUM,
-     .offset = OPTIMIZER(kind),
-     .default_value = "\"adamw\"",
-     .choices = optimizers,
-     .help = "the update rule"},
     {.key = "lr",
      .type = WISP_OPTION_F64,
      .offset = OPTIMIZER(lr),

@@ -26,11 +26,15 @@ typedef struct wispi_input_settings {
 
 /* [optimizer] */
 typedef struct wispi_optimizer_settings {
-    int32_t kind; /* WISPI_OPTIMIZER_...; key "use" */
+    int32_t kind; /* WISPI_OPTIMIZER_..., what `use` names */
     int32_t nesterov, clip_per_tensor;
     int32_t decay_1d, decay_depthwise, adapt_1d, adapt_depthwise;
     double lr, lr_per_256, weight_decay, momentum, trust, beta1, beta2, eps, clip;
 } wispi_optimizer_settings;
+
+/* "lars" and the like, and back; 0 for an unknown name. */
+const char *wispi_optimizer_name(int32_t kind);
+int32_t wispi_optimizer_kind(const char *name);
 
 /* [schedule.NAME]. Only the keys that the table gives count; the others keep the method's value. */
 typedef struct wispi_schedule_settings {
