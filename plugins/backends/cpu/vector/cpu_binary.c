@@ -113,9 +113,9 @@ CPU_INLINE float combine(float a, float b, const int kind)
     case WISP_BINARY_DIV:
         return a / b;
     case WISP_BINARY_MAX: /* a NaN on either side stays one */
-        return (a > b) | (a != a) ? a : b;
+        return ((a > b) | (a != a)) ? a : b;
     default:
-        return (a < b) | (a != a) ? a : b;
+        return ((a < b) | (a != a)) ? a : b;
     }
 }
 

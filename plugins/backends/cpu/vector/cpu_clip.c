@@ -34,7 +34,7 @@ static void measure(const cpu_call *call, int64_t first, int64_t last)
     cpu_block *block = cpu_segments_share(call, first, last, &n);
     for (int64_t i = 0; i < n; i++, block++) {
         const float *x = (const float *)call->in[0].data + block->offset;
-        block->a = cpu_row_dot(x, x, block->count, WISP_F32);
+        block->a = cpu_row_dot(x, x, block->count, WISP_F32, WISP_F32);
     }
 }
 

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "cpu_vector.h"
+#include "cpu_bits.h"
 
 /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum. */
 #define CPU_ROUNDER 12582912.0f

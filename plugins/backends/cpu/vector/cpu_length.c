@@ -35,7 +35,7 @@ CPU_INLINE void normalize(const cpu_call *call, int64_t first, int64_t last, con
     float *norms = call->out[1].data;
     for (int64_t r = first; r < last; r++) {
         const void *x = cpu_at_const(call->in[0].data, r * n, type);
-        const double norm = sqrt(cpu_row_dot(x, x, n, type));
+        const double norm = sqrt(cpu_row_dot(x, x, n, type, type));
         const float factor = (float)(1.0 / (norm < s->eps ? s->eps : norm));
         norms[r] = (float)norm;
         scale_row(x, cpu_at(call->out[0].data, r * n, type), n, factor, type);
@@ -75,7 +75,7 @@ CPU_INLINE void normalize_grad(const cpu_call *call, int64_t first, int64_t last
         void *dx = cpu_at(call->out[0].data, r * n, type);
         const double norm = (double)norms[r];
         if (norm >= s->eps) {
-            const double dot = cpu_row_dot(dy, y, n, type);
+            const double dot = cpu_row_dot(dy, y, n, type, type);
             mix_row(dy, y, dx, n, (float)(1.0 / norm), (float)(-dot / norm), type);
         } else {
             scale_row(dy, dx, n, (float)(1.0 / s->eps), type);
@@ -104,7 +104,7 @@ static void weigh(const cpu_call *call, int64_t first, int64_t last)
     const float *v = call->in[0].data, *g = call->in[1].data;
     float *w = call->out[0].data, *norms = call->out[1].data;
     for (int64_t r = first; r < last; r++) {
-        const double norm = sqrt(cpu_row_dot(v + r * n, v + r * n, n, WISP_F32));
+        const double norm = sqrt(cpu_row_dot(v + r * n, v + r * n, n, WISP_F32, WISP_F32));
         norms[r] = (float)norm;
         scale_row(v + r * n, w + r * n, n, (float)((double)g[r] / norm), WISP_F32);
     }
@@ -128,7 +128,7 @@ static void weigh_grad(const cpu_call *call, int64_t first, int64_t last)
     float *dv = call->out[0].data, *dg = s->want_gain ? call->out[1].data : NULL;
     for (int64_t r = first; r < last; r++) {
         const double norm = (double)norms[r];
-        const double dot = cpu_row_dot(dw + r * n, v + r * n, n, WISP_F32) / norm;
+        const double dot = cpu_row_dot(dw + r * n, v + r * n, n, WISP_F32, WISP_F32) / norm;
         const double factor = (double)g[r] / norm;
         mix_row(dw + r * n, v + r * n, dv + r * n, n, (float)factor, (float)(-factor * dot / norm),
                 WISP_F32);

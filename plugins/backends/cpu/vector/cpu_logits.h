@@ -21,13 +21,20 @@ CPU_INLINE float cpu_logit(const cpu_logits *row, int64_t i, const int type, con
 CPU_INLINE float cpu_logits_max(const cpu_logits *row, const int type, const int has_shift)
 {
     const cpu_logits r = *row;
-    float max = -INFINITY;
-    CPU_SIMD_MAX(max)
-    for (int64_t i = 0; i < r.n; i++) {
+    const int64_t half = r.n / 2;
+    float max = -INFINITY, other = -INFINITY;
+    CPU_SIMD_MAX(max, other)
+    for (int64_t i = 0; i < half; i++) {
         const float z = cpu_logit(&r, i, type, has_shift);
+        const float u = cpu_logit(&r, i + half, type, has_shift);
+        max = z > max ? z : max;
+        other = u > other ? u : other;
+    }
+    if (r.n % 2) {
+        const float z = cpu_logit(&r, r.n - 1, type, has_shift);
         max = z > max ? z : max;
     }
-    return max;
+    return other > max ? other : max;
 }
 
 /* Sum of exp(z - max). */

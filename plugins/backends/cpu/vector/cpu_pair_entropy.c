@@ -45,44 +45,43 @@ static int is_in_a_pair(const float *weights, const pair_state *s, int64_t v)
     return 0;
 }
 
-/* Adds a tile z of a row to its running sum of exponentials relative to its running maximum. */
-static void add_exponentials(const float *restrict z, int64_t n, double *row_max, double *row_sum)
+/* Writes the tile z of a row and returns its largest value. */
+CPU_INLINE float scale_tile(const void *x, int64_t n, float scale, float *restrict z,
+                            const int type)
 {
-    float max = -INFINITY, sum = 0;
-    CPU_SIMD_MAX(max)
-    for (int64_t i = 0; i < n; i++)
-        max = z[i] > max ? z[i] : max;
-    if ((double)max > *row_max) {
-        *row_sum *= exp(*row_max - (double)max);
-        *row_max = (double)max;
+    const int64_t half = n / 2;
+    float max = -INFINITY, other = -INFINITY;
+    CPU_SIMD_MAX(max, other)
+    for (int64_t i = 0; i < half; i++) {
+        const float a = cpu_load(x, i, type) * scale, b = cpu_load(x, i + half, type) * scale;
+        z[i] = a;
+        z[i + half] = b;
+        max = a > max ? a : max;
+        other = b > other ? b : other;
     }
-    max = (float)*row_max;
+    if (n % 2) {
+        z[n - 1] = cpu_load(x, n - 1, type) * scale;
+        max = z[n - 1] > max ? z[n - 1] : max;
+    }
+    return other > max ? other : max;
+}
+
+/* Adds a tile z of a row to its running sum of exponentials relative to its running maximum. */
+static void add_exponentials(const float *restrict z, int64_t n, float tile_max, double *row_max,
+                             double *row_sum)
+{
+    if ((double)tile_max > *row_max) {
+        *row_sum *= exp(*row_max - (double)tile_max);
+        *row_max = (double)tile_max;
+    }
+    const float max = (float)*row_max;
     if (max == -INFINITY)
         return;
+    float sum = 0;
     CPU_SIMD_SUM(sum)
     for (int64_t i = 0; i < n; i++)
         sum += cpu_exp_low(z[i] - max);
     *row_sum += (double)sum;
-}
-
-/* z . targets, where the targets begin at element `at` */
-CPU_INLINE double tile_dot(const float *restrict z, const void *targets, int64_t at, int64_t n,
-                           const int target_type)
-{
-    float sum = 0;
-    CPU_SIMD_SUM(sum)
-    for (int64_t i = 0; i < n; i++)
-        sum += z[i] * cpu_load(targets, at + i, target_type);
-    return (double)sum;
-}
-
-CPU_INLINE double tile_sum(const void *targets, int64_t at, int64_t n, const int target_type)
-{
-    float sum = 0;
-    CPU_SIMD_SUM(sum)
-    for (int64_t i = 0; i < n; i++)
-        sum += cpu_load(targets, at + i, target_type);
-    return (double)sum;
 }
 
 CPU_INLINE void measure_tile(const cpu_call *call, int64_t b, int64_t k, int64_t n,
@@ -93,20 +92,22 @@ CPU_INLINE void measure_tile(const cpu_call *call, int64_t b, int64_t k, int64_t
     const void *targets = call->in[1].data;
     const float scale = (float)s->scale;
     float z[TILE];
-    for (int64_t g = 0; g < s->targets; g++)
-        p->mass[g] += tile_sum(targets, (g * s->samples + b) * s->classes + k, n, target_type);
+    for (int64_t g = 0; g < s->targets; g++) {
+        const int64_t row = (g * s->samples + b) * s->classes + k;
+        p->mass[g] += cpu_row_sum(cpu_at_const(targets, row, target_type), n, target_type);
+    }
     for (int64_t v = 0; v < s->views; v++) {
         if (!is_in_a_pair(weights, s, v))
             continue;
         const void *x = cpu_at_const(call->in[0].data, (v * s->samples + b) * s->classes + k, type);
-        CPU_SIMD
-        for (int64_t i = 0; i < n; i++)
-            z[i] = cpu_load(x, i, type) * scale;
-        add_exponentials(z, n, &p->max[v], &p->sum[v]);
-        for (int64_t g = 0; g < s->targets; g++)
+        const float max = scale_tile(x, n, scale, z, type);
+        add_exponentials(z, n, max, &p->max[v], &p->sum[v]);
+        for (int64_t g = 0; g < s->targets; g++) {
+            const int64_t row = (g * s->samples + b) * s->classes + k;
             if (weights[g * s->views + v] != 0.0f)
-                p->dot[g * s->views + v] +=
-                    tile_dot(z, targets, (g * s->samples + b) * s->classes + k, n, target_type);
+                p->dot[g * s->views + v] += cpu_row_dot(z, cpu_at_const(targets, row, target_type),
+                                                        n, WISP_F32, target_type);
+        }
     }
 }
 
@@ -190,22 +191,66 @@ CPU_PREPARE(pair_cross_entropy)
 
 enum { IN_DLOSS, IN_LOGITS, IN_TARGETS, IN_WEIGHTS, IN_LSE };
 
-/* dx = mass * exp(z - lse) - sum_g weights[g] * targets[g], in a tile of f32 that is then rounded
- * once. */
-CPU_INLINE void differentiate_tile(const cpu_call *call, int64_t b, int64_t v, int64_t k, int64_t n,
-                                   float mass, double factor, const int type, const int target_type)
+/* The targets that a view is paired with, and their factors; the first two by themselves. */
+typedef struct partners {
+    int64_t n;
+    const void *target[2];
+    float weight[2];
+} partners;
+
+CPU_INLINE partners partners_of(const cpu_call *call, int64_t b, int64_t v, int64_t k,
+                                double factor, const int target_type)
 {
     const pair_state *s = call->state;
     const float *weights = call->in[IN_WEIGHTS].data;
-    const float lse = ((const float *)call->in[IN_LSE].data)[v * s->samples + b];
-    const float scale = (float)s->scale;
-    const int64_t row = (v * s->samples + b) * s->classes + k;
-    const void *x = cpu_at_const(call->in[IN_LOGITS].data, row, type);
-    void *dx = cpu_at(call->out[0].data, row, type);
+    partners p = {0, {NULL, NULL}, {0.0f, 0.0f}};
+    for (int64_t g = 0; g < s->targets; g++) {
+        const double w = (double)weights[g * s->views + v];
+        if (w == 0.0)
+            continue;
+        if (p.n < 2) {
+            p.target[p.n] = cpu_at_const(call->in[IN_TARGETS].data,
+                                         (g * s->samples + b) * s->classes + k, target_type);
+            p.weight[p.n] = (float)(factor * w);
+        }
+        p.n++;
+    }
+    return p;
+}
+
+typedef struct exponentials {
+    const void *x;
+    float scale, lse, mass;
+} exponentials;
+
+/* dx = mass * exp(z - lse) - weight . targets, with one or two targets */
+CPU_INLINE void store_tile(const exponentials *e, const partners *p, void *dx, int64_t n,
+                           const int type, const int target_type, const int two)
+{
+    const void *x = e->x, *t = p->target[0], *u = p->target[1];
+    const float scale = e->scale, lse = e->lse, mass = e->mass;
+    const float a = p->weight[0], b = p->weight[1];
+    CPU_SIMD
+    for (int64_t i = 0; i < n; i++) {
+        float d = mass * cpu_exp_low(cpu_load(x, i, type) * scale - lse);
+        d -= a * cpu_load(t, i, target_type);
+        if (two)
+            d -= b * cpu_load(u, i, target_type);
+        cpu_store(dx, i, d, type);
+    }
+}
+
+/* The same for any number of targets, in a tile of f32 that is rounded once. */
+CPU_INLINE void store_many(const cpu_call *call, const exponentials *e, int64_t b, int64_t v,
+                           int64_t k, double factor, void *dx, int64_t n, const int type,
+                           const int target_type)
+{
+    const pair_state *s = call->state;
+    const float *weights = call->in[IN_WEIGHTS].data;
     float d[TILE];
     CPU_SIMD
     for (int64_t i = 0; i < n; i++)
-        d[i] = mass * cpu_exp_low(cpu_load(x, i, type) * scale - lse);
+        d[i] = e->mass * cpu_exp_low(cpu_load(e->x, i, type) * e->scale - e->lse);
     for (int64_t g = 0; g < s->targets; g++) {
         const float w = (float)(factor * (double)weights[g * s->views + v]);
         const void *t = cpu_at_const(call->in[IN_TARGETS].data,
@@ -219,6 +264,23 @@ CPU_INLINE void differentiate_tile(const cpu_call *call, int64_t b, int64_t v, i
     CPU_SIMD
     for (int64_t i = 0; i < n; i++)
         cpu_store(dx, i, d[i], type);
+}
+
+CPU_INLINE void differentiate_tile(const cpu_call *call, int64_t b, int64_t v, int64_t k, int64_t n,
+                                   float mass, double factor, const int type, const int target_type)
+{
+    const pair_state *s = call->state;
+    const int64_t row = (v * s->samples + b) * s->classes + k;
+    const partners p = partners_of(call, b, v, k, factor, target_type);
+    const exponentials e = {cpu_at_const(call->in[IN_LOGITS].data, row, type), (float)s->scale,
+                            ((const float *)call->in[IN_LSE].data)[v * s->samples + b], mass};
+    void *dx = cpu_at(call->out[0].data, row, type);
+    if (p.n == 1)
+        store_tile(&e, &p, dx, n, type, target_type, 0);
+    else if (p.n == 2)
+        store_tile(&e, &p, dx, n, type, target_type, 1);
+    else
+        store_many(call, &e, b, v, k, factor, dx, n, type, target_type);
 }
 
 /* factor * sum_g weights[g,v] * (sum of target g) for every view, into scratch. */

@@ -13,7 +13,7 @@ typedef struct pool_state {
 } pool_state;
 
 /* Channels are worked on in tiles that fit the nearest cache many times over. */
-enum { TILE = 256 };
+enum { TILE = 256, MAX_WINDOWS = 256 };
 
 typedef struct range {
     int64_t first, last;
@@ -79,6 +79,45 @@ CPU_INLINE void largest(const pool_state *s, const void *x, int64_t i, int64_t j
         }
 }
 
+/* The same for a whole window of 3x3, all nine taps in one loop; `x` is the window's corner.
+ * Returns 0 when there may be a NaN among them, which plain comparisons miss. */
+CPU_INLINE int largest_of_nine(const void *x, int64_t down, int64_t right, int64_t n,
+                               float *restrict best, int32_t *restrict position, const int type)
+{
+#define NEXT_TAP(k)                                                                                \
+    const float v##k = cpu_load(x, ((k) / 3) * down + ((k) % 3) * right + c, type);                \
+    at = v##k > top ? (k) : at;                                                                    \
+    top = v##k > top ? v##k : top;                                                                 \
+    sum += v##k;
+    float sum = 0;
+    CPU_SIMD_SUM(sum)
+    for (int64_t c = 0; c < n; c++) {
+        float top = cpu_load(x, c, type);
+        int32_t at = 0;
+        sum += top;
+        NEXT_TAP(1)
+        NEXT_TAP(2)
+        NEXT_TAP(3)
+        NEXT_TAP(4)
+        NEXT_TAP(5)
+        NEXT_TAP(6)
+        NEXT_TAP(7)
+        NEXT_TAP(8)
+        best[c] = top;
+        position[c] = at;
+    }
+#undef NEXT_TAP
+    return sum == sum;
+}
+
+/* Is output pixel (i,j) a window of 3x3 that lies in the map? */
+CPU_INLINE int is_whole_nine(const pool_state *s, int64_t i, int64_t j)
+{
+    const int64_t top = i * s->a.stride_h - s->a.pad_h, left = j * s->a.stride_w - s->a.pad_w;
+    return s->a.kernel_h == 3 && s->a.kernel_w == 3 && top >= 0 && left >= 0 &&
+           top + 3 <= s->in_h && left + 3 <= s->in_w;
+}
+
 CPU_INLINE void max_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
 {
     const pool_state *s = call->state;
@@ -94,7 +133,14 @@ CPU_INLINE void max_rows(const cpu_call *call, int64_t first, int64_t last, cons
                 const int64_t n = cpu_min(TILE, s->channels - c);
                 const int64_t at = (row * s->out_w + j) * s->channels + c;
                 void *y = cpu_at(call->out[0].data, at, type);
-                largest(s, cpu_at_const(x, c, type), i, j, n, best, position, type);
+                const int64_t corner =
+                    ((i * s->a.stride_h - s->a.pad_h) * s->in_w + j * s->a.stride_w - s->a.pad_w) *
+                        s->channels +
+                    c;
+                if (!is_whole_nine(s, i, j) ||
+                    !largest_of_nine(cpu_at_const(x, corner, type), s->in_w * s->channels,
+                                     s->channels, n, best, position, type))
+                    largest(s, cpu_at_const(x, c, type), i, j, n, best, position, type);
                 CPU_SIMD
                 for (int64_t k = 0; k < n; k++)
                     cpu_store(y, k, best[k], type);
@@ -117,49 +163,95 @@ CPU_PREPARE(max_pool)
     return WISP_OK;
 }
 
-/* One input pixel, channels c .. c+n-1: what the windows that chose it give. */
-CPU_INLINE void gather_max(const pool_state *s, const void *dy, const uint8_t *index, range rows,
-                           range columns, int64_t h, int64_t w, int64_t n, float *restrict sum,
-                           const int type)
+/* A window that holds an input pixel: its gradients, its choices, and the choice that means this
+ * pixel. */
+typedef struct window {
+    const void *dy;
+    const uint8_t *index;
+    uint8_t position;
+} window;
+
+/* The windows of input pixel (h,w), no more than a window has elements; returns how many. */
+CPU_INLINE int64_t find_windows(const pool_state *s, const void *dy, const uint8_t *index,
+                                int64_t h, int64_t w, window *windows, const int type)
 {
-    memset(sum, 0, (size_t)n * sizeof *sum);
+    const range rows = windows_of(h, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->out_h);
+    const range columns = windows_of(w, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->out_w);
+    int64_t n = 0;
     for (int64_t i = rows.first; i < rows.last; i++)
-        for (int64_t j = columns.first; j < columns.last; j++) {
+        for (int64_t j = columns.first; j < columns.last; j++, n++) {
             const int64_t at = (i * s->out_w + j) * s->channels;
             const int64_t ky = h + s->a.pad_h - i * s->a.stride_h;
             const int64_t kx = w + s->a.pad_w - j * s->a.stride_w;
-            const int32_t k = (int32_t)(ky * s->a.kernel_w + kx);
-            const void *g = cpu_at_const(dy, at, type);
-            const uint8_t *chosen = index + at;
-            CPU_SIMD
-            for (int64_t c = 0; c < n; c++) {
-                const float v = cpu_load(g, c, type);
-                sum[c] += (int32_t)chosen[c] == k ? v : 0.0f;
-            }
+            windows[n].dy = cpu_at_const(dy, at, type);
+            windows[n].index = index + at;
+            windows[n].position = (uint8_t)(ky * s->a.kernel_w + kx);
         }
+    return n;
+}
+
+/* dx of channels 0 .. channels-1 of a pixel in `count` windows, a constant. */
+CPU_INLINE void sum_windows(const window *windows, int64_t channels, void *dx, const int type,
+                            const int count)
+{
+    const window a = windows[0], b = windows[count > 1 ? 1 : 0], c = windows[count > 2 ? 2 : 0],
+                 d = windows[count > 2 ? 3 : 0];
+    CPU_SIMD
+    for (int64_t i = 0; i < channels; i++) {
+        float v = a.index[i] == a.position ? cpu_load(a.dy, i, type) : 0.0f;
+        if (count > 1)
+            v += b.index[i] == b.position ? cpu_load(b.dy, i, type) : 0.0f;
+        if (count > 2) {
+            v += c.index[i] == c.position ? cpu_load(c.dy, i, type) : 0.0f;
+            v += d.index[i] == d.position ? cpu_load(d.dy, i, type) : 0.0f;
+        }
+        cpu_store(dx, i, v, type);
+    }
+}
+
+/* The same for any number of windows. */
+CPU_INLINE void sum_any_windows(const window *windows, int64_t n_windows, int64_t channels,
+                                void *dx, const int type)
+{
+    float sum[TILE];
+    for (int64_t c = 0; c < channels; c += TILE) {
+        const int64_t n = cpu_min(TILE, channels - c);
+        memset(sum, 0, (size_t)n * sizeof *sum);
+        for (int64_t k = 0; k < n_windows; k++) {
+            const void *g = cpu_at_const(windows[k].dy, c, type);
+            const uint8_t *index = windows[k].index + c;
+            const uint8_t position = windows[k].position;
+            CPU_SIMD
+            for (int64_t i = 0; i < n; i++)
+                sum[i] += index[i] == position ? cpu_load(g, i, type) : 0.0f;
+        }
+        void *to = cpu_at(dx, c, type);
+        CPU_SIMD
+        for (int64_t i = 0; i < n; i++)
+            cpu_store(to, i, sum[i], type);
+    }
 }
 
 CPU_INLINE void max_grad_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
 {
     const pool_state *s = call->state;
-    float sum[TILE];
-    for (int64_t row = first; row < last; row++) {
-        const int64_t h = row % s->in_h;
-        const int64_t map = row / s->in_h * s->out_h * s->out_w * s->channels;
-        const range rows = windows_of(h, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->out_h);
-        for (int64_t w = 0; w < s->in_w; w++) {
-            const range columns = windows_of(w, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->out_w);
-            for (int64_t c = 0; c < s->channels; c += TILE) {
-                const int64_t n = cpu_min(TILE, s->channels - c);
-                void *dx = cpu_at(call->out[0].data, (row * s->in_w + w) * s->channels + c, type);
-                gather_max(s, cpu_at_const(call->in[0].data, map + c, type),
-                           (const uint8_t *)call->in[1].data + map + c, rows, columns, h, w, n, sum,
-                           type);
-                CPU_SIMD
-                for (int64_t k = 0; k < n; k++)
-                    cpu_store(dx, k, sum[k], type);
-            }
-        }
+    const int64_t channels = s->channels;
+    window windows[MAX_WINDOWS];
+    for (int64_t pixel = first * s->in_w; pixel < last * s->in_w; pixel++) {
+        const int64_t row = pixel / s->in_w;
+        const int64_t map = row / s->in_h * s->out_h * s->out_w * channels;
+        const int64_t n = find_windows(s, cpu_at_const(call->in[0].data, map, type),
+                                       (const uint8_t *)call->in[1].data + map, row % s->in_h,
+                                       pixel % s->in_w, windows, type);
+        void *dx = cpu_at(call->out[0].data, pixel * channels, type);
+        if (n == 1)
+            sum_windows(windows, channels, dx, type, 1);
+        else if (n == 2)
+            sum_windows(windows, channels, dx, type, 2);
+        else if (n == 4)
+            sum_windows(windows, channels, dx, type, 4);
+        else
+            sum_any_windows(windows, n, channels, dx, type);
     }
 }
 CPU_TYPED(max_grad_rows)
@@ -167,6 +259,9 @@ CPU_TYPED(max_grad_rows)
 CPU_PREPARE(max_pool_grad)
 {
     const wisp_desc *dy = request->in[0], *dx = request->out[0];
+    const wisp_pool_attrs *a = request->attrs;
+    CPU_NEED((int64_t)a->kernel_h * a->kernel_w <= MAX_WINDOWS, "a window of more than %d elements",
+             MAX_WINDOWS);
     WISP_TRY(begin(device, request, dx, dy, kernel, err));
     cpu_plan_add(*kernel, CPU_PICK(max_grad_rows, dx->dtype), dx->shape[0] * dx->shape[1],
                  2.0 * (double)wisp_desc_bytes(dx));

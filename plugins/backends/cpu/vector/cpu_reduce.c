@@ -32,7 +32,7 @@ static double *partial_of(const cpu_call *call, int64_t o, int64_t chunk)
 /* A NaN stays one. */
 CPU_INLINE float larger(float v, float max)
 {
-    return (v > max) | (v != v) ? v : max;
+    return ((v > max) | (v != v)) ? v : max;
 }
 
 CPU_INLINE double row_max(const void *x, int64_t n, const int type)
@@ -85,7 +85,7 @@ CPU_INLINE void reduce_tile(const void *x, int64_t rows, int64_t pitch, int64_t 
         for (int64_t i = 0; i < n; i++) {
             const double v = (double)tile[i];
             if (is_max)
-                result[i] = (v > result[i]) | (v != v) ? v : result[i];
+                result[i] = ((v > result[i]) | (v != v)) ? v : result[i];
             else
                 result[i] += v;
         }
@@ -117,7 +117,7 @@ CPU_INLINE void finish(const cpu_call *call, int64_t first, int64_t last, const 
         for (int64_t k = 1; k < s->chunks; k++) {
             const double v = part[k * s->inner];
             if (s->is_max)
-                result = (v > result) | (v != v) ? v : result;
+                result = ((v > result) | (v != v)) ? v : result;
             else
                 result += v;
         }
@@ -149,7 +149,7 @@ CPU_INLINE void reduce_any(const cpu_call *call, int64_t first, int64_t last, co
         for (int64_t r = 0; r < s->length; r++) {
             const double v = (double)cpu_load(x, offset_of(s, s->n_kept, s->n_reduced, r), type);
             sum += v;
-            max = (v > max) | (v != v) ? v : max;
+            max = ((v > max) | (v != v)) ? v : max;
         }
         cpu_store(call->out[0].data, i, (float)(s->is_max ? max : sum * s->scale), out_type);
     }

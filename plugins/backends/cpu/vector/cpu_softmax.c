@@ -120,7 +120,8 @@ CPU_INLINE void differentiate(const cpu_call *call, int64_t first, int64_t last,
         const void *dy = cpu_at_const(call->in[0].data, r * n, type);
         const void *y = cpu_at_const(call->in[1].data, r * n, type);
         void *dx = cpu_at(call->out[0].data, r * n, type);
-        const float sum = (float)(is_log ? cpu_row_sum(dy, n, type) : cpu_row_dot(dy, y, n, type));
+        const float sum =
+            (float)(is_log ? cpu_row_sum(dy, n, type) : cpu_row_dot(dy, y, n, type, type));
         CPU_SIMD
         for (int64_t i = 0; i < n; i++) {
             const float d = cpu_load(dy, i, type), v = cpu_load(y, i, type);

@@ -16,9 +16,16 @@ typedef struct top_state {
 /* Puts v behind those that are not smaller; the list never grows beyond k. */
 static int64_t insert(float *values, int64_t *index, int64_t found, int64_t k, float v, int64_t i)
 {
-    int64_t at = found;
-    while (at > 0 && values[at - 1] < v)
-        at--;
+    int64_t at = found, low = 0;
+    if (found && !(values[found - 1] < v))
+        low = found;
+    while (low < at) {
+        const int64_t middle = low + (at - low) / 2;
+        if (values[middle] < v)
+            at = middle;
+        else
+            low = middle + 1;
+    }
     if (at == k)
         return found;
     found += found < k;

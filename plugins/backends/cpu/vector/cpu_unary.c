@@ -1,5 +1,6 @@
 /* cpu_unary.c - one-argument functions of every element, and their gradients. */
 #include "cpu_elementary.h"
+#include "cpu_vector.h"
 
 typedef struct unary_state {
     cpu_plan plan;

@@ -10,13 +10,10 @@
 #ifndef CPU_VECTOR_H
 #define CPU_VECTOR_H
 
-#include <stdint.h>
-#include <string.h>
-
+#include "cpu_bits.h"
 #include "cpu_device.h"
 #include "cpu_vector_list.h"
 
-#define CPU_INLINE static inline __attribute__((always_inline))
 #define CPU_PRAGMA(text) _Pragma(#text)
 /* The iterations of the next loop are independent of each other ... */
 #define CPU_SIMD CPU_PRAGMA(omp simd)
@@ -59,34 +56,6 @@ wisp_status cpu_plan_create(cpu_device *device, size_t state_bytes,
 void cpu_plan_add(wisp_kernel *kernel, cpu_body body, int64_t units, double bytes);
 
 /* --- Types --- */
-
-CPU_INLINE float cpu_float_of_bits(uint32_t bits)
-{
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-CPU_INLINE uint32_t cpu_bits_of_float(float f)
-{
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return bits;
-}
-
-CPU_INLINE float cpu_from_bf16(uint16_t h)
-{
-    return cpu_float_of_bits((uint32_t)h << 16);
-}
-
-/* Rounds to nearest, ties to even; a NaN stays a quiet NaN. */
-CPU_INLINE uint16_t cpu_to_bf16(float f)
-{
-    uint32_t bits = cpu_bits_of_float(f);
-    uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    uint32_t quiet = (bits >> 16) | 0x40u;
-    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
-}
 
 /* `type` is a constant wherever these are called, so nothing is decided at run time. */
 CPU_INLINE float cpu_load(const void *p, int64_t i, const int type)
