@@ -1,0 +1,3 @@
+/* A mandatory field holds nothing but blanks. */
+#define SUMMARY "  \n"
+#include "almost_good.h"

@@ -1,0 +1,19 @@
+/* Cannot be created and does not say why. */
+#include "wisp/host.h"
+
+static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
+{
+    (void)host;
+    (void)config;
+    (void)self;
+    (void)err;
+    return WISP_E_IO;
+}
+
+static void destroy(void *self)
+{
+    (void)self;
+}
+#define CREATE create
+#define DESTROY destroy
+#include "almost_good.h"

@@ -1,0 +1,3 @@
+/* Without a vtable. */
+#define VTABLE NULL
+#include "almost_good.h"

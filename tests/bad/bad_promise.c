@@ -1,0 +1,3 @@
+/* The file promises another name than the plugin has. */
+#define NAME "kept"
+#include "almost_good.h"
