@@ -98,7 +98,7 @@ static void add_options(wispi_text *out, wispi_option_table table, const char *p
             continue;
         snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "." : "", option.key);
         wispi_option_describe(&option, takes, sizeof takes);
-        wispi_text_printf(out, "  %-20s %s%s%s\n", path, takes,
+        wispi_text_printf(out, "  %-27s %s%s%s\n", path, takes,
                           option.flags & WISP_OPTION_REQUIRED ? "; required" : "",
                           option.flags & WISP_OPTION_DEPRECATED ? "; deprecated" : "");
         wispi_text_printf(out, "      %s\n", option.help);

@@ -24,6 +24,10 @@ static wisp_status open_backend(wisp_runtime *runtime, const char *name, bench *
     char table[256];
     if (strlen(name) >= sizeof table - 8 || strpbrk(name, "\"\\\n"))
         return wisp_fail(err, WISP_E_INVALID, "%.80s is no name of a backend", name);
+    if (!strchr(name, '/')) { /* asked first, so that the error speaks of the call, not of TOML */
+        const wispi_plugin *plugin = NULL;
+        WISP_TRY(wispi_registry_load(runtime->registry, "backend", name, &plugin, err));
+    }
     snprintf(table, sizeof table, "use = \"%s\"", name);
     WISP_TRY(wispi_config_parse_text("--backend", table, NULL, 0, &b->config, err));
     WISP_TRY(wispi_instance_create(runtime->registry, "backend", wispi_config_root(b->config),
