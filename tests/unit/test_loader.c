@@ -421,8 +421,8 @@ static const struct failure {
     {"[method]\nuse = \"good_options\"\ncount = 101\n", "exp.toml:3:9:", "100", "", WISP_E_CONFIG},
     {"[method]\nuse = \"good_options\"\ncount = 1\ncolour = \"gren\"\n", "exp.toml:4:10:", "red",
      "", WISP_E_CONFIG},
-    {"[method]\nuse = \"good_options\"\ncount = 1\ninner.low = 1.0\n", "exp.toml:4:13:", "below",
-     "", WISP_E_CONFIG},
+    {"[method]\nuse = \"good_options\"\ncount = 1\ninner.low = 1.0\n",
+     "exp.toml:4:13:", "out of range", "", WISP_E_CONFIG},
     {"[method]\nuse = \"good_options\"\ncount = 1\ninner.low = 0.8\n",
      "exp.toml:1:1:", "inner.low = 0.8 is not below inner.high = 0.75", "check", WISP_E_CONFIG},
 };
