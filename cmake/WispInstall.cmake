@@ -1,1 +1,32 @@
-# libwisp, headers, plugins, and the files by which others find them.
+# What `cmake --install build --prefix DIR` puts where. The tree may be moved afterwards.
+include(CMakePackageConfigHelpers)
+get_property(WISP_ABI_MAJOR GLOBAL PROPERTY WISP_ABI_MAJOR)
+get_property(plugins GLOBAL PROPERTY WISP_PLUGINS)
+set(plugin_folder ${CMAKE_INSTALL_LIBDIR}/wisp/${WISP_ABI_MAJOR})
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/wisp)
+
+install(TARGETS wisp RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS libwisp wisp_headers EXPORT wispTargets
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(plugins)
+  install(TARGETS ${plugins} LIBRARY DESTINATION ${plugin_folder})
+endif()
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/core/include/wisp
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/wisp)
+
+# For CMake: find_package(wisp) gives wisp::headers, wisp::wisp and wisp_add_plugin().
+install(EXPORT wispTargets NAMESPACE wisp:: DESTINATION ${package_folder})
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/wispConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/wispConfig.cmake INSTALL_DESTINATION ${package_folder}
+  PATH_VARS plugin_folder)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/wispConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/wispConfig.cmake ${PROJECT_BINARY_DIR}/wispConfigVersion.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/WispPlugin.cmake DESTINATION ${package_folder})
+
+# For everything else: pkg-config.
+file(RELATIVE_PATH WISP_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" WISP_PC_PREFIX "${WISP_PC_PREFIX}")
+configure_file(${PROJECT_SOURCE_DIR}/cmake/wisp.pc.in ${PROJECT_BINARY_DIR}/wisp.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/wisp.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
