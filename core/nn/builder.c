@@ -52,8 +52,9 @@ static void *keep(wispi_model *model, size_t bytes)
 
 static const char *keep_text(wispi_model *model, const char *text)
 {
-    char *copy = keep(model, strlen(text) + 1);
-    return copy ? strcpy(copy, text) : NULL;
+    size_t bytes = strlen(text) + 1;
+    char *copy = keep(model, bytes);
+    return copy ? memcpy(copy, text, bytes) : NULL;
 }
 
 static int good_name(wispi_model *model, const char *what, const char *name)
