@@ -47,7 +47,7 @@ static const wisp_option options[] = {
      .default_value = "10",
      .min = 1,
      .max = SYNTHETIC_CLASSES,
-     .help = "number of classes; the first ten differ in outline, and their neighbours in fill"},
+     .help = "number of classes; the first ten all differ in outline and in fill"},
     {.key = "seed",
      .type = WISP_OPTION_I64,
      .offset = OFFSET(seed),
@@ -64,14 +64,14 @@ static const wisp_option options[] = {
     {.key = "clutter",
      .type = WISP_OPTION_F64,
      .offset = OFFSET(strength.clutter),
-     .default_value = "0.5",
+     .default_value = "0.3",
      .min = 0,
      .max = 1,
      .help = "amount of strokes behind and before the figure"},
     {.key = "noise",
      .type = WISP_OPTION_F64,
      .offset = OFFSET(strength.noise),
-     .default_value = "0.08",
+     .default_value = "0.05",
      .min = 0,
      .max = 1,
      .help = "largest deviation of a value, as a share of its range"},
@@ -166,11 +166,11 @@ static const wisp_descriptor descriptor = {
     .summary = "figures drawn on the fly, told apart by outline and fill",
     .doc =
         "Each image shows one of ten outlines (disc, square, triangle, star, cross, ring, "
-        "crescent, bar, trefoil, corner) in one of six fills (plain, striped, chequered, dotted, "
-        "rippled, latticed) under random colours, place, size, rotation, clutter and noise. A "
-        "class "
-        "is a pair of outline and fill; the mean colour tells nothing about it. Labels go round "
-        "by index, so every class is equally frequent. Nothing is read from disk.",
+        "crescent, bar, trefoil, corner) in one of ten fills (plain, striped, chequered, dotted, "
+        "rippled, latticed, rayed, wavy, lined, bricked) under random colours, place, size, "
+        "rotation, clutter and noise. A class is a pair of outline and fill; the mean colour "
+        "tells nothing about it. Labels go round by index, so every class is equally frequent. "
+        "Nothing is read from disk.",
     .license = "Apache-2.0",
     .options = options,
     .n_options = WISP_COUNT(options),

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 enum { DISC, SQUARE, TRIANGLE, STAR, CROSS, RING, CRESCENT, BAR, TREFOIL, CORNER };
-enum { PLAIN, STRIPES, CHECKS, DOTS, RIPPLES, LATTICE };
+enum { PLAIN, STRIPES, CHECKS, DOTS, RIPPLES, LATTICE, RAYS, WAVES, LINES, BRICKS };
 
 static float box(float x, float y, float half_width, float half_height)
 {
@@ -69,6 +69,29 @@ float synthetic_outline(int outline, float x, float y)
     }
 }
 
+static float checks(float x, float y)
+{
+    return 1.4f * sinf(0.8f * x) * sinf(0.8f * y);
+}
+
+static float lattice(float x, float y)
+{
+    return fmaxf(cosf(0.8f * x), cosf(0.8f * y)) - 0.6f;
+}
+
+/* Eight from a point; their edges are smoothed by the distance from it. */
+static float rays(float x, float y)
+{
+    return 0.25f * sqrtf(x * x + y * y) * sinf(4.0f * atan2f(y, x));
+}
+
+/* Courses of stripes, each half a period beside the one below. */
+static float bricks(float x, float y)
+{
+    float shift = sinf(0.6f * y) > 0.0f ? 3.1415927f : 0.0f;
+    return sinf(1.2f * x + shift);
+}
+
 float synthetic_fill(int fill, float x, float y)
 {
     switch (fill) {
@@ -77,13 +100,21 @@ float synthetic_fill(int fill, float x, float y)
     case STRIPES:
         return sinf(x);
     case CHECKS:
-        return 1.4f * sinf(0.8f * x) * sinf(0.8f * y);
+        return checks(x, y);
     case DOTS:
         return cosf(x) + cosf(y) - 0.7f;
     case RIPPLES:
         return sinf(sqrtf(x * x + y * y));
+    case LATTICE:
+        return lattice(x, y);
+    case RAYS:
+        return rays(x, y);
+    case WAVES:
+        return sinf(x + 1.6f * sinf(0.9f * y));
+    case LINES:
+        return cosf(0.7f * x) - 0.75f;
     default:
-        return fmaxf(cosf(0.8f * x), cosf(0.8f * y)) - 0.6f;
+        return bricks(x, y);
     }
 }
 
@@ -106,8 +137,8 @@ int synthetic_class_fill(int label)
 const char *synthetic_class_name(int label)
 {
     static const char *const names[SYNTHETIC_FILLS][SYNTHETIC_OUTLINES] = {
-        ROW("plain"),  ROW("striped"), ROW("chequered"),
-        ROW("dotted"), ROW("rippled"), ROW("latticed")};
+        ROW("plain"),    ROW("striped"), ROW("chequered"), ROW("dotted"), ROW("rippled"),
+        ROW("latticed"), ROW("rayed"),   ROW("wavy"),      ROW("lined"),  ROW("bricked")};
     if (label < 0 || label >= SYNTHETIC_CLASSES)
         return NULL;
     return names[synthetic_class_fill(label)][synthetic_class_outline(label)];

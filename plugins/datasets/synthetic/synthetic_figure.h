@@ -4,7 +4,7 @@
 
 enum {
     SYNTHETIC_OUTLINES = 10,
-    SYNTHETIC_FILLS = 6,
+    SYNTHETIC_FILLS = 10,
     SYNTHETIC_CLASSES = SYNTHETIC_OUTLINES * SYNTHETIC_FILLS
 };
 
@@ -12,8 +12,8 @@ enum {
  * circle; all outlines cover about the same area. */
 float synthetic_outline(int outline, float x, float y);
 
-/* Brightness of fill `fill` at (x, y), in radians of its period: above 0 takes the second colour.
- * Slopes are about 1 where the sign changes, so that edges can be smoothed. */
+/* Fill `fill` at (x, y), in radians of its period: above 0 is the second colour. Slopes are about 1
+ * where the sign changes, so that edges can be smoothed. */
 float synthetic_fill(int fill, float x, float y);
 
 /* "striped square"; the class goes from 0 to SYNTHETIC_OUTLINES * SYNTHETIC_FILLS - 1. */

@@ -50,8 +50,8 @@ static void draw_ground(synthetic_scene *scene, wisp_rng *rng)
 static void draw_figure(synthetic_scene *scene, wisp_rng *rng)
 {
     float size = (float)scene->size;
-    scene->radius = size * draw(rng, 0.32, 0.48);
-    float reach = 0.5f * size - 0.75f * scene->radius;
+    scene->radius = size * draw(rng, 0.36, 0.55);
+    float reach = 0.5f * size - 0.45f * scene->radius;
     scene->x = 0.5f * size + reach * draw(rng, -1, 1);
     scene->y = 0.5f * size + reach * draw(rng, -1, 1);
     float turn = draw(rng, 0, 6.283185307), fill_turn = draw(rng, 0, 6.283185307);
@@ -61,10 +61,10 @@ static void draw_figure(synthetic_scene *scene, wisp_rng *rng)
     scene->sin_fill = sinf(fill_turn);
     scene->phase_x = draw(rng, 0, 6.283185307);
     scene->phase_y = draw(rng, 0, 6.283185307);
-    scene->radians = 6.2831853f / (size * draw(rng, 0.14, 0.2));
-    scene->first = draw_contrast(rng, &scene->ground, 1, 40);
+    scene->radians = 6.2831853f / (size * draw(rng, 0.16, 0.2));
+    scene->first = draw_contrast(rng, &scene->ground, 1, 60);
     synthetic_colour others[2] = {scene->first, scene->ground};
-    scene->second = draw_contrast(rng, others, 2, 40);
+    scene->second = draw_contrast(rng, others, 2, 60);
 }
 
 static void draw_strokes(synthetic_scene *scene, double clutter, wisp_rng *rng)
