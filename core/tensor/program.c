@@ -663,6 +663,20 @@ void wispi_program_facts_of(const wispi_program *program, wispi_program_facts *f
     *facts = program->facts;
 }
 
+void wispi_program_phases(const wispi_program *program, double seconds[3])
+{
+    int32_t phase = 0;
+    seconds[0] = seconds[1] = seconds[2] = 0;
+    for (int32_t i = 0; i < program->n_events; i++) {
+        const event *e = &program->events[i];
+        if (e->kind == EVENT_BACKWARD)
+            phase = 1;
+        else if (e->kind == EVENT_BACKWARD_END)
+            phase = 2;
+        seconds[phase] += e->seconds;
+    }
+}
+
 static int slower_first(const void *a, const void *b)
 {
     const wispi_profile_row *x = a, *y = b;

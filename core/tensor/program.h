@@ -65,6 +65,8 @@ typedef struct wispi_profile_row {
     double seconds;
 } wispi_profile_row;
 
+/* Seconds that the kernels of the profiled runs took together: before, in and after backward. */
+void wispi_program_phases(const wispi_program *program, double seconds[3]);
 /* Writes at most `max` rows, slowest first, and returns their number. */
 int32_t wispi_program_profile(const wispi_program *program, wispi_profile_row *rows, int32_t max);
 
