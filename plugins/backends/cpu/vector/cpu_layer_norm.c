@@ -11,39 +11,64 @@ typedef struct row_norm_state {
 } row_norm_state;
 
 CPU_INLINE void scale_row(const void *x, void *y, int64_t n, float mean, float rstd,
-                          const float *gamma, const float *beta, const int type)
+                          const float *gamma, const float *beta, const int type, const int type_y)
 {
     if (gamma && beta) {
         CPU_SIMD
         for (int64_t i = 0; i < n; i++)
-            cpu_store(y, i, (cpu_load(x, i, type) - mean) * rstd * gamma[i] + beta[i], type);
+            cpu_store(y, i, (cpu_load(x, i, type) - mean) * rstd * gamma[i] + beta[i], type_y);
     } else if (gamma || beta) {
         CPU_SIMD
         for (int64_t i = 0; i < n; i++) {
             const float v = (cpu_load(x, i, type) - mean) * rstd;
-            cpu_store(y, i, gamma ? v * gamma[i] : v + beta[i], type);
+            cpu_store(y, i, gamma ? v * gamma[i] : v + beta[i], type_y);
         }
     } else {
         CPU_SIMD
         for (int64_t i = 0; i < n; i++)
-            cpu_store(y, i, (cpu_load(x, i, type) - mean) * rstd, type);
+            cpu_store(y, i, (cpu_load(x, i, type) - mean) * rstd, type_y);
     }
+}
+
+enum { WIDE_ROW = 2048 };
+
+/* Rows of bf16 that are not too wide are widened once, since they are read three times. */
+CPU_INLINE const void *widened(const void *x, int64_t n, float *wide, const int type)
+{
+    if (type != WISP_BF16 || n > WIDE_ROW)
+        return NULL;
+    CPU_SIMD
+    for (int64_t i = 0; i < n; i++)
+        wide[i] = cpu_load(x, i, type);
+    return wide;
+}
+
+CPU_INLINE void normalize_row(const cpu_call *call, int64_t r, const void *x, const int type,
+                              const int type_y)
+{
+    const row_norm_state *s = call->state;
+    const int64_t n = s->channels;
+    const float *gamma = call->in[1].data, *beta = call->in[2].data;
+    const float mean = (float)(cpu_row_sum(x, n, type) / (double)n);
+    const double var = cpu_row_spread(x, n, mean, type) / (double)n;
+    const float rstd = (float)(1.0 / sqrt(var + s->eps));
+    ((float *)call->out[1].data)[r] = mean;
+    ((float *)call->out[2].data)[r] = rstd;
+    scale_row(x, cpu_at(call->out[0].data, r * n, type_y), n, mean, rstd, gamma, beta, type,
+              type_y);
 }
 
 CPU_INLINE void normalize(const cpu_call *call, int64_t first, int64_t last, const int type)
 {
     const row_norm_state *s = call->state;
-    const int64_t n = s->channels;
-    const float *gamma = call->in[1].data, *beta = call->in[2].data;
-    float *means = call->out[1].data, *rstds = call->out[2].data;
+    float wide[WIDE_ROW];
     for (int64_t r = first; r < last; r++) {
-        const void *x = cpu_at_const(call->in[0].data, r * n, type);
-        const float mean = (float)(cpu_row_sum(x, n, type) / (double)n);
-        const double var = cpu_row_spread(x, n, mean, type) / (double)n;
-        const float rstd = (float)(1.0 / sqrt(var + s->eps));
-        means[r] = mean;
-        rstds[r] = rstd;
-        scale_row(x, cpu_at(call->out[0].data, r * n, type), n, mean, rstd, gamma, beta, type);
+        const void *x = cpu_at_const(call->in[0].data, r * s->channels, type);
+        const void *row = widened(x, s->channels, wide, type);
+        if (row)
+            normalize_row(call, r, row, WISP_F32, type);
+        else
+            normalize_row(call, r, x, type, type);
     }
 }
 CPU_TYPED(normalize)

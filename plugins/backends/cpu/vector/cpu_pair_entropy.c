@@ -12,7 +12,7 @@ typedef struct pair_state {
     double scale;
 } pair_state;
 
-enum { TILE = 2048 };
+enum { TILE = 2048, CHUNK = 256 };
 
 /* What a sample keeps in scratch. */
 typedef struct sample_part {
@@ -66,9 +66,18 @@ CPU_INLINE float scale_tile(const void *x, int64_t n, float scale, float *restri
     return other > max ? other : max;
 }
 
+/* Asks for the part of the next tile that will be read after as much work as this part is. Tiles
+ * are too short for the processor to see by itself what comes next. */
+CPU_INLINE void fetch_ahead(const void *next, int64_t i, const int type)
+{
+    const char *line = cpu_at_const(next, i, type);
+    for (int64_t k = 0; k < CHUNK * (type == WISP_BF16 ? 2 : 4); k += 64)
+        __builtin_prefetch(line + k, 0, 2);
+}
+
 /* Adds a tile z of a row to its running sum of exponentials relative to its running maximum. */
-static void add_exponentials(const float *restrict z, int64_t n, float tile_max, double *row_max,
-                             double *row_sum)
+CPU_INLINE void add_exponentials(const float *restrict z, int64_t n, float tile_max,
+                                 double *row_max, double *row_sum, const void *next, const int type)
 {
     if ((double)tile_max > *row_max) {
         *row_sum *= exp(*row_max - (double)tile_max);
@@ -77,11 +86,43 @@ static void add_exponentials(const float *restrict z, int64_t n, float tile_max,
     const float max = (float)*row_max;
     if (max == -INFINITY)
         return;
-    float sum = 0;
-    CPU_SIMD_SUM(sum)
-    for (int64_t i = 0; i < n; i++)
-        sum += cpu_exp_low(z[i] - max);
-    *row_sum += (double)sum;
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        const int64_t end = cpu_min(at + CHUNK, n);
+        float sum = 0;
+        if (next)
+            fetch_ahead(next, at, type);
+        CPU_SIMD_SUM(sum)
+        for (int64_t i = at; i < end; i++)
+            sum += cpu_exp_low(z[i] - max);
+        *row_sum += (double)sum;
+    }
+}
+
+/* The view after v that is in a pair; s->views when there is none. */
+static int64_t next_view(const float *weights, const pair_state *s, int64_t v)
+{
+    do
+        v++;
+    while (v < s->views && !is_in_a_pair(weights, s, v));
+    return v;
+}
+
+/* Where a view's tile begins. */
+CPU_INLINE const void *tile_of(const pair_state *s, const void *logits, int64_t v, int64_t b,
+                               int64_t k, const int type)
+{
+    return cpu_at_const(logits, (v * s->samples + b) * s->classes + k, type);
+}
+
+/* The tile that is read after view v's: the next view's, or the next one of the first view. */
+CPU_INLINE const void *tile_after(const pair_state *s, const float *weights, const void *logits,
+                                  int64_t v, int64_t b, int64_t k, const int type)
+{
+    const int64_t next = next_view(weights, s, v);
+    if (next < s->views)
+        return tile_of(s, logits, next, b, k, type);
+    return k + TILE < s->classes ? tile_of(s, logits, next_view(weights, s, -1), b, k + TILE, type)
+                                 : NULL;
 }
 
 CPU_INLINE void measure_tile(const cpu_call *call, int64_t b, int64_t k, int64_t n,
@@ -89,25 +130,21 @@ CPU_INLINE void measure_tile(const cpu_call *call, int64_t b, int64_t k, int64_t
 {
     const pair_state *s = call->state;
     const float *weights = call->in[2].data;
-    const void *targets = call->in[1].data;
-    const float scale = (float)s->scale;
+    const void *logits = call->in[0].data, *targets = call->in[1].data;
     float z[TILE];
     for (int64_t g = 0; g < s->targets; g++) {
-        const int64_t row = (g * s->samples + b) * s->classes + k;
-        p->mass[g] += cpu_row_sum(cpu_at_const(targets, row, target_type), n, target_type);
+        const void *t = tile_of(s, targets, g, b, k, target_type);
+        p->mass[g] += cpu_row_sum(t, n, target_type);
     }
-    for (int64_t v = 0; v < s->views; v++) {
-        if (!is_in_a_pair(weights, s, v))
-            continue;
-        const void *x = cpu_at_const(call->in[0].data, (v * s->samples + b) * s->classes + k, type);
-        const float max = scale_tile(x, n, scale, z, type);
-        add_exponentials(z, n, max, &p->max[v], &p->sum[v]);
-        for (int64_t g = 0; g < s->targets; g++) {
-            const int64_t row = (g * s->samples + b) * s->classes + k;
+    for (int64_t v = next_view(weights, s, -1); v < s->views; v = next_view(weights, s, v)) {
+        const float max =
+            scale_tile(tile_of(s, logits, v, b, k, type), n, (float)s->scale, z, type);
+        add_exponentials(z, n, max, &p->max[v], &p->sum[v],
+                         tile_after(s, weights, logits, v, b, k, type), type);
+        for (int64_t g = 0; g < s->targets; g++)
             if (weights[g * s->views + v] != 0.0f)
-                p->dot[g * s->views + v] += cpu_row_dot(z, cpu_at_const(targets, row, target_type),
-                                                        n, WISP_F32, target_type);
-        }
+                p->dot[g * s->views + v] += cpu_row_dot(
+                    z, tile_of(s, targets, g, b, k, target_type), n, WISP_F32, target_type);
     }
 }
 
@@ -219,7 +256,7 @@ CPU_INLINE partners partners_of(const cpu_call *call, int64_t b, int64_t v, int6
 }
 
 typedef struct exponentials {
-    const void *x;
+    const void *x, *next; /* this tile of the logits, and the one to come */
     float scale, lse, mass;
 } exponentials;
 
@@ -230,13 +267,18 @@ CPU_INLINE void store_tile(const exponentials *e, const partners *p, void *dx, i
     const void *x = e->x, *t = p->target[0], *u = p->target[1];
     const float scale = e->scale, lse = e->lse, mass = e->mass;
     const float a = p->weight[0], b = p->weight[1];
-    CPU_SIMD
-    for (int64_t i = 0; i < n; i++) {
-        float d = mass * cpu_exp_low(cpu_load(x, i, type) * scale - lse);
-        d -= a * cpu_load(t, i, target_type);
-        if (two)
-            d -= b * cpu_load(u, i, target_type);
-        cpu_store(dx, i, d, type);
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        const int64_t end = cpu_min(at + CHUNK, n);
+        if (e->next)
+            fetch_ahead(e->next, at, type);
+        CPU_SIMD
+        for (int64_t i = at; i < end; i++) {
+            float d = mass * cpu_exp_low(cpu_load(x, i, type) * scale - lse);
+            d -= a * cpu_load(t, i, target_type);
+            if (two)
+                d -= b * cpu_load(u, i, target_type);
+            cpu_store(dx, i, d, type);
+        }
     }
 }
 
@@ -270,9 +312,12 @@ CPU_INLINE void differentiate_tile(const cpu_call *call, int64_t b, int64_t v, i
                                    float mass, double factor, const int type, const int target_type)
 {
     const pair_state *s = call->state;
+    const float *weights = call->in[IN_WEIGHTS].data;
+    const void *logits = call->in[IN_LOGITS].data;
     const int64_t row = (v * s->samples + b) * s->classes + k;
     const partners p = partners_of(call, b, v, k, factor, target_type);
-    const exponentials e = {cpu_at_const(call->in[IN_LOGITS].data, row, type), (float)s->scale,
+    const exponentials e = {tile_of(s, logits, v, b, k, type),
+                            tile_after(s, weights, logits, v, b, k, type), (float)s->scale,
                             ((const float *)call->in[IN_LSE].data)[v * s->samples + b], mass};
     void *dx = cpu_at(call->out[0].data, row, type);
     if (p.n == 1)

@@ -110,6 +110,21 @@ CPU_INLINE int largest_of_nine(const void *x, int64_t down, int64_t right, int64
     return sum == sum;
 }
 
+/* Functions of their own: inlined beside other loops, their constants would not fit the registers.
+ */
+static __attribute__((noinline)) int nine_f32(const void *x, int64_t down, int64_t right, int64_t n,
+                                              float *restrict best, int32_t *restrict position)
+{
+    return largest_of_nine(x, down, right, n, best, position, WISP_F32);
+}
+
+static __attribute__((noinline)) int nine_bf16(const void *x, int64_t down, int64_t right,
+                                               int64_t n, float *restrict best,
+                                               int32_t *restrict position)
+{
+    return largest_of_nine(x, down, right, n, best, position, WISP_BF16);
+}
+
 /* Is output pixel (i,j) a window of 3x3 that lies in the map? */
 CPU_INLINE int is_whole_nine(const pool_state *s, int64_t i, int64_t j)
 {
@@ -138,8 +153,8 @@ CPU_INLINE void max_rows(const cpu_call *call, int64_t first, int64_t last, cons
                         s->channels +
                     c;
                 if (!is_whole_nine(s, i, j) ||
-                    !largest_of_nine(cpu_at_const(x, corner, type), s->in_w * s->channels,
-                                     s->channels, n, best, position, type))
+                    !CPU_PICK(nine, type)(cpu_at_const(x, corner, type), s->in_w * s->channels,
+                                          s->channels, n, best, position))
                     largest(s, cpu_at_const(x, c, type), i, j, n, best, position, type);
                 CPU_SIMD
                 for (int64_t k = 0; k < n; k++)
@@ -171,12 +186,11 @@ typedef struct window {
     uint8_t position;
 } window;
 
-/* The windows of input pixel (h,w), no more than a window has elements; returns how many. */
+/* The windows of input pixel (h,w) in these output rows and columns; returns how many. */
 CPU_INLINE int64_t find_windows(const pool_state *s, const void *dy, const uint8_t *index,
-                                int64_t h, int64_t w, window *windows, const int type)
+                                int64_t h, int64_t w, range rows, range columns, window *windows,
+                                const int type)
 {
-    const range rows = windows_of(h, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->out_h);
-    const range columns = windows_of(w, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->out_w);
     int64_t n = 0;
     for (int64_t i = rows.first; i < rows.last; i++)
         for (int64_t j = columns.first; j < columns.last; j++, n++) {
@@ -209,6 +223,19 @@ CPU_INLINE void sum_windows(const window *windows, int64_t channels, void *dx, c
     }
 }
 
+#define DEFINE_SUM(count, text, type)                                                              \
+    static __attribute__((noinline)) void sum_##count##_##text(const window *windows,              \
+                                                               int64_t channels, void *dx)         \
+    {                                                                                              \
+        sum_windows(windows, channels, dx, type, count);                                           \
+    }
+DEFINE_SUM(1, f32, WISP_F32)
+DEFINE_SUM(2, f32, WISP_F32)
+DEFINE_SUM(4, f32, WISP_F32)
+DEFINE_SUM(1, bf16, WISP_BF16)
+DEFINE_SUM(2, bf16, WISP_BF16)
+DEFINE_SUM(4, bf16, WISP_BF16)
+
 /* The same for any number of windows. */
 CPU_INLINE void sum_any_windows(const window *windows, int64_t n_windows, int64_t channels,
                                 void *dx, const int type)
@@ -232,29 +259,46 @@ CPU_INLINE void sum_any_windows(const window *windows, int64_t n_windows, int64_
     }
 }
 
-CPU_INLINE void max_grad_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
+CPU_INLINE void max_grad_row(const cpu_call *call, int64_t row, const range *columns,
+                             const int type)
 {
     const pool_state *s = call->state;
-    const int64_t channels = s->channels;
+    const int64_t channels = s->channels, h = row % s->in_h;
+    const int64_t map = row / s->in_h * s->out_h * s->out_w * channels;
+    const void *dy = cpu_at_const(call->in[0].data, map, type);
+    const uint8_t *index = (const uint8_t *)call->in[1].data + map;
+    const range rows = windows_of(h, s->a.stride_h, s->a.pad_h, s->a.kernel_h, s->out_h);
     window windows[MAX_WINDOWS];
-    for (int64_t pixel = first * s->in_w; pixel < last * s->in_w; pixel++) {
-        const int64_t row = pixel / s->in_w;
-        const int64_t map = row / s->in_h * s->out_h * s->out_w * channels;
-        const int64_t n = find_windows(s, cpu_at_const(call->in[0].data, map, type),
-                                       (const uint8_t *)call->in[1].data + map, row % s->in_h,
-                                       pixel % s->in_w, windows, type);
-        void *dx = cpu_at(call->out[0].data, pixel * channels, type);
+    for (int64_t w = 0; w < s->in_w; w++) {
+        const int64_t n = find_windows(s, dy, index, h, w, rows, columns[w], windows, type);
+        void *dx = cpu_at(call->out[0].data, (row * s->in_w + w) * channels, type);
         if (n == 1)
-            sum_windows(windows, channels, dx, type, 1);
+            CPU_PICK(sum_1, type)(windows, channels, dx);
         else if (n == 2)
-            sum_windows(windows, channels, dx, type, 2);
+            CPU_PICK(sum_2, type)(windows, channels, dx);
         else if (n == 4)
-            sum_windows(windows, channels, dx, type, 4);
+            CPU_PICK(sum_4, type)(windows, channels, dx);
         else
             sum_any_windows(windows, n, channels, dx, type);
     }
 }
+
+CPU_INLINE void max_grad_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
+{
+    for (int64_t row = first; row < last; row++)
+        max_grad_row(call, row, (const range *)call->scratch, type);
+}
 CPU_TYPED(max_grad_rows)
+
+/* Scratch holds the output columns of every input column: dividing for every pixel would take as
+ * long as its channels. */
+static void list_columns(const cpu_call *call, int64_t first, int64_t last)
+{
+    const pool_state *s = call->state;
+    range *columns = (range *)call->scratch;
+    for (int64_t w = first; w < last; w++)
+        columns[w] = windows_of(w, s->a.stride_w, s->a.pad_w, s->a.kernel_w, s->out_w);
+}
 
 CPU_PREPARE(max_pool_grad)
 {
@@ -263,6 +307,8 @@ CPU_PREPARE(max_pool_grad)
     CPU_NEED((int64_t)a->kernel_h * a->kernel_w <= MAX_WINDOWS, "a window of more than %d elements",
              MAX_WINDOWS);
     WISP_TRY(begin(device, request, dx, dy, kernel, err));
+    (*kernel)->scratch_bytes = (size_t)dx->shape[2] * sizeof(range);
+    cpu_plan_add(*kernel, list_columns, dx->shape[2], 0.0);
     cpu_plan_add(*kernel, CPU_PICK(max_grad_rows, dx->dtype), dx->shape[0] * dx->shape[1],
                  2.0 * (double)wisp_desc_bytes(dx));
     return WISP_OK;

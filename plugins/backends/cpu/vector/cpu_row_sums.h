@@ -13,7 +13,7 @@ enum { CPU_SUM_BLOCK = 4096 };
  * adds it to `total`. */
 #define CPU_SUM_QUARTERS(total, begin, end, term)                                                  \
     do {                                                                                           \
-        const int64_t cpu_quarter = ((end) - (begin)) / 4;                                         \
+        const int64_t cpu_quarter = ((end) - (begin)) / 4 / 16 * 16;                               \
         float cpu_s0 = 0, cpu_s1 = 0, cpu_s2 = 0, cpu_s3 = 0;                                      \
         CPU_SIMD_SUM(cpu_s0, cpu_s1, cpu_s2, cpu_s3)                                               \
         for (int64_t cpu_i = (begin); cpu_i < (begin) + cpu_quarter; cpu_i++) {                    \

@@ -6,7 +6,7 @@
 
 #include "cpu_vector.h"
 
-enum { BLOCK = 256 };
+enum { BLOCK = 256, GROUP = 16 };
 
 typedef struct top_state {
     cpu_plan plan;
@@ -47,25 +47,43 @@ CPU_INLINE float block_max(const void *x, int64_t n, const int type)
     return max;
 }
 
+/* The state of one row. */
+typedef struct found_list {
+    float *values;
+    int64_t *index;
+    int64_t n, k;
+} found_list;
+
+/* Offers elements first .. last-1 of a row, by groups of which most hold nothing new either. */
+CPU_INLINE void offer(found_list *found, const void *x, int64_t first, int64_t last, const int type)
+{
+    for (int64_t at = first; at < last; at += GROUP) {
+        const int64_t end = cpu_min(at + GROUP, last);
+        if (found->n == found->k && end - at == GROUP &&
+            !(block_max(cpu_at_const(x, at, type), GROUP, type) > found->values[found->k - 1]))
+            continue;
+        for (int64_t i = at; i < end; i++)
+            found->n =
+                insert(found->values, found->index, found->n, found->k, cpu_load(x, i, type), i);
+    }
+}
+
 CPU_INLINE void top_rows(const cpu_call *call, int64_t first, int64_t last, const int type)
 {
     const top_state *s = call->state;
     for (int64_t r = first; r < last; r++) {
         const void *x = cpu_at_const(call->in[0].data, r * s->n, type);
         void *out = cpu_at(call->out[0].data, r * s->k, type);
-        int64_t *index = (int64_t *)call->out[1].data + r * s->k;
-        float *values = (float *)call->scratch + r * s->k;
-        int64_t found = 0;
+        found_list found = {(float *)call->scratch + r * s->k,
+                            (int64_t *)call->out[1].data + r * s->k, 0, s->k};
         for (int64_t at = 0; at < s->n; at += BLOCK) {
             const int64_t end = cpu_min(at + BLOCK, s->n);
-            if (found == s->k &&
-                !(block_max(cpu_at_const(x, at, type), end - at, type) > values[s->k - 1]))
-                continue;
-            for (int64_t i = at; i < end; i++)
-                found = insert(values, index, found, s->k, cpu_load(x, i, type), i);
+            const float max = block_max(cpu_at_const(x, at, type), end - at, type);
+            if (found.n < s->k || max > found.values[s->k - 1])
+                offer(&found, x, at, end, type);
         }
         for (int64_t i = 0; i < s->k; i++)
-            cpu_store(out, i, values[i], type);
+            cpu_store(out, i, found.values[i], type);
     }
 }
 CPU_TYPED(top_rows)
