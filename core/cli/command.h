@@ -55,6 +55,12 @@ int wispi_report_wrong_call(const char *format, ...) WISP_PRINTF(1, 2);
 /* Prints a result that came with `status`, frees it, and returns the exit code. */
 int wispi_report_text(wisp_status status, char *text, const wisp_error *err);
 
+/* WISP_FORMAT_... as --json says. */
+static inline int32_t wispi_call_format(const wispi_call *call)
+{
+    return call->json ? WISP_FORMAT_JSON : WISP_FORMAT_TEXT;
+}
+
 /* SIGINT and SIGTERM ask the runtime to stop; a second signal ends the program at once. */
 void wispi_stop_on_signals(wisp_runtime *runtime);
 

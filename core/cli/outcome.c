@@ -14,7 +14,7 @@ int wispi_report_failure(wisp_status status, const wisp_error *err)
 {
     const char *message = err->message[0] ? err->message : wisp_status_text(status);
     fprintf(stderr, "wisp: %s", message);
-    if (err->plugin[0])
+    if (err->plugin[0] && status != WISP_E_STOPPED) /* being asked to stop is nobody's fault */
         fprintf(stderr, "%s(in plugin %s, function %s)", strchr(message, '\n') ? "\n" : " ",
                 err->plugin, err->function);
     fputc('\n', stderr);

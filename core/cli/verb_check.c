@@ -6,8 +6,8 @@ static int run(const wispi_call *call)
     const wisp_experiment_source source = wispi_call_experiment(call, 0);
     wisp_error err = {0};
     char *text = NULL;
-    wisp_status status = wisp_runtime_check(
-        call->runtime, &source, call->json ? WISP_FORMAT_JSON : WISP_FORMAT_TEXT, &text, &err);
+    wisp_status status =
+        wisp_runtime_check(call->runtime, &source, wispi_call_format(call), &text, &err);
     return wispi_report_text(status, text, &err);
 }
 

@@ -7,9 +7,8 @@ static int run(const wispi_call *call)
     wisp_error err = {0};
     char *text = NULL;
     wispi_stop_on_signals(call->runtime);
-    wisp_status status =
-        wisp_runtime_eval(call->runtime, call->arguments[0], &source,
-                          call->json ? WISP_FORMAT_JSON : WISP_FORMAT_TEXT, &text, &err);
+    wisp_status status = wisp_runtime_eval(call->runtime, call->arguments[0], &source,
+                                           wispi_call_format(call), &text, &err);
     return wispi_report_text(status, text, &err);
 }
 

@@ -6,8 +6,7 @@ static int run(const wispi_call *call)
     wisp_error err = {0};
     char *text = NULL;
     wisp_status status =
-        wisp_runtime_list(call->runtime, call->arguments[0],
-                          call->json ? WISP_FORMAT_JSON : WISP_FORMAT_TEXT, &text, &err);
+        wisp_runtime_list(call->runtime, call->arguments[0], wispi_call_format(call), &text, &err);
     return wispi_report_text(status, text, &err);
 }
 

@@ -22,7 +22,7 @@ static int run(const wispi_call *call)
                                        wispi_nearest_word(call->arguments[0], checks, N_CHECKS));
     wisp_status status =
         wisp_runtime_ops(call->runtime, values[i], call->backend, call->arguments[1],
-                         call->json ? WISP_FORMAT_JSON : WISP_FORMAT_TEXT, &text, &n_failed, &err);
+                         wispi_call_format(call), &text, &n_failed, &err);
     int code = wispi_report_text(status, text, &err);
     return code == WISPI_EXIT_DONE && n_failed > 0 ? WISPI_EXIT_FAILED : code;
 }
