@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -63,23 +64,28 @@ static wisp_status add_environment(wispi_search *search, wisp_error *err)
     return WISP_OK;
 }
 
-/* Beside the host itself: DIR/plugins in a build tree, DIR/wisp/<abi> where it is installed. */
+/* Where the host itself lies: the folder of libwisp, or of a program that it is linked into. */
+static wisp_status own_folder(const void *inside, char folder[WISPI_PATH_BYTES])
+{
+    Dl_info info;
+    char program[PATH_MAX], real[PATH_MAX];
+    const char *own = program;
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[n > 0 ? n : 0] = '\0';
+    /* For the program dladdr gives argv[0], which need not be a path. */
+    if (dladdr(inside, &info) && info.dli_fname && strchr(info.dli_fname, '/') &&
+        access(info.dli_fname, R_OK) == 0)
+        own = info.dli_fname;
+    /* Without links, and without the "bin/../lib" of a run path. */
+    return wispi_path_folder(folder, WISPI_PATH_BYTES, realpath(own, real) ? real : own);
+}
+
+/* Beside the host: DIR/plugins in a build tree, DIR/wisp/<abi> where it is installed. */
 static wisp_status add_own_folders(wispi_search *search, wisp_error *err)
 {
     static const char *const below[] = {"plugins", "wisp/" ABI, "../" WISP_LIBDIR "/wisp/" ABI};
-    Dl_info info;
-    char own[WISPI_PATH_BYTES], folder[WISPI_PATH_BYTES], path[WISPI_PATH_BYTES];
-    if (!dladdr(below, &info) || !info.dli_fname)
-        return WISP_OK;
-    /* For the program itself dladdr gives argv[0], which need not be a path. */
-    ssize_t n = -1;
-    if (!strchr(info.dli_fname, '/') || access(info.dli_fname, R_OK) != 0)
-        n = readlink("/proc/self/exe", own, sizeof own - 1);
-    if (n >= 0)
-        own[n] = '\0';
-    else
-        snprintf(own, sizeof own, "%s", info.dli_fname);
-    if (wispi_path_folder(folder, sizeof folder, own) != WISP_OK)
+    char folder[WISPI_PATH_BYTES], path[WISPI_PATH_BYTES];
+    if (own_folder(below, folder) != WISP_OK)
         return WISP_OK;
     for (size_t i = 0; i < WISP_COUNT(below); i++)
         if (wispi_path_join(path, sizeof path, folder, below[i]) == WISP_OK &&
