@@ -2,22 +2,19 @@
  * and option table. */
 #include "train/runtime_handle.h"
 
-#include <sys/stat.h>
-
 #include "config/option_table.h"
 #include "loader/gate.h"
 #include "train/inspect_json.h"
 
-/* "kind/name" where the first part is a kind and no such file is there; else a file. */
+/* Is it "kind/name", and not a path? */
 static int names_a_plugin(const char *what, char kind[32], const char **name)
 {
-    const char *slash = strchr(what, '/');
-    if (!slash || slash == what || (size_t)(slash - what) >= 32 || strchr(slash + 1, '/'))
+    size_t n = strspn(what, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    if (n == 0 || n >= 32 || what[n] != '/' || strchr(what + n + 1, '/') || strstr(what, ".so"))
         return 0;
-    snprintf(kind, 32, "%.*s", (int)(slash - what), what);
-    *name = slash + 1;
-    struct stat info;
-    return stat(what, &info) != 0 || !S_ISREG(info.st_mode);
+    snprintf(kind, 32, "%.*s", (int)n, what);
+    *name = what + n + 1;
+    return 1;
 }
 
 static wisp_status find(wisp_runtime *runtime, const char *what, const wispi_plugin **plugin,

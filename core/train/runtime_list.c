@@ -15,7 +15,9 @@ static void add_text(void *user, const wispi_listed *listed)
     snprintf(title, sizeof title, "%s/%s", listed->kind, listed->name);
     l->n++;
     if (listed->error[0])
-        wispi_text_printf(&l->text, "%-26s unusable: %s\n", title, listed->error);
+        /* The first line is enough here; inspect and --json tell the rest. */
+        wispi_text_printf(&l->text, "%-26s unusable: %.*s\n", title,
+                          (int)strcspn(listed->error, "\n"), listed->error);
     else if (listed->shadowed)
         wispi_text_printf(&l->text, "%-26s %-8s shadowed by the line above: %s\n", title,
                           listed->version, listed->path);
