@@ -148,6 +148,13 @@ wisp_status wispi_file_replace(const char *path, const void *data, size_t n, wis
     return wispi_file_replace_parts(path, &part, 1, err);
 }
 
+wisp_status wispi_file_rename(const char *from, const char *to, wisp_error *err)
+{
+    if (rename(from, to) != 0)
+        return io_fail(err, "rename", from, errno);
+    return sync_folder(to, err);
+}
+
 int32_t wispi_file_remove_leftovers(const char *path)
 {
     char folder[PATH_MAX], prefix[NAME_MAX + 1], victim[PATH_MAX];

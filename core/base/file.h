@@ -30,6 +30,9 @@ typedef struct wispi_file_part {
 wisp_status wispi_file_replace_parts(const char *path, const wispi_file_part *parts, size_t n_parts,
                                      wisp_error *err);
 
+/* Renames within one folder, replacing what was there, and syncs the folder. */
+wisp_status wispi_file_rename(const char *from, const char *to, wisp_error *err);
+
 /* Removes what killed processes left of unfinished replacements of `path`. Only for a caller that
  * knows that nobody else is writing it. Returns how many were removed. */
 int32_t wispi_file_remove_leftovers(const char *path);

@@ -38,6 +38,27 @@ static void facts_text(char *text, const wispi_checkpoint_facts *facts)
              (long long)p->events_bytes, (long long)p->timing_bytes, p->events_name);
 }
 
+/* Weights that are not finite are lost: nobody can go on from them. */
+static wisp_status check_weights(const wispi_stored_tensor *stored, const wispi_model_tensor *t,
+                                 int64_t step, wisp_error *err)
+{
+    if (t->desc->dtype != WISP_F32 ||
+        (t->role != WISPI_ROLE_PARAMETER && t->role != WISPI_ROLE_BUFFER))
+        return WISP_OK;
+    const float *values = stored->data;
+    int64_t n = wisp_desc_count(t->desc);
+    int finite = 1;
+    for (int64_t i = 0; i < n; i++)
+        finite &= isfinite(values[i]) != 0;
+    if (finite)
+        return WISP_OK;
+    return wisp_fail(err, WISP_E_NONFINITE,
+                     "%s is not finite after step %lld: training stops, the last checkpoint stays "
+                     "as it is. Run again with --check-finite to see which operation it was; a "
+                     "smaller learning rate or gradient clipping is the usual cure",
+                     t->name, (long long)step);
+}
+
 /* Copies every tensor to the host where the device's memory is not visible there. */
 static wisp_status gather(const wispi_model *model, wispi_stored_tensor *tensors, void **copies,
                           wisp_error *err)
@@ -68,6 +89,8 @@ wisp_status wispi_checkpoint_write(const char *folder, const char *name, const w
     wisp_status status = tensors && copies
                              ? gather(model, tensors, copies, err)
                              : wisp_fail(err, WISP_E_NOMEM, "no memory for a checkpoint");
+    for (int32_t i = 0; i < n && status == WISP_OK; i++)
+        status = check_weights(&tensors[i], wispi_model_tensor_at(model, i), facts->step, err);
     if (status == WISP_OK) {
         facts_text(text, facts);
         wispi_stored_text texts[] = {{"format", FORMAT},
@@ -103,14 +126,28 @@ static wisp_status keep_previous(const char *folder, wisp_error *err)
     }
     if (rename(fresh, previous) != 0)
         return wisp_fail(err, WISP_E_IO, "%s: %s", previous, strerror(errno));
+    unlink(fresh); /* it is still there when both were names of the same file already */
     return WISP_OK;
 }
 
 wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *model,
                                      const wispi_checkpoint_facts *facts, wisp_error *err)
 {
-    WISP_TRY(keep_previous(folder, err));
-    return wispi_checkpoint_write(folder, "last", model, facts, err);
+    char next[PATH_BYTES], last[PATH_BYTES];
+    wisp_error cause = {0};
+    checkpoint_path(next, folder, "next");
+    checkpoint_path(last, folder, "last");
+    wisp_status status = wispi_checkpoint_write(folder, "next", model, facts, &cause);
+    if (status == WISP_OK)
+        status = keep_previous(folder, &cause);
+    if (status == WISP_OK)
+        status = wispi_file_rename(next, last, &cause);
+    if (status == WISP_E_IO)
+        return wisp_fail(err, status,
+                         "%s. The checkpoint before stays as it is: make room or mend the disk, "
+                         "then the same command goes on from there",
+                         cause.message);
+    return status == WISP_OK ? WISP_OK : wisp_fail(err, status, "%s", cause.message);
 }
 
 /* --- reading --- */
@@ -219,22 +256,46 @@ static wisp_status resume_from(const char *folder, const char *name, wispi_model
     return status;
 }
 
+/* Only what is wrong with the file itself makes the one before it the better choice. */
+static int is_refused(wisp_status status)
+{
+    return status == WISP_E_CORRUPT || status == WISP_E_IO;
+}
+
+/* A refused file must never become the previous one. It stays under another name, for whoever wants
+ * to know what happened. */
+static wisp_status set_aside(const char *folder, const wisp_error *why, wisp_error *err)
+{
+    char last[PATH_BYTES], refused[PATH_BYTES];
+    checkpoint_path(last, folder, "last");
+    checkpoint_path(refused, folder, "refused");
+    if (rename(last, refused) != 0)
+        return wisp_fail(err, WISP_E_IO, "cannot rename %s: %s", last, strerror(errno));
+    wispi_log(WISP_LOG_WARNING,
+              "the last checkpoint is refused and renamed to refused.safetensors, the one before "
+              "it is used: %s",
+              why->message);
+    return WISP_OK;
+}
+
 wisp_status wispi_checkpoint_resume(const char *folder, wispi_model *model,
                                     wispi_checkpoint_facts *facts, wisp_error *err)
 {
-    wisp_error first = {0};
+    wisp_error first = {0}, second = {0};
     wisp_status status = resume_from(folder, "last", model, facts, &first);
     if (status == WISP_OK)
         return WISP_OK;
-    if (status == WISP_E_CORRUPT)
-        wispi_log(WISP_LOG_WARNING, "the last checkpoint is refused, the one before it is used: %s",
-                  first.message);
-    wisp_status second = resume_from(folder, "previous", model, facts, err);
-    if (second == WISP_E_NOT_FOUND && status != WISP_E_NOT_FOUND) {
-        *err = first;
-        return status;
-    }
-    return second;
+    if (status == WISP_E_NOT_FOUND)
+        return resume_from(folder, "previous", model, facts, err);
+    if (!is_refused(status))
+        return wisp_fail(err, status, "%s", first.message);
+    if (resume_from(folder, "previous", model, facts, &second) == WISP_OK)
+        return set_aside(folder, &first, err);
+    return wisp_fail(err, WISP_E_CORRUPT,
+                     "no checkpoint can be used: %.500s; and the one before it: %.500s. Both stay "
+                     "as they are: put a good copy in their place, or change run.name to start "
+                     "anew",
+                     first.message, second.message);
 }
 
 wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model,

@@ -1,7 +1,8 @@
 /* checkpoint.h - everything that a run needs to go on as if nothing had happened, in one file.
  *
  * checkpoints/last.safetensors is replaced as a whole; the one before it is kept as
- * previous.safetensors and used when the last one is damaged. */
+ * previous.safetensors and used when the last one is damaged. Weights that are not finite are never
+ * written. */
 #ifndef WISPI_TRAIN_CHECKPOINT_H
 #define WISPI_TRAIN_CHECKPOINT_H
 
@@ -28,8 +29,9 @@ wisp_status wispi_checkpoint_write(const char *folder, const char *name, const w
 wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *model,
                                      const wispi_checkpoint_facts *facts, wisp_error *err);
 
-/* Loads the newest usable checkpoint; a damaged one is named in the log. WISP_E_NOT_FOUND when
- * there is none at all, WISP_E_CORRUPT when there are some and none is usable. */
+/* Loads the newest usable checkpoint. A damaged one is named in the log and renamed to
+ * refused.safetensors. WISP_E_NOT_FOUND when there is none at all, WISP_E_CORRUPT when there are
+ * some and none is usable: these stay as they are. */
 wisp_status wispi_checkpoint_resume(const char *folder, wispi_model *model,
                                     wispi_checkpoint_facts *facts, wisp_error *err);
 

@@ -13,6 +13,10 @@
 
 enum { PATH_BYTES = 1200 };
 
+/* TensorBoard knows event files by the second part of the name. Without a time in it, a run that
+ * was killed before its first checkpoint leaves no second file behind. */
+static const char events_name[] = "events.out.tfevents.0.wisp";
+
 struct wispi_metric_log {
     FILE *lines, *events, *timing;
     char events_name[96];
@@ -56,8 +60,7 @@ static wisp_status open_all(wispi_metric_log *m, const char *folder,
     if (from)
         snprintf(m->events_name, sizeof m->events_name, "%s", from->events_name);
     else
-        snprintf(m->events_name, sizeof m->events_name, "events.out.tfevents.%.0f.wisp",
-                 wall_time());
+        snprintf(m->events_name, sizeof m->events_name, "%s", events_name);
     WISP_TRY(open_at(folder, m->events_name, from ? from->events_bytes : -1, &m->events, err));
     if (!from && wispi_events_begin(m->events, wall_time()))
         return wisp_fail(err, WISP_E_IO, "%s/%s: %s", folder, m->events_name, strerror(errno));

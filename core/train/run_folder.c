@@ -1,5 +1,6 @@
 #include "train/run_folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -38,6 +39,22 @@ static wisp_status lock_folder(wispi_run_folder *folder, wisp_error *err)
     return WISP_OK;
 }
 
+/* What processes that were killed left of files they were about to replace. */
+static void remove_leftovers(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));) {
+        char path[WISPI_FOLDER_BYTES + 512];
+        char *end = strstr(entry->d_name, ".tmp-");
+        if (!end)
+            continue;
+        snprintf(path, sizeof path, "%s/%.*s", folder, (int)(end - entry->d_name), entry->d_name);
+        wispi_file_remove_leftovers(path);
+    }
+    if (entries)
+        closedir(entries);
+}
+
 wisp_status wispi_run_folder_open(const char *out, const char *name, int64_t seed,
                                   wispi_run_folder *folder, wisp_error *err)
 {
@@ -53,7 +70,10 @@ wisp_status wispi_run_folder_open(const char *out, const char *name, int64_t see
         return wisp_fail(err, status,
                          "cannot make the run folder: %s; name another one with run.out=DIR",
                          cause.message);
-    return lock_folder(folder, err);
+    WISP_TRY(lock_folder(folder, err));
+    remove_leftovers(folder->path);
+    remove_leftovers(checkpoints);
+    return WISP_OK;
 }
 
 void wispi_run_folder_close(wispi_run_folder *folder)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -142,7 +143,7 @@ wisp_status wispi_safetensors_write(const char *path, const wispi_stored_tensor 
 /* --- reading --- */
 
 struct wispi_safetensors {
-    char path[1024];
+    char path[PATH_MAX];
     uint8_t *map;
     size_t bytes;
     size_t header_bytes;
@@ -158,14 +159,14 @@ static wisp_status corrupt(const wispi_safetensors *file, wisp_error *err, const
 
 static wisp_status map_file(wispi_safetensors *file, wisp_error *err)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
     if (fd < 0)
         return wisp_fail(err, errno == ENOENT ? WISP_E_NOT_FOUND : WISP_E_IO, "%s: %s", file->path,
                          strerror(errno));
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < 8) {
         close(fd);
-        return corrupt(file, err, "not a safetensors file: shorter than its first field");
+        return corrupt(file, err, "not a safetensors file: no regular file of 8 bytes or more");
     }
     file->bytes = (size_t)info.st_size;
     void *map = mmap(NULL, file->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -190,7 +191,8 @@ static wisp_status parse_header(wispi_safetensors *file, wisp_error *err)
     file->header = json_loadb((const char *)file->map + 8, file->header_bytes,
                               JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(file->header))
-        return wisp_fail(err, WISP_E_CORRUPT, "%s: damaged header: %s", file->path, problem.text);
+        return wisp_fail(err, WISP_E_CORRUPT, "%s: damaged header: %s", file->path,
+                         problem.text[0] ? problem.text : "not a JSON object");
     return WISP_OK;
 }
 
@@ -310,8 +312,11 @@ wisp_status wispi_safetensors_open(const char *path, int require_hash, wispi_saf
     wispi_safetensors *file = wispi_alloc(sizeof *file);
     if (!file)
         return wisp_fail(err, WISP_E_NOMEM, "%s: no memory to open it", path);
-    snprintf(file->path, sizeof file->path, "%s", path);
-    wisp_status status = map_file(file, err);
+    int length = snprintf(file->path, sizeof file->path, "%s", path);
+    wisp_status status =
+        length < 0 || (size_t)length >= sizeof file->path
+            ? wisp_fail(err, WISP_E_INVALID, "%.200s...: the path is too long", path)
+            : map_file(file, err);
     if (status == WISP_OK)
         status = parse_header(file, err);
     if (status == WISP_OK)

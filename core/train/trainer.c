@@ -1,16 +1,17 @@
 #include "train/trainer.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
+#include "train/json_text.h"
 #include "train/manifest.h"
 #include "train/metric_log.h"
 #include "train/progress.h"
@@ -90,7 +91,13 @@ static wisp_status evaluate(trainer *t, const wispi_instance *tasks, int32_t n_t
     wispi_evaluation_request request = {tasks, n_tasks, as_probe, source, t->options->stop};
     t->session->clock.step = t->facts.step;
     t->session->clock.epoch = t->facts.step / t->session->steps_per_epoch;
-    WISP_TRY(wispi_evaluate(t->embedder, t->session, &request, t->results, err));
+    wisp_status status = wispi_evaluate(t->embedder, t->session, &request, t->results, err);
+    if (status == WISP_E_STOPPED)
+        return wisp_fail(err, status,
+                         "stopped while evaluating at step %lld of %lld; the same command goes on "
+                         "from %s",
+                         (long long)t->facts.step, (long long)t->last_step, t->folder.path);
+    WISP_TRY(status);
     WISP_TRY(wispi_scoreboard_add(t->board, source_name, t->facts.step, t->results, err));
     return wispi_results_log(t->results, t->log, kind, t->session->clock.epoch, t->facts.step, err);
 }
@@ -272,6 +279,16 @@ static wisp_status probe_if_due(trainer *t, wisp_error *err)
     return checkpoint(t, err);
 }
 
+static void tell_bad_samples(const trainer *t)
+{
+    int64_t bad = wispi_feed_bad_samples(t->feed);
+    if (bad > 0)
+        wispi_log(
+            WISP_LOG_WARNING, "%lld of %lld training images were unusable and replaced",
+            (long long)bad,
+            (long long)wispi_dataset_of(&t->experiment->data)->count(t->experiment->data.self));
+}
+
 static wisp_status train_all(trainer *t, wisp_error *err)
 {
     int64_t spe = t->session->steps_per_epoch;
@@ -286,6 +303,7 @@ static wisp_status train_all(trainer *t, wisp_error *err)
         WISP_TRY(probe_if_due(t, err));
     }
     wispi_progress_pause(&t->progress);
+    tell_bad_samples(t);
     wispi_feed_destroy(t->feed);
     t->feed = NULL;
     return WISP_OK;
@@ -339,9 +357,6 @@ static wisp_status begin_run(trainer *t, wisp_error *err)
     WISP_TRY(open_folder(t, &resume, err));
     uint64_t fingerprint = wispi_dataset_of(data)->fingerprint(data->self);
     t->started = t->last_checkpoint = wispi_seconds();
-    char path[WISPI_FOLDER_BYTES + 64];
-    snprintf(path, sizeof path, "%s/checkpoints/last.safetensors", t->folder.path);
-    wispi_file_remove_leftovers(path);
     if (resume)
         return resume_run(t, fingerprint, err);
     t->facts.best = NAN;
@@ -364,6 +379,23 @@ static void print_profile(const trainer *t)
                1e3 * rows[i].seconds, (long long)rows[i].calls, rows[i].op, rows[i].implementation);
 }
 
+static wisp_status print_json(const trainer *t, wisp_error *err)
+{
+    char *results = wispi_scoreboard_dump(t->board);
+    json_t *report = json_pack("{s:o, s:I, s:o}", "folder", wispi_json_string(t->folder.path),
+                               "step", (json_int_t)t->facts.step, "results",
+                               results ? json_loads(results, 0, NULL) : NULL);
+    char *text = report ? json_dumps(report, 0) : NULL;
+    if (text)
+        printf("%s\n", text);
+    wisp_status status = text ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    free(text);
+    free(results);
+    json_decref(report);
+    fflush(stdout);
+    return status;
+}
+
 static wisp_status finish_run(trainer *t, wisp_error *err)
 {
     const wispi_experiment *x = t->experiment;
@@ -376,13 +408,8 @@ static wisp_status finish_run(trainer *t, wisp_error *err)
     }
     if (t->options->profile)
         print_profile(t);
-    if (t->options->json) {
-        char *text = wispi_scoreboard_dump(t->board);
-        printf("{\"folder\": \"%s\", \"step\": %lld, \"results\": %s}\n", t->folder.path,
-               (long long)t->facts.step, text ? text : "[]");
-        free(text);
-        return WISP_OK;
-    }
+    if (t->options->json)
+        return print_json(t, err);
     wispi_text summary = {0};
     wispi_text_printf(&summary, "run folder: %s\n", t->folder.path);
     wispi_scoreboard_summary(t->board, &summary);
