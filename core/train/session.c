@@ -174,13 +174,15 @@ static const wisp_method_v0 *method_table(const wispi_session *s)
 static wisp_status need_views(const wispi_session *s, const char *what, int32_t have, int32_t least,
                               int32_t most, wisp_error *err)
 {
-    if (have >= least && (most == 0 || have <= most))
+    if (have >= least && (most == 0 || have <= (most < 0 ? 0 : most)))
         return WISP_OK;
     char bounds[64];
     if (most == 0)
         snprintf(bounds, sizeof bounds, "at least %d", least);
+    else if (most < 0)
+        snprintf(bounds, sizeof bounds, "no");
     else
-        snprintf(bounds, sizeof bounds, "%d to %d", least, most < 0 ? 0 : most);
+        snprintf(bounds, sizeof bounds, "%d to %d", least, most);
     return wisp_fail(err, WISP_E_CONFIG,
                      "method %s needs %s %s views, sampler %s gives %d: change [sampler]",
                      s->experiment->method.plugin->descriptor->name, bounds, what,
