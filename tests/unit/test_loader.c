@@ -178,6 +178,24 @@ START_TEST(libraries_begin_once_and_end_in_reverse)
 }
 END_TEST
 
+START_TEST(a_file_may_hold_several_plugins)
+{
+    const wispi_plugin *first = NULL, *second = NULL, *found = NULL;
+    const char *path = BAD "/wisp-method-good_pair.so";
+    wisp_error err = {0};
+    ck_assert_int_eq(wispi_registry_load_file(registry, path, NULL, &first, &err), WISP_OK);
+    ck_assert_str_eq(first->title, "method/good_pair");
+    ck_assert_int_eq(wispi_registry_load_file(registry, path, "sampler", &second, &err), WISP_OK);
+    ck_assert_str_eq(second->title, "sampler/good_second");
+    ck_assert_ptr_eq(first->next, second);
+    ck_assert_ptr_null(second->next);
+    /* Once its file is loaded, a plugin is known by name. */
+    ck_assert_int_eq(wispi_registry_load(registry, "sampler", "good_second", &found, &err),
+                     WISP_OK);
+    ck_assert_ptr_eq(found, second);
+}
+END_TEST
+
 /* --- finding --- */
 
 static void copy_plugin(const char *name, const char *folder, char *to, size_t bytes)
@@ -758,6 +776,7 @@ int main(void)
     tcase_add_test(cases, a_pipe_or_folder_is_no_plugin);
     tcase_add_test(cases, what_is_loaded_is_described);
     tcase_add_test(cases, libraries_begin_once_and_end_in_reverse);
+    tcase_add_test(cases, a_file_may_hold_several_plugins);
     tcase_add_test(cases, the_first_folder_wins_and_shadows_are_told);
     tcase_add_test(cases, one_file_under_two_names_is_loaded_once);
     tcase_add_test(cases, a_bare_file_name_is_taken_from_here);

@@ -1,0 +1,173 @@
+/* wisp/runtime.h as a program that embeds the host uses it; what the command shows is tested in
+ * tests/cli. */
+#include <check.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "wisp/runtime.h"
+
+#define BAD WISP_BUILD_DIR "/tests/bad"
+#define GOOD BAD "/wisp-method-good_options.so"
+
+static wisp_runtime *runtime;
+
+static wisp_status create(wisp_error *err)
+{
+    static const char *const folders[] = {BAD, NULL};
+    const wisp_runtime_options options = {.struct_size = sizeof options,
+                                          .log_level = WISP_LOG_ERROR,
+                                          .plugin_folders = folders,
+                                          .ignore_environment = 1};
+    return wisp_runtime_create(&options, &runtime, err);
+}
+
+static void begin(void)
+{
+    wisp_error err = {0};
+    ck_assert_msg(create(&err) == WISP_OK, "%s", err.message);
+}
+
+static void end(void)
+{
+    wisp_runtime_destroy(runtime);
+    ck_assert_int_eq(wispi_live_blocks(), 0);
+}
+
+START_TEST(options_of_older_callers_are_read_as_far_as_they_go)
+{
+    wisp_runtime *r = NULL;
+    wisp_runtime_options options;
+    wisp_error err = {0};
+    ck_assert_int_eq(wisp_runtime_create(NULL, &r, &err), WISP_OK);
+    ck_assert_int_eq(wispi_log_level(), WISP_LOG_INFO);
+    wisp_runtime_destroy(r);
+    memset(&options, 0xff, sizeof options); /* wild pointers, not to be followed */
+    options.struct_size = offsetof(wisp_runtime_options, plugin_folders);
+    options.log_level = WISP_LOG_WARNING;
+    ck_assert_int_eq(wisp_runtime_create(&options, &r, &err), WISP_OK);
+    ck_assert_int_eq(wispi_log_level(), WISP_LOG_WARNING);
+    wisp_runtime_destroy(r);
+    wisp_runtime_destroy(NULL);
+    wisp_runtime_free(NULL);
+    ck_assert_str_ne(wisp_version(), "");
+}
+END_TEST
+
+START_TEST(results_are_written_on_success_only)
+{
+    char marker[1], *text = marker;
+    int32_t n_failed = -7;
+    wisp_error err = {0};
+    for (int32_t format = WISP_FORMAT_TEXT; format <= WISP_FORMAT_JSON; format++) {
+        ck_assert_int_eq(wisp_runtime_list(runtime, "teapot", format, &text, &err), WISP_E_INVALID);
+        ck_assert_int_eq(wisp_runtime_inspect(runtime, "method/x", format, &text, &err),
+                         WISP_E_NOT_FOUND);
+        ck_assert_int_eq(
+            wisp_runtime_inspect(runtime, BAD "/wisp-method-bad_magic.so", format, &text, &err),
+            WISP_E_ABI);
+        ck_assert_int_eq(wisp_runtime_ops(runtime, 99, NULL, NULL, format, &text, &n_failed, &err),
+                         WISP_E_INVALID);
+        ck_assert_int_eq(wisp_runtime_ops(runtime, WISP_OPS_TEST, "reference", "no_such_op", format,
+                                          &text, &n_failed, &err),
+                         WISP_E_NOT_FOUND);
+        ck_assert_int_eq(wisp_runtime_ops(runtime, WISP_OPS_TEST, "no_such_backend", NULL, format,
+                                          &text, &n_failed, &err),
+                         WISP_E_NOT_FOUND);
+    }
+    ck_assert_ptr_eq(text, marker);
+    ck_assert_int_eq(n_failed, -7);
+}
+END_TEST
+
+START_TEST(a_file_with_two_plugins_is_inspected_whole)
+{
+    char *text = NULL;
+    wisp_error err = {0};
+    ck_assert_int_eq(wisp_runtime_inspect(runtime, BAD "/wisp-method-good_pair.so",
+                                          WISP_FORMAT_TEXT, &text, &err),
+                     WISP_OK);
+    ck_assert_ptr_nonnull(strstr(text, "method/good_pair 1 - one of two"));
+    ck_assert_ptr_nonnull(strstr(text, "sampler/good_second 1 - one of two"));
+    wisp_runtime_free(text);
+    ck_assert_int_eq(wisp_runtime_inspect(runtime, BAD "/wisp-method-good_pair.so",
+                                          WISP_FORMAT_JSON, &text, &err),
+                     WISP_OK);
+    json_t *root = json_loads(text, 0, NULL);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "plugins")), 2);
+    json_decref(root);
+    wisp_runtime_free(text);
+}
+END_TEST
+
+/* --- each allocation fails once --- */
+
+static wisp_status list_samplers(char **text, wisp_error *err)
+{
+    return wisp_runtime_list(runtime, "sampler", WISP_FORMAT_TEXT, text, err);
+}
+
+static wisp_status inspect_text(char **text, wisp_error *err)
+{
+    return wisp_runtime_inspect(runtime, GOOD, WISP_FORMAT_TEXT, text, err);
+}
+
+static wisp_status inspect_json(char **text, wisp_error *err)
+{
+    return wisp_runtime_inspect(runtime, GOOD, WISP_FORMAT_JSON, text, err);
+}
+
+static wisp_status test_ops(char **text, wisp_error *err)
+{
+    int32_t n_failed = 0;
+    return wisp_runtime_ops(runtime, WISP_OPS_SUPPORT, "reference", "softmax", WISP_FORMAT_TEXT,
+                            text, &n_failed, err);
+}
+
+static wisp_status (*const calls[])(char **text, wisp_error *err) = {list_samplers, inspect_text,
+                                                                     inspect_json, test_ops};
+
+START_TEST(lack_of_memory_is_an_error_each_time)
+{
+    int64_t n_failed = 0;
+    for (int64_t nth = 1;; nth++) {
+        char *text = NULL;
+        wisp_error err = {0};
+        wisp_runtime_destroy(runtime);
+        runtime = NULL;
+        wispi_fail_allocation(nth);
+        wisp_status status = create(&err);
+        if (status == WISP_OK)
+            status = calls[_i](&text, &err);
+        wispi_fail_allocation(-1);
+        ck_assert_msg(status == WISP_OK || status == WISP_E_NOMEM, "allocation %d: %s %s", (int)nth,
+                      wisp_status_name(status), err.message);
+        ck_assert_int_eq(text != NULL, status == WISP_OK);
+        wisp_runtime_free(text);
+        n_failed += status == WISP_E_NOMEM;
+        if (status == WISP_OK)
+            break;
+    }
+    ck_assert_int_ge(n_failed, 3);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("runtime");
+    TCase *cases = tcase_create("runtime");
+    tcase_set_timeout(cases, 60);
+    tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_test(cases, options_of_older_callers_are_read_as_far_as_they_go);
+    tcase_add_test(cases, results_are_written_on_success_only);
+    tcase_add_test(cases, a_file_with_two_plugins_is_inspected_whole);
+    tcase_add_loop_test(cases, lack_of_memory_is_an_error_each_time, 0,
+                        sizeof calls / sizeof calls[0]);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
