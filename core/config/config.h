@@ -13,8 +13,9 @@ extern "C" {
 typedef struct wispi_config wispi_config;
 
 /* Reads `path`. A top-level `extends = "other.toml"` (relative to the file that says it) is read
- * first and the file laid over it: tables merge key by key, later wins, arrays are replaced whole.
- * Then the overrides (see override.h) in their order. */
+ * first and the file laid over it: tables merge key by key, later wins, arrays are replaced whole,
+ * and a `use` that names another plugin drops the other keys of its table. Then the overrides (see
+ * override.h) in their order. */
 wisp_status wispi_config_load(const char *path, const char *const *overrides, int32_t n_overrides,
                               wispi_config **out, wisp_error *err);
 

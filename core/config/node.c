@@ -52,8 +52,23 @@ static void overwrite(wispi_node *old, const wispi_node *with)
     old->next = next;
 }
 
+static int names_another(const wispi_node *old, const wispi_node *use)
+{
+    return old && use && old->type == WISPI_NODE_STRING && use->type == WISPI_NODE_STRING &&
+           strcmp(old->string, use->string) != 0;
+}
+
+/* The other keys of a table belong to the plugin that its `use` names, and go with it. */
+static void empty_table(wispi_node *table)
+{
+    table->first = table->last = NULL;
+    table->n_children = 0;
+}
+
 void wispi_node_merge(wispi_node *table, wispi_node *child)
 {
+    if (strcmp(child->key, "use") == 0 && names_another(wispi_node_find(table, "use"), child))
+        empty_table(table);
     wispi_node *old = wispi_node_find(table, child->key);
     if (!old) {
         wispi_node_append(table, child);
@@ -65,6 +80,8 @@ void wispi_node_merge(wispi_node *table, wispi_node *child)
     }
     old->place = child->place;
     old->key_place = child->key_place;
+    if (names_another(wispi_node_find(old, "use"), wispi_node_find(child, "use")))
+        empty_table(old);
     for (wispi_node *next, *grandchild = child->first; grandchild; grandchild = next) {
         next = grandchild->next;
         wispi_node_merge(old, grandchild);

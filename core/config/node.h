@@ -44,7 +44,8 @@ wispi_node *wispi_node_at(const wispi_node *array, int64_t index);
 void wispi_node_append(wispi_node *parent, wispi_node *child);
 
 /* Puts `child` where the child of the same key stands, else behind the last. Two tables merge key
- * by key; everything else, arrays included, is replaced whole. Takes `child` over. */
+ * by key; everything else, arrays included, is replaced whole. A `use` that names another plugin
+ * drops the table's other keys, which were the former plugin's. Takes `child` over. */
 void wispi_node_merge(wispi_node *table, wispi_node *child);
 
 /* Takes a child out of a table; NULL when there is none. */

@@ -704,3 +704,8 @@ const wisp_builder wispi_builder_table = {
     .freeze = build_freeze,
     .build_fail = build_fail,
 };
+
+const wisp_builder *wispi_builder_interface(void)
+{
+    return &wispi_builder_table;
+}

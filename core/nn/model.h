@@ -49,6 +49,8 @@ wisp_status wispi_model_copy_to_followers(wispi_model *model, wisp_error *err);
 /* The table that steps carry. Its functions expect a wispi_model as the step's owner; those that
  * need no model also work with owner NULL. */
 const wisp_ops *wispi_ops_table(void);
+/* The table that builders carry. */
+const wisp_builder *wispi_builder_interface(void);
 
 /* Writes what recording left for the device; after every wispi_program_record(). */
 wisp_status wispi_model_refresh(wispi_model *model, wisp_error *err);

@@ -159,6 +159,11 @@ const wisp_device_info *wispi_device_info(const wispi_device *device)
     return &device->info;
 }
 
+int32_t wispi_device_deterministic(const wispi_device *device)
+{
+    return device->options.deterministic;
+}
+
 size_t wispi_device_bytes(const wispi_device *device)
 {
     return device->bytes;

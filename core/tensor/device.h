@@ -29,6 +29,7 @@ wisp_status wispi_device_read(wispi_device *device, void *dst, const void *src, 
                               wisp_error *err);
 wisp_status wispi_device_sync(wispi_device *device, wisp_error *err);
 int wispi_device_host_visible(const wispi_device *device);
+int32_t wispi_device_deterministic(const wispi_device *device);
 const wisp_device_info *wispi_device_info(const wispi_device *device);
 
 /* Bytes held for variables and for steps, and the most there ever were. */

@@ -490,8 +490,16 @@ static wisp_status bind_kernel(wispi_program *program, event *e, wisp_error *err
     for (int32_t i = 0; i < e->op->n_out; i++)
         out[i] = e->out[i] ? &e->out[i]->desc : NULL;
     wisp_kernel_request request = {
-        sizeof request,     e->n_in, e->op->n_out, 1, e->op->name, e->attrs,
-        e->op->attrs_bytes, in,      out};
+        .struct_size = sizeof request,
+        .n_in = e->n_in,
+        .n_out = e->op->n_out,
+        .deterministic = wispi_device_deterministic(program->device),
+        .op = e->op->name,
+        .attrs = e->attrs,
+        .attrs_bytes = e->op->attrs_bytes,
+        .in = in,
+        .out = out,
+    };
     WISP_TRY(wispi_device_kernel(program->device, e->op, &request, &e->kernel, err));
     if ((int64_t)e->kernel->scratch_bytes > program->facts.scratch_bytes)
         program->facts.scratch_bytes = (int64_t)e->kernel->scratch_bytes;

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "loader/host_table.h"
+#include "nn/model.h"
 
 const char *wisp_version(void)
 {
@@ -24,6 +25,13 @@ static wisp_runtime_options read_options(const wisp_runtime_options *given)
     return options;
 }
 
+/* The tables that plugins may ask the host for by id (ABI-6); steps and builders carry them too. */
+static wisp_status provide_tables(wisp_error *err)
+{
+    WISP_TRY(wispi_provide_extension("wisp.ops/0", wispi_ops_table(), err));
+    return wispi_provide_extension("wisp.build/0", wispi_builder_interface(), err);
+}
+
 wisp_status wisp_runtime_create(const wisp_runtime_options *given, wisp_runtime **runtime,
                                 wisp_error *err)
 {
@@ -33,6 +41,11 @@ wisp_status wisp_runtime_create(const wisp_runtime_options *given, wisp_runtime 
     if (!made)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a runtime");
     wispi_log_set_level(options.log_level);
+    wisp_status provided = provide_tables(err);
+    if (provided != WISP_OK) {
+        wispi_free(made);
+        return provided;
+    }
     wisp_status status = wispi_registry_create(&search, wispi_host_table(), &made->registry, err);
     if (status != WISP_OK) {
         wispi_free(made);

@@ -61,7 +61,8 @@ typedef struct wisp_backend_v0 {
     uint32_t struct_size;
     uint32_t reserved;
 
-    /* 0: cannot run here; higher is better. `device = "auto"` takes the highest. [setup] */
+    /* 0: cannot run here; higher is better: several builds of one backend are told apart by it.
+     * [setup] */
     int32_t (*score)(void *self);
     /* Number of devices; 0 and an error text where there is none. [setup] */
     int32_t (*n_devices)(void *self, wisp_error *err);

@@ -24,7 +24,8 @@ typedef struct wisp_host {
     uint16_t abi_major, abi_minor;
     const char *version; /* of the host's release, for messages only */
 
-    /* Table of an extension such as "wisp.ops/0", or NULL. Lives as long as the process. [any] */
+    /* Table of an extension, or NULL: "wisp.ops/0" (wisp_ops of ops.h), "wisp.build/0"
+     * (wisp_builder of nn.h). Lives as long as the process. [any] */
     const void *(*get_extension)(const struct wisp_host *host, const char *id);
 
     /* Zeroed memory, 64-byte aligned; NULL when there is none. What a plugin allocates here it

@@ -105,10 +105,10 @@ enum {
 
 enum { WISP_PER_STEP = 0, WISP_PER_EPOCH = 1 };
 
-/* A scalar as a function of time. Warm-up is linear with both ends included, as numpy.linspace. Over
- * the T steps or epochs that are left, t = 0 ... T - 1: the cosine is
- * end + (value - end) / 2 * (1 + cos(pi * t / T)), the line value + (end - value) * t / T. A table
- * [schedule.NAME] of the experiment overrides any field. */
+/* A scalar as a function of time. Warm-up is linear with both ends included, as numpy.linspace.
+ * Over the T steps or epochs that are left, t = 0 ... T - 1: the cosine is end + (value - end) / 2
+ * * (1 + cos(pi * t / T)), the line value + (end - value) * t / T. A table [schedule.NAME] of the
+ * experiment overrides any field. */
 typedef struct wisp_schedule {
     int32_t kind;
     int32_t per; /* WISP_PER_... */
