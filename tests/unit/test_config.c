@@ -376,6 +376,35 @@ START_TEST(extends_merges_and_keeps_origins)
 }
 END_TEST
 
+static void check_equals(const wispi_config *config, const char *text)
+{
+    wispi_config *expected = parse(text);
+    ck_assert(wispi_node_equal(wispi_config_root(config), wispi_config_root(expected)));
+    wispi_config_destroy(expected);
+}
+
+/* The keys of a table belong to the plugin that its `use` names. */
+START_TEST(another_use_drops_the_former_keys)
+{
+    file("base.toml", "[s]\nuse = 'old'\nsize = 1\nsub.p = 2\n");
+    const char *other = file("other.toml", "extends = 'base.toml'\n[s]\nrange = 3\nuse = 'new'\n");
+    const char *same = file("same.toml", "extends = 'base.toml'\n[s]\nuse = 'old'\nrange = 3\n");
+    const char *overrides[] = {"s.use=third", "s.k=4"};
+    wispi_config *config = NULL;
+    wisp_error err = {0};
+    ck_assert_msg(wispi_config_load(other, NULL, 0, &config, &err) == WISP_OK, "%s", err.message);
+    check_equals(config, "[s]\nuse = 'new'\nrange = 3\n");
+    wispi_config_destroy(config);
+    ck_assert_msg(wispi_config_load(same, NULL, 0, &config, &err) == WISP_OK, "%s", err.message);
+    check_equals(config, "[s]\nuse = 'old'\nsize = 1\nsub.p = 2\nrange = 3\n");
+    wispi_config_destroy(config);
+    ck_assert_msg(wispi_config_load(other, overrides, 2, &config, &err) == WISP_OK, "%s",
+                  err.message);
+    check_equals(config, "[s]\nuse = 'third'\nk = 4\n");
+    wispi_config_destroy(config);
+}
+END_TEST
+
 static void check_load_fails(const char *path, wisp_status status, const char *part)
 {
     wispi_config *config = NULL;
@@ -1022,6 +1051,7 @@ int main(void)
     tcase_add_test(tests, absurd_texts_are_refused);
     tcase_add_test(tests, long_lines_are_cut_around_the_column);
     tcase_add_test(tests, extends_merges_and_keeps_origins);
+    tcase_add_test(tests, another_use_drops_the_former_keys);
     tcase_add_test(tests, extends_that_cannot_be);
     tcase_add_test(tests, overrides_change_values);
     tcase_add_test(tests, overrides_that_cannot_be);
