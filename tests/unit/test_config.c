@@ -386,19 +386,19 @@ static void check_equals(const wispi_config *config, const char *text)
 /* The keys of a table belong to the plugin that its `use` names. */
 START_TEST(another_use_drops_the_former_keys)
 {
-    file("base.toml", "[s]\nuse = 'old'\nsize = 1\nsub.p = 2\n");
-    const char *other = file("other.toml", "extends = 'base.toml'\n[s]\nrange = 3\nuse = 'new'\n");
-    const char *same = file("same.toml", "extends = 'base.toml'\n[s]\nuse = 'old'\nrange = 3\n");
     const char *overrides[] = {"s.use=third", "s.k=4"};
     wispi_config *config = NULL;
     wisp_error err = {0};
-    ck_assert_msg(wispi_config_load(other, NULL, 0, &config, &err) == WISP_OK, "%s", err.message);
-    check_equals(config, "[s]\nuse = 'new'\nrange = 3\n");
-    wispi_config_destroy(config);
-    ck_assert_msg(wispi_config_load(same, NULL, 0, &config, &err) == WISP_OK, "%s", err.message);
+    file("base.toml", "[s]\nuse = 'old'\nsize = 1\nsub.p = 2\n");
+    const char *path = file("same.toml", "extends = 'base.toml'\n[s]\nuse = 'old'\nrange = 3\n");
+    ck_assert_msg(wispi_config_load(path, NULL, 0, &config, &err) == WISP_OK, "%s", err.message);
     check_equals(config, "[s]\nuse = 'old'\nsize = 1\nsub.p = 2\nrange = 3\n");
     wispi_config_destroy(config);
-    ck_assert_msg(wispi_config_load(other, overrides, 2, &config, &err) == WISP_OK, "%s",
+    path = file("other.toml", "extends = 'base.toml'\n[s]\nrange = 3\nuse = 'new'\n");
+    ck_assert_msg(wispi_config_load(path, NULL, 0, &config, &err) == WISP_OK, "%s", err.message);
+    check_equals(config, "[s]\nuse = 'new'\nrange = 3\n");
+    wispi_config_destroy(config);
+    ck_assert_msg(wispi_config_load(path, overrides, 2, &config, &err) == WISP_OK, "%s",
                   err.message);
     check_equals(config, "[s]\nuse = 'third'\nk = 4\n");
     wispi_config_destroy(config);
