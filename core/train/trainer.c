@@ -262,13 +262,13 @@ static wisp_status finish_epoch(trainer *t, wisp_error *err)
     int whole = t->facts.step % t->session->steps_per_epoch == 0;
     t->facts.probes_due = t->experiment->n_probes > 0 &&
                           ((whole && epoch % every == 0) || t->facts.step == t->last_step);
-    WISP_TRY(checkpoint(t, err));
+    /* The kept one comes first: a run that is killed between the two writes it again. */
     if (whole && keep > 0 && epoch % keep == 0) {
         char name[64];
         snprintf(name, sizeof name, "epoch_%lld", (long long)epoch);
         WISP_TRY(extra_checkpoint(t, name, err));
     }
-    return WISP_OK;
+    return checkpoint(t, err);
 }
 
 static wisp_status probe_if_due(trainer *t, wisp_error *err)
