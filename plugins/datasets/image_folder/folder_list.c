@@ -180,15 +180,17 @@ static int by_path(const void *a, const void *b, void *names)
 
 static void sort_images(folder_list *list, int64_t first)
 {
-    qsort_r(folder_images(list) + first, (size_t)(list->n_images - first), sizeof(folder_image),
-            by_path, list->names.data);
+    if (list->n_images > first)
+        qsort_r(folder_images(list) + first, (size_t)(list->n_images - first), sizeof(folder_image),
+                by_path, list->names.data);
 }
 
 static wisp_status walk_classes(walk *w, int fd)
 {
     folder_list *list = w->list;
-    qsort_r(list->classes.data, (size_t)list->n_classes, sizeof(size_t), by_class_name,
-            list->names.data);
+    if (list->n_classes > 0)
+        qsort_r(list->classes.data, (size_t)list->n_classes, sizeof(size_t), by_class_name,
+                list->names.data);
     for (int32_t label = 0; label < list->n_classes; label++) {
         char name[NAME_MAX + 1];
         int64_t first = list->n_images;
