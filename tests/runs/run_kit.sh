@@ -1,0 +1,85 @@
+# run_kit.sh BUILD_FOLDER - what the tests of whole runs share; to be sourced.
+#
+# The shell is in an empty folder afterwards, in memory where there is such a place: runs sync their
+# files, and on a busy disk that takes longer than anything else.
+set -u
+build=$(cd "$1" && pwd)
+source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+wisp=$build/wisp
+tools=$build/tests/tools
+base=$source_folder/configs/smoke/base.toml
+export OMP_WAIT_POLICY=passive LC_ALL=C
+
+if [ -w /dev/shm ] && [ "$(df --output=avail /dev/shm | tail -n 1)" -gt 300000 ]; then
+    work=$(mktemp -d /dev/shm/wisp-test.XXXXXX)
+else
+    work=$(mktemp -d)
+fi
+trap 'leave $?' EXIT
+cd "$work" || exit 1
+
+leave() {
+    local left
+    left=$(jobs -p)
+    [ -z "$left" ] || kill -9 $left 2>/dev/null
+    wait 2>/dev/null
+    cd / || exit 1
+    if [ "$1" != 0 ] && [ -n "${WISP_KEEP:-}" ]; then
+        echo "kept: $work"
+    else
+        rm -rf "$work"
+    fi
+    exit "$1"
+}
+
+fail() {
+    {
+        echo "FAILED: $*"
+        for log in out err; do
+            [ ! -s "$log" ] || { echo "--- $log"; tail -n 20 "$log"; }
+        done
+    } >&2
+    exit 1
+}
+
+# run CODE ARGUMENTS...: the command's exit code must be CODE; its words go to `out` and `err`.
+run() {
+    local wanted=$1 code=0
+    shift
+    "$wisp" "$@" >out 2>err || code=$?
+    [ "$code" = "$wanted" ] || fail "exit code $code instead of $wanted: wisp $*"
+}
+
+# says TEXT...: each stands in `err`.
+says() {
+    local text
+    for text in "$@"; do
+        grep -qF -- "$text" err || fail "this is not said: $text"
+    done
+}
+
+# Both run folders hold the same files; weights, metrics and results are the same to the last bit.
+same_runs() {
+    local a=$1 b=$2 file
+    diff <(cd "$a" && find . | sort) <(cd "$b" && find . | sort) >&2 ||
+        fail "$b holds other files than $a"
+    cmp "$a/metrics.jsonl" "$b/metrics.jsonl" >&2 || fail "the metrics of $b are not those of $a"
+    for file in "$a"/checkpoints/*.safetensors; do
+        file=${file##*/}
+        [ "$file" = previous.safetensors ] || # whatever came before the last one
+            "$tools/safetensors_diff" {"$a","$b"}/checkpoints/"$file" >&2 ||
+            fail "$file of $b is not that of $a"
+    done
+}
+
+# wait_for CONDITION...: until the command succeeds; gives up after a minute or when the run $pid is
+# over.
+wait_for() {
+    local i
+    for ((i = 0; i < 3000; i++)); do
+        "$@" && return 0
+        kill -0 "$pid" 2>/dev/null || return 1
+        sleep 0.02
+    done
+    return 1
+}
