@@ -32,8 +32,8 @@ LINEAR = {
     "nesterov": {"optimizer": "sgd", "epochs": 3, "batch": 50, "lr_per_256": 0.5, "lr_end": 0.0,
                  "momentum": 0.8, "nesterov": True, "weight_decay": 0.02},
     "lars": {"optimizer": "lars", "epochs": 8, "batch": 8, "lr_per_256": 16.0, "lr_end": 0.1,
-             "momentum": 0.9, "nesterov": False, "weight_decay": 0.001},
-    "whole": {"optimizer": "lars", "epochs": 5, "batch": 4096, "lr_per_256": 0.5, "lr_end": 1e-6,
+             "momentum": 0.9, "nesterov": False, "weight_decay": 5.0},
+    "whole": {"optimizer": "sgd", "epochs": 5, "batch": 4096, "lr_per_256": 0.05, "lr_end": 1e-6,
               "momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "standardize": True},
 }
 

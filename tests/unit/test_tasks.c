@@ -319,6 +319,50 @@ START_TEST(knn_breaks_ties_by_the_lower_index)
 }
 END_TEST
 
+/* Of two equally far ones the later goes when a nearer one comes. */
+START_TEST(knn_keeps_the_earlier_of_two_equals)
+{
+    static const float cosines[] = {0.5f, 0.5f, 0.5f, 0.9f, 0.8f};
+    wisp_embeddings bank = new_split(5, 2, 6), query = new_split(1, 2, 6);
+    values_of(&query)[0] = 1;
+    for (int32_t i = 0; i < 5; i++) {
+        values_of(&bank)[2 * i] = cosines[i];
+        values_of(&bank)[2 * i + 1] = sqrtf(1 - cosines[i] * cosines[i]);
+        labels_of(&bank)[i] = i;
+    }
+    for (int32_t label = 0; label < 5; label++) {
+        fake_context f;
+        labels_of(&query)[0] = label;
+        fake_open(&f, &bank, &query);
+        judge("knn", "k = 3", &f); /* the classes 0, 3 and 4 have votes */
+        ck_assert_double_eq(fake_value(&f, "k-NN top-5"), label % 3 == 0 || label == 4 ? 100 : 0);
+    }
+    free_split(&bank);
+    free_split(&query);
+}
+END_TEST
+
+/* The zeros that fill the last chunk would be nearer than any of the bank's rows. */
+START_TEST(knn_never_asks_the_padding)
+{
+    enum { BANK = 4097 };
+    wisp_embeddings bank = new_split(BANK + 64, 2, 3), query = new_split(1, 2, 3);
+    fake_context f;
+    for (int32_t i = 0; i < BANK + 64; i++) {
+        values_of(&bank)[2 * i] = -1;
+        labels_of(&bank)[i] = i < BANK ? 1 : 2;
+    }
+    values_of(&query)[0] = 1;
+    labels_of(&query)[0] = 1;
+    bank.count = BANK;
+    fake_open(&f, &bank, &query);
+    judge("knn", "", &f);
+    ck_assert_double_eq(fake_value(&f, "k-NN top-1"), 100.0);
+    free_split(&bank);
+    free_split(&query);
+}
+END_TEST
+
 /* exp(1 / temperature) is far beyond a double; the nearest alone decides. */
 START_TEST(knn_bears_any_temperature)
 {
@@ -1017,6 +1061,8 @@ int main(void)
     tcase_add_test(tests, knn_says_how_it_was_measured);
     tcase_add_test(tests, knn_leaves_the_image_itself_out);
     tcase_add_test(tests, knn_breaks_ties_by_the_lower_index);
+    tcase_add_test(tests, knn_keeps_the_earlier_of_two_equals);
+    tcase_add_test(tests, knn_never_asks_the_padding);
     tcase_add_test(tests, knn_bears_any_temperature);
     tcase_add_test(tests, linear_probe_trains_as_pytorch);
     tcase_add_loop_test(tests, classifier_follows_pytorch, 0, 3);
