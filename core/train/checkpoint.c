@@ -157,17 +157,23 @@ static int64_t integer_of(const json_t *object, const char *key)
     return (int64_t)json_integer_value(json_object_get(object, key));
 }
 
-static wisp_status read_facts(const char *path, const wispi_safetensors *file,
-                              wispi_checkpoint_facts *facts, wisp_error *err)
+/* The file's hash is right, so what cannot be read is not damaged. */
+static wisp_status load_facts(const char *path, const wispi_safetensors *file, json_t **object,
+                              wisp_error *err)
 {
     const char *text = wispi_safetensors_text(file, "wisp.facts");
     const char *format = wispi_safetensors_text(file, "format");
-    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
-    const char *events = json_string_value(json_object_get(object, "events_name"));
-    if (!object || !format || strcmp(format, FORMAT) != 0 || !events) {
-        json_decref(object);
+    if (!text || !format || strcmp(format, FORMAT) != 0)
         return wisp_fail(err, WISP_E_CORRUPT, "%s: not a checkpoint of this version of wisp", path);
-    }
+    *object = json_loads(text, 0, NULL);
+    return *object ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "%s: no memory for its facts", path);
+}
+
+static wisp_status read_facts(const char *path, const wispi_safetensors *file,
+                              wispi_checkpoint_facts *facts, wisp_error *err)
+{
+    json_t *object = NULL;
+    WISP_TRY(load_facts(path, file, &object, err));
     memset(facts, 0, sizeof *facts);
     facts->step = integer_of(object, "step");
     facts->seconds = json_number_value(json_object_get(object, "seconds"));
@@ -180,10 +186,14 @@ static wisp_status read_facts(const char *path, const wispi_safetensors *file,
     facts->position.metrics_bytes = integer_of(object, "metrics_bytes");
     facts->position.events_bytes = integer_of(object, "events_bytes");
     facts->position.timing_bytes = integer_of(object, "timing_bytes");
-    snprintf(facts->position.events_name, sizeof facts->position.events_name, "%s", events);
+    const char *events = json_string_value(json_object_get(object, "events_name"));
+    snprintf(facts->position.events_name, sizeof facts->position.events_name, "%s",
+             events ? events : "");
     const char *results = wispi_safetensors_text(file, "wisp.results");
     facts->results = results ? strdup(results) : NULL;
     json_decref(object);
+    if (results && !facts->results)
+        return wisp_fail(err, WISP_E_NOMEM, "%s: no memory for its results", path);
     return WISP_OK;
 }
 

@@ -16,6 +16,7 @@
 
 #define HASH_KEY "wisp.hash"
 #define NO_HASH "0000000000000000"
+#define HEADER_BEGINNING "{\"__metadata__\":{\"" HASH_KEY "\":\""
 
 enum { HASH_DIGITS = 16, MAX_TENSORS = 1 << 20 };
 
@@ -78,7 +79,7 @@ static wisp_status make_header(wispi_text *out, const wispi_stored_tensor *tenso
                                int64_t n_tensors, const wispi_stored_text *texts, int64_t n_texts,
                                wisp_error *err)
 {
-    wispi_text_append(out, "{\"__metadata__\":{\"" HASH_KEY "\":\"" NO_HASH "\"");
+    wispi_text_append(out, HEADER_BEGINNING NO_HASH "\"");
     for (int64_t i = 0; i < n_texts; i++) {
         wispi_text_append(out, ",");
         append_quoted(out, texts[i].key);
@@ -112,6 +113,7 @@ static wisp_status write_parts(const char *path, wispi_text *header,
     little_endian(length, header->length);
     wispi_hash hash;
     wispi_hash_begin(&hash, 0);
+    wispi_hash_add(&hash, length, sizeof length);
     wispi_hash_add(&hash, header->data, header->length);
     parts[0] = (wispi_file_part){length, sizeof length};
     parts[1] = (wispi_file_part){header->data, header->length};
@@ -147,6 +149,7 @@ struct wispi_safetensors {
     uint8_t *map;
     size_t bytes;
     size_t header_bytes;
+    int has_hash; /* and it is right */
     json_t *header;
     wispi_stored_tensor *tensors;
     int64_t n_tensors;
@@ -179,7 +182,7 @@ static wisp_status map_file(wispi_safetensors *file, wisp_error *err)
     return WISP_OK;
 }
 
-static wisp_status parse_header(wispi_safetensors *file, wisp_error *err)
+static wisp_status find_header(wispi_safetensors *file, wisp_error *err)
 {
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--)
@@ -187,13 +190,52 @@ static wisp_status parse_header(wispi_safetensors *file, wisp_error *err)
     if (length > (uint64_t)max_header || length > file->bytes - 8)
         return corrupt(file, err, "truncated, or not a safetensors file: its header does not fit");
     file->header_bytes = (size_t)length;
+    return WISP_OK;
+}
+
+/* Before anything is believed. A file that does not begin as make_header() begins one carries no
+ * hash. */
+static wisp_status check_hash(wispi_safetensors *file, wisp_error *err)
+{
+    static const char beginning[] = HEADER_BEGINNING;
+    const char *header = (const char *)file->map + 8;
+    const size_t before = sizeof beginning - 1;
+    if (file->header_bytes < before + HASH_DIGITS || memcmp(header, beginning, before) != 0)
+        return WISP_OK;
+    wispi_hash hash;
+    wispi_hash_begin(&hash, 0);
+    wispi_hash_add(&hash, file->map, 8 + before);
+    wispi_hash_add(&hash, NO_HASH, HASH_DIGITS);
+    wispi_hash_add(&hash, header + before + HASH_DIGITS, file->bytes - 8 - before - HASH_DIGITS);
+    char digits[HASH_DIGITS + 1];
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)wispi_hash_end(&hash));
+    if (memcmp(header + before, digits, HASH_DIGITS) != 0)
+        return corrupt(file, err, "altered: header or data do not match the hash stored with them");
+    file->has_hash = 1;
+    return WISP_OK;
+}
+
+/* What the hash says is whole can only lack memory: jansson itself reports that as any error. */
+static wisp_status parse_header(wispi_safetensors *file, wisp_error *err)
+{
     json_error_t problem;
     file->header = json_loadb((const char *)file->map + 8, file->header_bytes,
                               JSON_REJECT_DUPLICATES, &problem);
-    if (!json_is_object(file->header))
-        return wisp_fail(err, WISP_E_CORRUPT, "%s: damaged header: %s", file->path,
-                         problem.text[0] ? problem.text : "not a JSON object");
-    return WISP_OK;
+    if (json_is_object(file->header))
+        return WISP_OK;
+    if (file->has_hash || (!file->header && json_error_code(&problem) == json_error_out_of_memory))
+        return wisp_fail(err, WISP_E_NOMEM, "%s: no memory for its header", file->path);
+    return wisp_fail(err, WISP_E_CORRUPT, "%s: damaged header: %s", file->path,
+                     problem.text[0] ? problem.text : "not a JSON object");
+}
+
+static wisp_status require_hash_of(const wispi_safetensors *file, int required, wisp_error *err)
+{
+    if (file->has_hash)
+        return WISP_OK;
+    if (wispi_safetensors_text(file, HASH_KEY))
+        return corrupt(file, err, "damaged: its hash stands in the wrong place");
+    return required ? corrupt(file, err, "not written by wisp: it carries no hash") : WISP_OK;
 }
 
 static wisp_status read_shape(const wispi_safetensors *file, const json_t *entry, wisp_desc *desc,
@@ -281,31 +323,6 @@ static wisp_status read_tensors(wispi_safetensors *file, wisp_error *err)
     return check_coverage(file, err);
 }
 
-static wisp_status check_hash(const wispi_safetensors *file, int require_hash, wisp_error *err)
-{
-    const char *stored = wispi_safetensors_text(file, HASH_KEY);
-    if (!stored)
-        return require_hash ? corrupt(file, err, "not written by wisp: it carries no hash")
-                            : WISP_OK;
-    const char *header = (const char *)file->map + 8;
-    const char *at = strlen(stored) == HASH_DIGITS
-                         ? memmem(header, file->header_bytes, stored, HASH_DIGITS)
-                         : NULL;
-    if (!at)
-        return corrupt(file, err, "damaged: its hash cannot be read");
-    size_t before = (size_t)(at - header);
-    wispi_hash hash;
-    wispi_hash_begin(&hash, 0);
-    wispi_hash_add(&hash, header, before);
-    wispi_hash_add(&hash, NO_HASH, HASH_DIGITS);
-    wispi_hash_add(&hash, at + HASH_DIGITS, file->bytes - 8 - before - HASH_DIGITS);
-    char digits[HASH_DIGITS + 1];
-    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)wispi_hash_end(&hash));
-    if (strcmp(digits, stored) != 0)
-        return corrupt(file, err, "altered: header or data do not match the hash stored with them");
-    return WISP_OK;
-}
-
 wisp_status wispi_safetensors_open(const char *path, int require_hash, wispi_safetensors **out,
                                    wisp_error *err)
 {
@@ -318,11 +335,15 @@ wisp_status wispi_safetensors_open(const char *path, int require_hash, wispi_saf
             ? wisp_fail(err, WISP_E_INVALID, "%.200s...: the path is too long", path)
             : map_file(file, err);
     if (status == WISP_OK)
+        status = find_header(file, err);
+    if (status == WISP_OK)
+        status = check_hash(file, err);
+    if (status == WISP_OK)
         status = parse_header(file, err);
     if (status == WISP_OK)
-        status = read_tensors(file, err);
+        status = require_hash_of(file, require_hash, err);
     if (status == WISP_OK)
-        status = check_hash(file, require_hash, err);
+        status = read_tensors(file, err);
     if (status == WISP_OK)
         *out = file;
     else
