@@ -13,6 +13,9 @@ enum { TRAIN_TEST = 0, LEAVE_ONE_OUT = 1 };
 /* Most rows of a product. Few enough that its result stays near the cores. */
 enum { QUERY_ROWS = 512, BANK_ROWS = 4096 };
 
+/* Values in a thread's piece of work, at least. */
+enum { PIECE_WORK = 1 << 17 };
+
 typedef struct knn {
     int64_t k;
     double temperature;
@@ -155,7 +158,7 @@ static void load_chunk(const wisp_host *host, chunk *c, int64_t first)
     const int64_t left = c->from->count - first, dim = c->from->dim;
     c->first = first;
     c->used = left < c->size ? left : c->size;
-    host->parallel_for(host, c->used, 32, normalise_rows, c);
+    host->parallel_for(host, c->used, 1 + PIECE_WORK / dim, normalise_rows, c);
     memset(c->rows + c->used * dim, 0, (size_t)((c->size - c->used) * dim) * sizeof *c->rows);
 }
 
@@ -184,7 +187,8 @@ static wisp_status find_neighbours(search *s, wisp_error *err)
             load_chunk(c->host, &s->query, query);
             WISP_TRY(c->product(c, s->query.rows, s->query.size, s->bank.rows, s->bank.size,
                                 s->bank_split.dim, s->cosines, err));
-            c->host->parallel_for(c->host, s->query.used, 4, offer_rows, s);
+            c->host->parallel_for(c->host, s->query.used, 1 + PIECE_WORK / s->bank.size, offer_rows,
+                                  s);
         }
     }
     for (int64_t i = 0; i < queries; i++)
@@ -234,7 +238,8 @@ static void vote(search *s)
     for (int64_t query = 0; query < s->query_split.count; query += s->query.size) {
         const int64_t left = s->query_split.count - query;
         s->query.first = query;
-        host->parallel_for(host, left < s->query.size ? left : s->query.size, 16, vote_rows, s);
+        host->parallel_for(host, left < s->query.size ? left : s->query.size,
+                           1 + PIECE_WORK / (16 * s->config->k), vote_rows, s);
     }
 }
 

@@ -282,7 +282,7 @@ static int64_t load(training *t, const wisp_embeddings *from, const int64_t *ord
     const wisp_host *h = t->context->host;
     const int64_t rows = from->count - first < most ? from->count - first : most;
     loading l = {t, from, order, first};
-    h->parallel_for(h, rows, 32, load_rows, &l);
+    h->parallel_for(h, rows, 1 + (1 << 17) / from->dim, load_rows, &l);
     return rows;
 }
 

@@ -5,6 +5,12 @@
 /* A block of the inner loops: GROUP classes by LANES values, which fits the registers. */
 enum { LANES = 8, GROUP = 4, ROW_BLOCK = 16, SUM_BLOCK = 64 };
 
+/* Things of `work` operations each that are worth waking a thread for. */
+static int64_t grain(int64_t work)
+{
+    return 1 + (1 << 18) / work;
+}
+
 static int64_t padded(int64_t n, int64_t block)
 {
     return (n + block - 1) / block * block;
@@ -94,7 +100,7 @@ static void score_rows(void *user, int64_t first, int64_t last)
 void regression_score(regression *r, int64_t rows)
 {
     r->rows = rows;
-    r->host->parallel_for(r->host, rows, ROW_BLOCK, score_rows, r);
+    r->host->parallel_for(r->host, rows, grain(r->stride * r->class_stride), score_rows, r);
 }
 
 /* --- gradient --- */
@@ -204,10 +210,11 @@ double regression_step(regression *r, int64_t rows, double lr)
     const int64_t weights = r->class_stride * r->stride;
     double loss = 0;
     regression_score(r, rows);
-    r->host->parallel_for(r->host, rows, ROW_BLOCK, softmax_rows, r);
+    r->host->parallel_for(r->host, rows, grain(32 * r->class_stride), softmax_rows, r);
     for (int64_t i = 0; i < rows; i++)
         loss += r->losses[i];
-    r->host->parallel_for(r->host, r->stride / LANES, 4, weight_gradient, r);
+    r->host->parallel_for(r->host, r->stride / LANES, grain(rows * r->class_stride * LANES),
+                          weight_gradient, r);
     bias_gradient(r);
     /* Biases are neither decayed nor adapted. */
     update(r->weight, r->weight_gradient, r->weight_momentum, weights, r->rule.weight_decay,
