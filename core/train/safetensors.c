@@ -210,7 +210,7 @@ static wisp_status check_hash(wispi_safetensors *file, wisp_error *err)
     char digits[HASH_DIGITS + 1];
     snprintf(digits, sizeof digits, "%016llx", (unsigned long long)wispi_hash_end(&hash));
     if (memcmp(header + before, digits, HASH_DIGITS) != 0)
-        return corrupt(file, err, "altered: header or data do not match the hash stored with them");
+        return corrupt(file, err, "truncated or altered: it does not match the hash stored in it");
     file->has_hash = 1;
     return WISP_OK;
 }
