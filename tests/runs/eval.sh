@@ -55,6 +55,13 @@ run 0 eval $folder experiment.toml
 says "table optimizer is not used"
 cksum $folder/checkpoints/* | diff - before >&2 || fail "eval changed the checkpoints"
 
+# A finished run that is asked again says its results as JSON, wherever its folder is.
+cp -a runs 'a "quoted" folder'
+run 0 run experiment.toml 'run.out=a "quoted" folder' --json
+"$tools/json_lines" out >&2 || fail "run --json gives no JSON"
+grep -qF '"folder": "a \"quoted\" folder/smoke/0", "step": 8, "results": [{' out ||
+    fail "run --json says something else"
+
 # Overrides apply to the file of tasks.
 printf '[[task]]\nuse = "knn"\n' >other.toml
 run 0 eval $folder other.toml task.0.k=3
