@@ -447,6 +447,7 @@ START_TEST(linear_probe_trains_as_pytorch)
         ck_assert_double_eq_tol(fake_value(&f, "linear top-1 best epoch"),
                                 last_of(&g, name, "top1", 1), 1e-4);
         ck_assert_int_eq(f.crop_calls, 0);
+        ck_assert_int_eq(f.warnings, !strcmp(name, "whole")); /* one step an epoch */
     }
     json_decref(cases);
     free_split(&bank);

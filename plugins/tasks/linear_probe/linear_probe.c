@@ -363,6 +363,20 @@ static void log_epoch(const training *t, double loss)
     h->log(h, WISP_LOG_DEBUG, line);
 }
 
+/* The published batch on a small data set learns next to nothing, and looks like a bad network. */
+static void warn_of_few_steps(const training *t)
+{
+    const wisp_host *h = t->context->host;
+    char line[200];
+    if (t->config->batch <= t->train.count)
+        return;
+    snprintf(line, sizeof line,
+             "linear probe: batch = %lld, but there are %lld images: an epoch is a single step; "
+             "take a smaller batch",
+             (long long)t->config->batch, (long long)t->train.count);
+    h->log(h, WISP_LOG_WARNING, line);
+}
+
 static wisp_status run_epochs(training *t, wisp_error *err)
 {
     for (int64_t epoch = 0; epoch < t->config->epochs; epoch++) {
@@ -422,6 +436,7 @@ static wisp_status train_and_judge(training *t, wisp_error *err)
     if (t->config->standardize)
         measure_spread(t);
     regression_draw_weights(&t->classifier, draw_key(t, DRAW_WEIGHTS, 0), 0.01);
+    warn_of_few_steps(t);
     WISP_TRY(run_epochs(t, err));
     return report_all(t, err);
 }
