@@ -57,7 +57,7 @@ cksum $folder/checkpoints/* | diff - before >&2 || fail "eval changed the checkp
 
 # A finished run that is asked again says its results as JSON, wherever its folder is.
 cp -a runs 'a "quoted" folder'
-run 0 run experiment.toml 'run.out=a "quoted" folder' --json
+run 0 run experiment.toml "run.out='a \"quoted\" folder'" --json
 "$tools/json_lines" out >&2 || fail "run --json gives no JSON"
 grep -qF '"folder": "a \"quoted\" folder/smoke/0", "step": 8, "results": [{' out ||
     fail "run --json says something else"
