@@ -156,11 +156,22 @@ static wisp_status run_grad_weight(const wisp_kernel *kernel, const wisp_kernel_
     return WISP_OK;
 }
 
+/* oneDNN 2.6's jit_1x1:avx2 reckons its scratch memory for the channels there are and writes it for
+ * their number rounded up to 8, where a stride makes it gather pixels first. */
+static size_t conv_scratch(const wisp_kernel_request *request, const conv_state *s)
+{
+    const int64_t channels = request->out[0]->shape[1];
+    size_t bytes = s->conv.scratch_bytes;
+    if (channels < 8)
+        bytes = bytes * 8 / (size_t)channels;
+    return cpu_align64(bytes);
+}
+
 static wisp_status plan_unpack(cpu_device *device, const wisp_kernel_request *request,
                                const cpu_layout *plain, conv_state *s, wisp_error *err)
 {
     cpu_md made = cpu_primitive_md(&s->conv, CPU_WEIGHTS);
-    s->after_conv = cpu_align64(s->conv.scratch_bytes);
+    s->after_conv = conv_scratch(request, s);
     s->after_packed = s->after_conv;
     if (cpu_md_is(made, plain))
         return WISP_OK;
