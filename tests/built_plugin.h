@@ -69,7 +69,7 @@ static inline wisp_status built_backbone(void *user, const char *path,
 /* The device of the table [`backend`]; NULL: the reference kernels. */
 static inline wispi_device *built_device(built_plugins *p, const char *table)
 {
-    const wispi_device_options options = {2, 1, 0};
+    const wispi_device_options options = {1, 1, 0};
     const wispi_instance *backend = table ? built_plugin(p, "backend", table) : NULL;
     wispi_device *device = NULL;
     wisp_error err = {0};
