@@ -109,12 +109,12 @@ static int32_t stopping(wisp_task_context *plugin)
 
 /* --- probes that learn --- */
 
-/* Is the label among the k highest scores? Ties count against it. */
+/* Is the label among the k highest scores? Ties and NaN count against it. */
 static int among_top(const float *scores, int32_t n, int32_t label, int32_t k)
 {
     int32_t above = 0;
     for (int32_t i = 0; i < n; i++)
-        above += i != label && scores[i] >= scores[label];
+        above += i != label && !(scores[i] < scores[label]);
     return above < k;
 }
 
