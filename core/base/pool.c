@@ -90,7 +90,7 @@ static void *worker(void *argument)
     return NULL;
 }
 
-static int32_t processors(void)
+int32_t wispi_processors(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0)
@@ -123,7 +123,7 @@ wispi_pool *wispi_pool_create(int32_t n_threads, wisp_error *err)
         return NULL;
     }
     if (n_threads == 0)
-        n_threads = processors() < MOST_THREADS ? processors() : MOST_THREADS;
+        n_threads = wispi_processors() < MOST_THREADS ? wispi_processors() : MOST_THREADS;
     wispi_pool *pool = wispi_alloc(sizeof *pool);
     pthread_t *threads = wispi_alloc_array((size_t)n_threads, sizeof *threads);
     if (!pool || !threads) {

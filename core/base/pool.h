@@ -30,6 +30,9 @@ void wispi_pool_destroy(wispi_pool *pool);
 void wispi_pool_for(wispi_pool *pool, int64_t n, int64_t grain,
                     void (*body)(void *user, int64_t first, int64_t last), void *user);
 
+/* Processors that this process may use, at least 1. [any] */
+int32_t wispi_processors(void);
+
 /* Threads that work, the caller included; 1 for NULL. [any] */
 int32_t wispi_pool_size(const wispi_pool *pool);
 

@@ -37,7 +37,7 @@ struct wispi_feed {
 
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t work, ready;
-    int32_t stopping, paused;
+    int32_t stopping, paused, waiting;
     int32_t active; /* samples being made by workers */
     int32_t n_held;
     int64_t origin;            /* epoch * steps_per_epoch + step of sequence 0 */
@@ -176,12 +176,20 @@ static wispi_batch_slot *begin_batch(wispi_feed *feed)
     return slot;
 }
 
+/* Workers that take turns with the backend make only the batch that is waited for. */
+static int is_enough(const wispi_feed *feed)
+{
+    return feed->options.take_turns && (!feed->waiting || feed->next_sequence > feed->taken);
+}
+
 /* Next sample to make; 0 when nothing may be begun now. */
 static int next_work(wispi_feed *feed, wispi_batch_slot **slot, int64_t *k)
 {
     if (feed->stopping || feed->paused || feed->status != WISP_OK)
         return 0;
     if (!feed->filling) {
+        if (is_enough(feed))
+            return 0;
         feed->filling = begin_batch(feed);
         feed->next_sample = 0;
     }
@@ -388,16 +396,27 @@ wisp_status wispi_feed_seek(wispi_feed *feed, int64_t epoch, int64_t step, wisp_
     return WISP_OK;
 }
 
+/* With the lock held; NULL when the feed failed. */
+static wispi_batch_slot *wait_for_slot(wispi_feed *feed)
+{
+    wispi_batch_slot *slot = NULL;
+    feed->waiting = 1;
+    if (feed->n_workers == 0)
+        make_here(feed);
+    else if (feed->options.take_turns)
+        pthread_cond_broadcast(&feed->work);
+    while (feed->status == WISP_OK && !(slot = ready_slot(feed)))
+        pthread_cond_wait(&feed->ready, &feed->lock);
+    feed->waiting = 0;
+    return slot;
+}
+
 /* With the lock held. */
 static wisp_status take_batch(wispi_feed *feed, wispi_feed_batch **batch, wisp_error *err)
 {
-    wispi_batch_slot *slot = NULL;
     if (feed->n_held >= HELD)
         return wisp_fail(err, WISP_E_STATE, "more than %d batches are held", HELD);
-    if (feed->n_workers == 0)
-        make_here(feed);
-    while (feed->status == WISP_OK && !(slot = ready_slot(feed)))
-        pthread_cond_wait(&feed->ready, &feed->lock);
+    wispi_batch_slot *slot = wait_for_slot(feed);
     if (feed->status != WISP_OK) {
         if (err)
             *err = feed->error;

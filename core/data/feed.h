@@ -31,6 +31,10 @@ typedef struct wispi_feed_options {
         eval_size;    /* px, without a sampler; resize 0: the picture is squashed to size */
     int32_t workers;  /* 0: in the calling thread */
     int32_t prefetch; /* batches made ahead; 0: chosen */
+    /* 1: views are made only while `next` waits for them. For a backend whose threads need the same
+     * processors: they wait for each other at each operation, so a worker that takes one of their
+     * processors stops all of them. */
+    int32_t take_turns;
     /* Without a sampler: a random resized crop and flip instead of the evaluation view, in order
      * too (linear probes). Lowest and highest share of the image; both 0: none. */
     double crop_scale[2];

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "loader/containment.h"
 #include "train/schedule_table.h"
 
@@ -116,8 +116,9 @@ static wispi_feed_options feed_options(const wispi_session *s, const wispi_insta
         .dtype = x->run.precision,
         .eval_resize = (int32_t)x->input.eval_resize,
         .eval_size = (int32_t)x->input.eval_size,
-        .workers = (int32_t)(workers >= 0 ? workers : sysconf(_SC_NPROCESSORS_ONLN)),
+        .workers = (int32_t)(workers >= 0 ? workers : wispi_processors()),
     };
+    o.take_turns = s->n_threads > 1 && s->n_threads + o.workers > wispi_processors();
     for (int i = 0; i < 3; i++) {
         o.mean[i] = (float)((const double *)x->input.mean.items)[i];
         o.std[i] = (float)((const double *)x->input.std.items)[i];

@@ -24,6 +24,8 @@ typedef struct fake_data {
     int32_t jitter; /* takes an uneven time */
 } fake_data;
 
+static atomic_int n_reads; /* of all data sets */
+
 static int64_t data_count(const void *self)
 {
     return ((const fake_data *)self)->count;
@@ -53,6 +55,7 @@ static wisp_status data_read(const void *self, int64_t index, wisp_sample_sink *
 {
     static uint8_t elsewhere[64 * 64 * 3];
     const fake_data *d = self;
+    atomic_fetch_add(&n_reads, 1);
     size_t bytes = (size_t)(d->side * d->side * 3);
     if (d->jitter && index % 3 == 0)
         usleep((useconds_t)(index % 7 * 30));
@@ -247,6 +250,29 @@ START_TEST(workers_do_not_matter)
                               i);
             wispi_feed_destroy(feed);
         }
+    }
+}
+END_TEST
+
+/* What nobody waits for is not made, by any number of workers. */
+START_TEST(turns_are_kept)
+{
+    uint64_t expected[STEPS * EPOCHS], hashes[STEPS * EPOCHS];
+    straight(expected);
+    for (int w = 0; w < WORKER_COUNTS; w++) {
+        wispi_feed_options o = training(&plain_data, 8, worker_counts[w]);
+        o.take_turns = 1;
+        wispi_feed *feed = open_feed(&o);
+        atomic_store(&n_reads, 0);
+        for (int i = 0; i < STEPS * EPOCHS; i++) {
+            take_hashes(feed, hashes + i, 1);
+            ck_assert_msg(hashes[i] == expected[i], "%d workers, batch %d", worker_counts[w], i);
+            ck_assert_int_eq(atomic_load(&n_reads), 8 * (i + 1));
+        }
+        seek(feed, 0, 1);
+        take_hashes(feed, hashes, 1);
+        ck_assert_uint_eq(hashes[0], expected[1]);
+        wispi_feed_destroy(feed);
     }
 }
 END_TEST
@@ -783,6 +809,7 @@ int main(void)
     TCase *tests = tcase_create("feed");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, workers_do_not_matter);
+    tcase_add_test(tests, turns_are_kept);
     tcase_add_test(tests, seek_equals_straight);
     tcase_add_test(tests, seek_refuses_what_is_not_there);
     tcase_add_test(tests, ranks_share_one_stream);
