@@ -96,6 +96,99 @@ static inline void wisp_pair_weights_equal(float *weights, int32_t targets, int3
             weights[g * views + v] = v == g ? 0.0f : (float)(1.0 / wisp_pair_count(targets, views));
 }
 
+/* Two numbers [a, b] of an experiment: the loss is a * mean(global-global pairs) + b *
+ * mean(global-local pairs), as SSLight has it; an empty list lets every pair weigh the same. */
+#define WISP_PAIR_WEIGHTS_OPTION(config, field)                                                    \
+    {                                                                                              \
+        .key = "pair_weights", .type = WISP_OPTION_F64_LIST, .offset = offsetof(config, field),    \
+        .default_value = "[]", .min = 0, .max = 100, .max_count = 2,                               \
+        .help = "[a, b]: the loss is a * mean(global-global pairs) + b * mean(global-local "       \
+                "pairs); SSLight has [0.4, 0.6]; []: every pair weighs the same"                   \
+    }
+
+static inline wisp_status wisp_pair_weights_check(const wisp_list *pair_weights, wisp_error *err)
+{
+    const double *weights = (const double *)pair_weights->items;
+    if (pair_weights->count == 1)
+        return wisp_fail(err, WISP_E_CONFIG, "pair_weights has one value: give two, or none");
+    if (pair_weights->count == 2 && weights[0] + weights[1] <= 0)
+        return wisp_fail(err, WISP_E_CONFIG, "pair_weights = [0, 0] leaves no loss");
+    return WISP_OK;
+}
+
+/* Weights of the (target, view) pairs, f32(G,V); and the means over either kind of pair, for the
+ * metrics. */
+typedef struct wisp_pairs {
+    wisp_state *weights, *global_mean, *local_mean; /* local_mean NULL: no local views */
+} wisp_pairs;
+
+static inline wisp_state *wisp_pair_table(wisp_build *b, const char *name, const wisp_batch *batch,
+                                          int32_t targets, double alpha, double beta)
+{
+    float values[WISP_MAX_VIEWS * WISP_MAX_VIEWS];
+    const wisp_desc desc = wisp_desc2(WISP_F32, targets, batch->n_views);
+    wisp_pair_weights_fill(values, targets, batch->n_views, batch->groups[0].count, alpha, beta);
+    return wisp_new_constant(b, name, &desc, values);
+}
+
+/* The first `targets` views predict nothing of themselves and are predicted by all others. */
+static inline wisp_pairs wisp_pairs_build(wisp_build *b, const wisp_batch *batch, int32_t targets,
+                                          const wisp_list *pair_weights)
+{
+    const int32_t n_global = batch->groups[0].count, n_local = batch->n_views - n_global;
+    const double share = (n_global - 1.0) / (batch->n_views - 1.0); /* of global-global pairs */
+    double weights[2] = {share, 1 - share};
+    wisp_pairs pairs = {NULL, NULL, NULL};
+    if (pair_weights->count == 2)
+        memcpy(weights, pair_weights->items, sizeof weights);
+    if (!n_local && weights[1] > 0)
+        wisp_build_fail(b, WISP_E_CONFIG,
+                        "pair_weights has a weight for local views, but the sampler gives none: "
+                        "make it 0, or leave pair_weights out");
+    pairs.weights = wisp_pair_table(b, "pair_weights", batch, targets, weights[0], weights[1]);
+    pairs.global_mean = wisp_pair_table(b, "global_pairs", batch, targets, 1, 0);
+    if (n_local)
+        pairs.local_mean = wisp_pair_table(b, "local_pairs", batch, targets, 0, 1);
+    return pairs;
+}
+
+/* Metrics loss_global and loss_local: means of pair losses f32(G,V) over either kind of pair. */
+static inline void wisp_pairs_report(wisp_step *s, const wisp_pairs *pairs, wisp_tensor *losses)
+{
+    wisp_no_grad_begin(s);
+    wisp_tensor *global = wisp_mul(s, losses, wisp_state_value(s, pairs->global_mean));
+    wisp_metric(s, "loss_global", wisp_sum(s, global, 0, 0));
+    if (pairs->local_mean) {
+        wisp_tensor *local = wisp_mul(s, losses, wisp_state_value(s, pairs->local_mean));
+        wisp_metric(s, "loss_local", wisp_sum(s, local, 0, 0));
+    }
+    wisp_no_grad_end(s);
+}
+
+/* The weighted sum of the pairs' cross-entropies: logits T(V*B,K) of all views, multiplied by
+ * `scale`, against targets T(G*B,K) of the first G. Reports both means. f32() */
+static inline wisp_tensor *wisp_pairs_cross_entropy(wisp_step *s, const wisp_pairs *pairs,
+                                                    wisp_tensor *logits, wisp_tensor *targets,
+                                                    double scale)
+{
+    wisp_tensor *losses = NULL;
+    wisp_tensor *loss = wisp_pair_cross_entropy(
+        s, logits, targets, wisp_state_value(s, pairs->weights), scale, &losses);
+    wisp_pairs_report(s, pairs, losses);
+    return loss;
+}
+
+/* Mean over the rows of p (N,K), distributions, of their entropy; without gradient. f32() */
+static inline wisp_tensor *wisp_mean_entropy(wisp_step *s, wisp_tensor *p)
+{
+    const double rows = (double)wisp_shape_of(s, p)->shape[0];
+    wisp_no_grad_begin(s);
+    wisp_tensor *logs = wisp_unary(s, wisp_clamp(s, p, 1e-30, 1), WISP_UNARY_LOG);
+    wisp_tensor *entropy = wisp_scale(s, wisp_sum(s, wisp_mul(s, p, logs), 0, 0), -1 / rows);
+    wisp_no_grad_end(s);
+    return entropy;
+}
+
 /* --- centre of the teacher's outputs (Caron et al. 2021, section 3.1, eq. 4) --- */
 
 static inline wisp_state *wisp_centre_build(wisp_build *b, const char *name, int64_t dim)

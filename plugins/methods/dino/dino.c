@@ -23,8 +23,8 @@ typedef struct dino {
     const wisp_host *host;
     const dino_config *config;
     network student, teacher;
-    wisp_state *centre;                               /* f32(K) */
-    wisp_state *weights, *global_pairs, *local_pairs; /* f32(G,V) */
+    wisp_state *centre; /* f32(K) */
+    wisp_pairs pairs;
     wisp_scalar *teacher_temperature, *teacher_momentum;
     int32_t n_global;          /* G */
     int32_t freeze_last_layer; /* in this epoch */
@@ -126,26 +126,12 @@ static const wisp_option options[] = {
      .min = 0,
      .max = 1,
      .help = "share of the centre that stays at each step"},
-    {.key = "pair_weights",
-     .type = WISP_OPTION_F64_LIST,
-     .offset = OFFSET(pair_weights),
-     .default_value = "[]",
-     .min = 0,
-     .max = 100,
-     .max_count = 2,
-     .help = "[a, b]: the loss is a * mean(global-global pairs) + b * mean(global-local pairs); "
-             "SSLight has [0.4, 0.6]; []: every pair weighs the same"},
+    WISP_PAIR_WEIGHTS_OPTION(dino_config, pair_weights),
 };
 
 static wisp_status check(const void *config, wisp_error *err)
 {
-    const dino_config *c = config;
-    const double *weights = c->pair_weights.items;
-    if (c->pair_weights.count == 1)
-        return wisp_fail(err, WISP_E_CONFIG, "pair_weights has one value: give two, or none");
-    if (c->pair_weights.count == 2 && weights[0] + weights[1] <= 0)
-        return wisp_fail(err, WISP_E_CONFIG, "pair_weights = [0, 0] leaves no loss");
-    return WISP_OK;
+    return wisp_pair_weights_check(&((const dino_config *)config)->pair_weights, err);
 }
 
 static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
@@ -189,32 +175,6 @@ static network build_network(const dino_config *c, wisp_build *b, const char *na
     return n;
 }
 
-static wisp_state *pair_table(wisp_build *b, const char *name, const wisp_batch *batch,
-                              double global_weight, double local_weight)
-{
-    float values[WISP_MAX_VIEWS * WISP_MAX_VIEWS];
-    const int32_t n_global = batch->groups[0].count, n_views = batch->n_views;
-    const wisp_desc desc = wisp_desc2(WISP_F32, n_global, n_views);
-    wisp_pair_weights_fill(values, n_global, n_views, n_global, global_weight, local_weight);
-    return wisp_new_constant(b, name, &desc, values);
-}
-
-static void build_weights(dino *m, wisp_build *b, const wisp_batch *batch)
-{
-    const int32_t n_local = batch->n_views - m->n_global;
-    const double share = (m->n_global - 1.0) / (batch->n_views - 1.0); /* of global pairs */
-    double weights[2] = {share, 1 - share};
-    if (m->config->pair_weights.count)
-        memcpy(weights, m->config->pair_weights.items, sizeof weights);
-    if (!n_local && weights[1] > 0)
-        wisp_build_fail(b, WISP_E_CONFIG,
-                        "pair_weights has a weight for local views, but the sampler gives none: "
-                        "make it 0, or leave pair_weights out");
-    m->weights = pair_table(b, "pair_weights", batch, weights[0], weights[1]);
-    m->global_pairs = pair_table(b, "global_pairs", batch, 1, 0);
-    m->local_pairs = n_local ? pair_table(b, "local_pairs", batch, 0, 1) : NULL;
-}
-
 static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wisp_error *err)
 {
     dino *m = self;
@@ -232,7 +192,7 @@ static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wis
     m->teacher_temperature = wisp_new_scalar(b, "teacher_temperature", &temperature);
     m->teacher_momentum = wisp_new_scalar(b, "teacher_momentum", &momentum);
     m->centre = wisp_centre_build(b, "centre", c->out_dim);
-    build_weights(m, b, batch);
+    m->pairs = wisp_pairs_build(b, batch, m->n_global, &c->pair_weights);
     return WISP_OK;
 }
 
@@ -253,22 +213,6 @@ static wisp_tensor *outputs(wisp_step *s, const network *n, const wisp_batch *ba
     return wisp_forward(s, n->head, wisp_embed_views(s, n->backbone, batch, 0, n_views));
 }
 
-static void report(const dino *m, wisp_step *s, wisp_tensor *targets, wisp_tensor *pairs)
-{
-    const double rows = (double)wisp_shape_of(s, targets)->shape[0];
-    wisp_no_grad_begin(s);
-    wisp_tensor *logs = wisp_unary(s, wisp_clamp(s, targets, 1e-30, 1), WISP_UNARY_LOG);
-    wisp_tensor *entropy = wisp_scale(s, wisp_sum(s, wisp_mul(s, targets, logs), 0, 0), -1 / rows);
-    wisp_tensor *global = wisp_mul(s, pairs, wisp_state_value(s, m->global_pairs));
-    wisp_metric(s, "teacher_entropy", entropy);
-    wisp_metric(s, "loss_global", wisp_sum(s, global, 0, 0));
-    if (m->local_pairs) {
-        wisp_tensor *local = wisp_mul(s, pairs, wisp_state_value(s, m->local_pairs));
-        wisp_metric(s, "loss_local", wisp_sum(s, local, 0, 0));
-    }
-    wisp_no_grad_end(s);
-}
-
 static wisp_tensor *step(void *self, wisp_step *s, const wisp_batch *batch)
 {
     dino *m = self;
@@ -279,12 +223,10 @@ static wisp_tensor *step(void *self, wisp_step *s, const wisp_batch *batch)
                                                 wisp_div(s, wisp_constant(s, 1), temperature));
     wisp_no_grad_end(s);
 
-    wisp_tensor *student_out = outputs(s, &m->student, batch, batch->n_views), *pairs;
-    wisp_tensor *loss =
-        wisp_pair_cross_entropy(s, student_out, targets, wisp_state_value(s, m->weights),
-                                1 / m->config->student_temperature, &pairs);
-    report(m, s, targets, pairs);
-    return loss;
+    wisp_tensor *student_out = outputs(s, &m->student, batch, batch->n_views);
+    wisp_metric(s, "teacher_entropy", wisp_mean_entropy(s, targets));
+    return wisp_pairs_cross_entropy(s, &m->pairs, student_out, targets,
+                                    1 / m->config->student_temperature);
 }
 
 static void after_backward(void *self, wisp_step *s)
