@@ -122,34 +122,54 @@ typedef struct wisp_pairs {
     wisp_state *weights, *global_mean, *local_mean; /* local_mean NULL: no local views */
 } wisp_pairs;
 
+/* `count` views from `first` on predict the first `targets` views, which may be among them. */
+typedef struct wisp_pairs_desc {
+    int32_t targets, first, count;
+} wisp_pairs_desc;
+
 static inline wisp_state *wisp_pair_table(wisp_build *b, const char *name, const wisp_batch *batch,
-                                          int32_t targets, double alpha, double beta)
+                                          const wisp_pairs_desc *d, double alpha, double beta)
 {
-    float values[WISP_MAX_VIEWS * WISP_MAX_VIEWS];
-    const wisp_desc desc = wisp_desc2(WISP_F32, targets, batch->n_views);
-    wisp_pair_weights_fill(values, targets, batch->n_views, batch->groups[0].count, alpha, beta);
+    float all[WISP_MAX_VIEWS * WISP_MAX_VIEWS], values[WISP_MAX_VIEWS * WISP_MAX_VIEWS];
+    const int32_t views = d->first + d->count, n_global = batch->groups[0].count;
+    const wisp_desc desc = wisp_desc2(WISP_F32, d->targets, d->count);
+    wisp_pair_weights_fill(all, d->targets, views, n_global < views ? n_global : views, alpha,
+                           beta);
+    for (int32_t g = 0; g < d->targets; g++)
+        for (int32_t v = 0; v < d->count; v++)
+            values[g * d->count + v] = all[g * views + d->first + v];
     return wisp_new_constant(b, name, &desc, values);
+}
+
+static inline wisp_pairs wisp_pairs_build_some(wisp_build *b, const wisp_batch *batch,
+                                               const wisp_pairs_desc *d,
+                                               const wisp_list *pair_weights)
+{
+    const int32_t views = d->first + d->count, n_global = batch->groups[0].count;
+    const int32_t has_local = views > n_global;
+    /* of global-global pairs */
+    const double share = has_local ? (n_global - 1.0) / (views - 1.0) : 1;
+    double weights[2] = {share, 1 - share};
+    wisp_pairs pairs = {NULL, NULL, NULL};
+    if (pair_weights->count == 2)
+        memcpy(weights, pair_weights->items, sizeof weights);
+    if (!has_local && weights[1] > 0)
+        wisp_build_fail(b, WISP_E_CONFIG,
+                        "pair_weights has a weight for local views, but the sampler gives none: "
+                        "make it 0, or leave pair_weights out");
+    pairs.weights = wisp_pair_table(b, "pair_weights", batch, d, weights[0], weights[1]);
+    pairs.global_mean = wisp_pair_table(b, "global_pairs", batch, d, 1, 0);
+    if (has_local)
+        pairs.local_mean = wisp_pair_table(b, "local_pairs", batch, d, 0, 1);
+    return pairs;
 }
 
 /* The first `targets` views predict nothing of themselves and are predicted by all others. */
 static inline wisp_pairs wisp_pairs_build(wisp_build *b, const wisp_batch *batch, int32_t targets,
                                           const wisp_list *pair_weights)
 {
-    const int32_t n_global = batch->groups[0].count, n_local = batch->n_views - n_global;
-    const double share = (n_global - 1.0) / (batch->n_views - 1.0); /* of global-global pairs */
-    double weights[2] = {share, 1 - share};
-    wisp_pairs pairs = {NULL, NULL, NULL};
-    if (pair_weights->count == 2)
-        memcpy(weights, pair_weights->items, sizeof weights);
-    if (!n_local && weights[1] > 0)
-        wisp_build_fail(b, WISP_E_CONFIG,
-                        "pair_weights has a weight for local views, but the sampler gives none: "
-                        "make it 0, or leave pair_weights out");
-    pairs.weights = wisp_pair_table(b, "pair_weights", batch, targets, weights[0], weights[1]);
-    pairs.global_mean = wisp_pair_table(b, "global_pairs", batch, targets, 1, 0);
-    if (n_local)
-        pairs.local_mean = wisp_pair_table(b, "local_pairs", batch, targets, 0, 1);
-    return pairs;
+    const wisp_pairs_desc all = {targets, 0, batch->n_views};
+    return wisp_pairs_build_some(b, batch, &all, pair_weights);
 }
 
 /* Metrics loss_global and loss_local: means of pair losses f32(G,V) over either kind of pair. */
@@ -165,8 +185,8 @@ static inline void wisp_pairs_report(wisp_step *s, const wisp_pairs *pairs, wisp
     wisp_no_grad_end(s);
 }
 
-/* The weighted sum of the pairs' cross-entropies: logits T(V*B,K) of all views, multiplied by
- * `scale`, against targets T(G*B,K) of the first G. Reports both means. f32() */
+/* The weighted sum of the pairs' cross-entropies: logits T(V*B,K) of the predicting views,
+ * multiplied by `scale`, against targets T(G*B,K) of the first G. Reports both means. f32() */
 static inline wisp_tensor *wisp_pairs_cross_entropy(wisp_step *s, const wisp_pairs *pairs,
                                                     wisp_tensor *logits, wisp_tensor *targets,
                                                     double scale)
@@ -271,6 +291,17 @@ static inline wisp_tensor *wisp_sinkhorn(wisp_step *s, wisp_tensor *scores, doub
 
 /* --- heads --- */
 
+/* Layers in -> hidden -> ... -> hidden -> out for wisp_mlp(). */
+static inline void wisp_mlp_dims(wisp_build *b, wisp_mlp_desc *desc, int64_t in, int64_t hidden,
+                                 int64_t out, int32_t layers)
+{
+    if (layers < 1 || layers > 7)
+        wisp_build_fail(b, WISP_E_INVALID, "a projection head has 1 to 7 layers");
+    desc->n_dims = layers < 1 || layers > 7 ? 2 : layers + 1;
+    for (int32_t i = 0; i < desc->n_dims; i++)
+        desc->dims[i] = i == 0 ? in : i == desc->n_dims - 1 ? out : hidden;
+}
+
 /* in -> hidden -> ... -> hidden -> out with `layers` linear layers; batch norm and ReLU between
  * them. `last_batch_norm` as in wisp_mlp_desc. */
 static inline wisp_module *wisp_projection_head(wisp_build *b, wisp_module *parent,
@@ -278,15 +309,29 @@ static inline wisp_module *wisp_projection_head(wisp_build *b, wisp_module *pare
                                                 int64_t out, int32_t layers, int32_t batch_norm,
                                                 int32_t last_batch_norm)
 {
-    wisp_mlp_desc desc = {{0},        layers + 1, WISP_MLP_RELU, batch_norm, last_batch_norm,
-                          batch_norm, 0,          {0, 0, 0}};
-    if (layers < 1 || layers > 7) {
-        wisp_build_fail(b, WISP_E_INVALID, "a projection head has 1 to 7 layers");
-        return NULL;
-    }
-    for (int32_t i = 0; i <= layers; i++)
-        desc.dims[i] = i == 0 ? in : i == layers ? out : hidden;
+    wisp_mlp_desc desc = {{0},        0, WISP_MLP_RELU, batch_norm, last_batch_norm,
+                          batch_norm, 0, {0, 0, 0}};
+    wisp_mlp_dims(b, &desc, in, hidden, out, layers);
     return wisp_mlp(b, parent, name, &desc);
+}
+
+typedef struct wisp_unit_head_desc {
+    int64_t in, hidden, out;
+    int32_t layers;     /* linear ones, 1 to 7; ReLU between them */
+    int32_t batch_norm; /* 1: before each ReLU */
+    wisp_init weight;   /* as in wisp_mlp_desc */
+} wisp_unit_head_desc;
+
+/* in -> hidden -> ... -> hidden -> out -> unit length (He et al. 2020; Caron et al. 2020).
+ * Children: mlp, normalize. */
+static inline wisp_module *wisp_unit_head(wisp_build *b, wisp_module *parent, const char *name,
+                                          const wisp_unit_head_desc *d)
+{
+    wisp_mlp_desc desc = {{0}, 0, WISP_MLP_RELU, d->batch_norm, 0, 0, 0, d->weight};
+    wisp_mlp_dims(b, &desc, d->in, d->hidden, d->out, d->layers);
+    wisp_module *head = wisp_group(b, parent, name);
+    wisp_mlp(b, head, "mlp", &desc);
+    return wisp_l2_normalize_layer(b, head, "normalize", 1e-12) ? head : NULL;
 }
 
 typedef struct wisp_dino_head_desc {
