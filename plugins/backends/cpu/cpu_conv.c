@@ -160,11 +160,9 @@ static wisp_status run_grad_weight(const wisp_kernel *kernel, const wisp_kernel_
  * their number rounded up to 8, where a stride makes it gather pixels first. */
 static size_t conv_scratch(const wisp_kernel_request *request, const conv_state *s)
 {
-    const int64_t channels = request->out[0]->shape[1];
-    size_t bytes = s->conv.scratch_bytes;
-    if (channels < 8)
-        bytes = bytes * 8 / (size_t)channels;
-    return cpu_align64(bytes);
+    const size_t channels = (size_t)request->out[0]->shape[1];
+    const size_t rounded = (channels + 7) / 8 * 8;
+    return cpu_align64((s->conv.scratch_bytes * rounded + channels - 1) / channels);
 }
 
 static wisp_status plan_unpack(cpu_device *device, const wisp_kernel_request *request,
