@@ -1,79 +1,6 @@
 /* What the dino plugin builds and refuses: published sizes, first values, pair weights; and that
  * neighbouring views of one size go through a backbone together. */
-#include <check.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "built_plugin.h"
-#include "formula.h"
-#include "nn/batch.h"
-#include "tensor/program.h"
-#include "tensor/step.h"
-#include "wisp/sdk.h"
-
-#define OK(expression)                                                                             \
-    do {                                                                                           \
-        wisp_error err = {0};                                                                      \
-        wisp_status ok_status = (expression);                                                      \
-        ck_assert_msg(ok_status == WISP_OK, "%s", err.message);                                    \
-    } while (0)
-
-typedef struct bench {
-    built_plugins plugins;
-    wispi_device *device;
-    wispi_model *model;
-    const wisp_method_v0 *method;
-    void *self;
-    wispi_batch batch;
-} bench;
-
-static const wisp_view_group multicrop[] = {{"global", 2, 16, 16, 0}, {"local", 4, 8, 8, 0}};
-
-/* The method's build is left to the caller. */
-static bench *open_bench(const char *toml, const wisp_view_group *groups, int32_t n_groups)
-{
-    const wispi_batch zero = {.parts = 0};
-    bench *b = calloc(1, sizeof *b);
-    ck_assert_ptr_nonnull(b);
-    b->plugins = built_plugins_open(toml);
-    b->device = built_device(&b->plugins, NULL);
-    const wispi_instance *method = built_plugin(&b->plugins, "method", "method");
-    b->method = method->plugin->descriptor->vtable;
-    b->self = method->self;
-    b->batch = zero;
-    OK(wispi_batch_init(b->device, &b->batch, groups, n_groups, 2, WISP_F32, 0, &err));
-    OK(wispi_model_create(b->device, 1, &b->model, &err));
-    wispi_model_set_backbone_maker(b->model, built_backbone, &b->plugins);
-    return b;
-}
-
-static wisp_status build(bench *b, wisp_error *err)
-{
-    wisp_status status =
-        b->method->build(b->self, wispi_model_builder(b->model), &b->batch.plugin, err);
-    return status == WISP_OK ? wispi_model_build_status(b->model, err) : status;
-}
-
-static void close_bench(bench *b)
-{
-    wispi_model_destroy(b->model);
-    wispi_batch_fini(b->device, &b->batch);
-    wispi_device_close(b->device);
-    built_plugins_close(&b->plugins);
-    free(b);
-}
-
-static float *read_tensor(bench *b, const char *name, int64_t *count)
-{
-    const wispi_model_tensor *t = wispi_model_tensor_named(b->model, name);
-    ck_assert_msg(t != NULL, "no tensor %s", name);
-    *count = wisp_desc_count(t->desc);
-    float *values = malloc((size_t)*count * sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    OK(wispi_variable_read(b->device, t->variable, values, &err));
-    return values;
-}
+#include "method_bench.h"
 
 /* --- sizes --- */
 
@@ -90,8 +17,8 @@ START_TEST(the_student_has_its_published_size)
     snprintf(toml, sizeof toml,
              "[backbone]\nuse = \"resnet\"\ndepth = %d\n[method]\nuse = \"dino\"\n",
              published[_i].depth);
-    bench *b = open_bench(toml, multicrop, 2);
-    OK(build(b, &err));
+    bench *b = open_bench(toml, bench_views, 2);
+    OK(build_bench(b, &err));
     OK(wispi_model_finish(b->model, &err));
     const wisp_module *student = wispi_model_network(b->model, "student");
     const wisp_module *teacher = wispi_model_network(b->model, "teacher");
@@ -108,30 +35,10 @@ END_TEST
 static const char small[] = "[backbone]\nuse = \"resnet\"\ndepth = 10\nwidth = 0.0625\n"
                             "stem = \"cifar\"\n[method]\nuse = \"dino\"\nhidden_dim = 512\n";
 
-typedef struct spread {
-    double mean, deviation, largest;
-} spread;
-
-static spread spread_of(bench *b, const char *name)
-{
-    int64_t n;
-    float *values = read_tensor(b, name, &n);
-    spread s = {0, 0, 0};
-    for (int64_t i = 0; i < n; i++) {
-        s.mean += (double)values[i] / (double)n;
-        s.largest = fmax(s.largest, fabs((double)values[i]));
-    }
-    for (int64_t i = 0; i < n; i++)
-        s.deviation += pow((double)values[i] - s.mean, 2) / (double)n;
-    s.deviation = sqrt(s.deviation);
-    free(values);
-    return s;
-}
-
 START_TEST(the_head_starts_as_published)
 {
-    bench *b = open_bench(small, multicrop, 2);
-    OK(build(b, &err));
+    bench *b = open_bench(small, bench_views, 2);
+    OK(build_bench(b, &err));
     OK(wispi_model_finish(b->model, &err));
     const spread weight = spread_of(b, "student.head.mlp.3.weight");
     ck_assert_double_eq_tol(weight.mean, 0, 2e-4);
@@ -152,8 +59,8 @@ END_TEST
 START_TEST(the_teacher_starts_as_a_copy)
 {
     int compared = 0;
-    bench *b = open_bench(small, multicrop, 2);
-    OK(build(b, &err));
+    bench *b = open_bench(small, bench_views, 2);
+    OK(build_bench(b, &err));
     OK(wispi_model_finish(b->model, &err));
     for (int32_t i = 0; i < wispi_model_tensor_count(b->model); i++) {
         const wispi_model_tensor *t = wispi_model_tensor_at(b->model, i);
@@ -187,9 +94,9 @@ START_TEST(a_weight_for_missing_views_is_refused)
                  {"pair_weights = [0.4, 0.6]\n", WISP_E_CONFIG}};
     char toml[512];
     snprintf(toml, sizeof toml, "%s%s", small, cases[_i].option);
-    bench *b = open_bench(toml, multicrop, 1);
+    bench *b = open_bench(toml, bench_views, 1);
     wisp_error err = {0};
-    ck_assert_int_eq(build(b, &err), cases[_i].status);
+    ck_assert_int_eq(build_bench(b, &err), cases[_i].status);
     ck_assert(cases[_i].status == WISP_OK || strstr(err.message, "pair_weights") != NULL);
     close_bench(b);
 }
@@ -202,14 +109,7 @@ START_TEST(wrong_options_are_refused)
                                         "student_temperature = 0.0\n", "out_dim = 1\n"};
     char toml[512];
     snprintf(toml, sizeof toml, "%s%s", small, wrong[_i]);
-    built_plugins p = built_plugins_open(toml);
-    wispi_instance instance;
-    wisp_error err = {0};
-    ck_assert_int_eq(wispi_instance_create(p.registry, "method",
-                                           wispi_node_find(wispi_config_root(p.config), "method"),
-                                           "method", wispi_config_arena(p.config), &instance, &err),
-                     WISP_E_CONFIG);
-    built_plugins_close(&p);
+    ck_assert_int_eq(judge_options(toml), WISP_E_CONFIG);
 }
 END_TEST
 
@@ -243,7 +143,7 @@ static void embed_in_groups(const wisp_view_group *groups, int32_t n_groups,
     ck_assert_ptr_nonnull(pixels);
     formula_uniform("pixels", VIEWS * view, -2, 2, pixels);
     bench *b = open_bench(small, groups, n_groups);
-    OK(build(b, &err));
+    OK(build_bench(b, &err));
     OK(wispi_model_finish(b->model, &err));
     const float *next = pixels;
     for (int32_t g = 0; g < n_groups; g++) {
@@ -280,8 +180,8 @@ END_TEST
 
 START_TEST(views_that_are_not_there_are_refused)
 {
-    bench *b = open_bench(small, multicrop, 2);
-    OK(build(b, &err));
+    bench *b = open_bench(small, bench_views, 2);
+    OK(build_bench(b, &err));
     OK(wispi_model_finish(b->model, &err));
     embedding e = {b, b->method->evaluated_network(b->self), NULL, 3, 4};
     wispi_program *program = NULL;
