@@ -85,7 +85,13 @@ typedef struct wisp_sampler_v0 {
     /* Pure function of its arguments: same source, same plan. [any] */
     wisp_status (*plan)(const void *self, const wisp_view_source *source, wisp_view_plan *plan,
                         wisp_error *err);
+
+    /* One line without a newline on what the options come to, above all what was derived from
+     * them; `wisp check` prints it and a run logs it. Optional. [setup] */
+    void (*describe)(const void *self, char *line, size_t bytes);
 } wisp_sampler_v0;
+
+/* --- what a plan is made of --- */
 
 /* Draws a box as torchvision's RandomResizedCrop does (ten tries, then a centred crop clamped to
  * the aspect bounds). `scale` and `ratio` are (low, high); scale is a share of the source area. */
