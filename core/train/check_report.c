@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/json_text.h"
 #include "wisp/runtime.h"
 
 /* A forward pass of one image through the evaluated backbone. */
@@ -71,6 +72,7 @@ static wisp_status collect(wispi_session *s, json_t **out, wisp_error *err)
 {
     const wispi_experiment *x = s->experiment;
     double macs = 0;
+    char views_in_words[512];
     json_t *views = json_array();
     wispi_program_facts facts;
     wisp_status status = backbone_macs(s, x->input.eval_size, x->input.eval_size, &macs, err);
@@ -83,19 +85,21 @@ static wisp_status collect(wispi_session *s, json_t **out, wisp_error *err)
         return status;
     }
     wispi_program_facts_of(s->program, &facts);
+    wispi_experiment_describe_sampler(x, views_in_words, sizeof views_in_words);
     int64_t stores = (int64_t)wispi_device_bytes(s->device);
     *out = json_pack(
-        "{s:s, s:{s:s, s:I, s:I, s:I, s:I}, s:{s:s, s:I}, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, "
-        "s:I, s:i}}",
+        "{s:s, s:{s:s, s:I, s:I, s:I, s:I}, s:{s:s, s:I}, s:{s:s, s:o}, s:o, "
+        "s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:i}}",
         "device", s->device_name, "backbone", "name", x->backbone.plugin->descriptor->name,
         "parameters", (json_int_t)wispi_module_parameter_count(s->evaluated, 0), "macs",
         (json_int_t)macs, "macs_at", (json_int_t)x->input.eval_size, "dim",
         (json_int_t)s->embedding_dim, "method", "name", x->method.plugin->descriptor->name,
-        "trained_parameters", (json_int_t)trained_parameters(s), "views", views, "run", "epochs",
-        (json_int_t)x->run.epochs, "steps_per_epoch", (json_int_t)s->steps_per_epoch, "steps",
-        (json_int_t)s->total_steps, "batch", (json_int_t)x->run.batch, "step", "memory_bytes",
-        (json_int_t)(stores + facts.step_bytes), "macs", (json_int_t)facts.total_macs, "calls",
-        (int)facts.n_calls);
+        "trained_parameters", (json_int_t)trained_parameters(s), "sampler", "name",
+        x->sampler.plugin->descriptor->name, "description", wispi_json_string(views_in_words),
+        "views", views, "run", "epochs", (json_int_t)x->run.epochs, "steps_per_epoch",
+        (json_int_t)s->steps_per_epoch, "steps", (json_int_t)s->total_steps, "batch",
+        (json_int_t)x->run.batch, "step", "memory_bytes", (json_int_t)(stores + facts.step_bytes),
+        "macs", (json_int_t)facts.total_macs, "calls", (int)facts.n_calls);
     return *out ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the report");
 }
 
@@ -111,6 +115,10 @@ static void as_text(const wispi_session *s, const json_t *report, wispi_text *ou
         out, "# backbone: %.0f parameters, %.1f MMACs an image at %.0f px, embedding of %.0f\n",
         number(report, "backbone", "parameters"), number(report, "backbone", "macs") / 1e6,
         number(report, "backbone", "macs_at"), number(report, "backbone", "dim"));
+    const json_t *sampler = json_object_get(report, "sampler");
+    const char *words = json_string_value(json_object_get(sampler, "description"));
+    if (words && words[0])
+        wispi_text_printf(out, "# sampler: %s\n", words);
     size_t i;
     const json_t *view;
     json_array_foreach(json_object_get(report, "views"), i, view)

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "config/options_fill.h"
 #include "config/resolved.h"
+#include "loader/containment.h"
 #include "train/schedule_table.h"
 
 static const char *const top_level[] = {"run",      "input",    "data",   "test",
@@ -186,6 +187,14 @@ void wispi_experiment_destroy(wispi_experiment *x)
         wispi_instance_destroy(others[i]);
     wispi_config_destroy(x->config);
     wispi_free(x);
+}
+
+void wispi_experiment_describe_sampler(const wispi_experiment *x, char *line, size_t bytes)
+{
+    const wisp_sampler_v0 *sampler = x->sampler.plugin->descriptor->vtable;
+    line[0] = '\0';
+    if (WISP_HAS(sampler, wisp_sampler_v0, describe) && sampler->describe)
+        WISPI_VISIT(x->sampler.plugin, "describe", sampler->describe(x->sampler.self, line, bytes));
 }
 
 /* --- resolved text --- */

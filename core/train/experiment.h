@@ -42,6 +42,10 @@ void wispi_experiment_destroy(wispi_experiment *experiment); /* accepts NULL */
 wisp_status wispi_experiment_resolved(const wispi_experiment *experiment, const wispi_model *model,
                                       wispi_text *out, wisp_error *err);
 
+/* What the sampler says of itself, one line; empty when it says nothing. */
+void wispi_experiment_describe_sampler(const wispi_experiment *experiment, char *line,
+                                       size_t bytes);
+
 static inline const wisp_dataset_v0 *wispi_dataset_of(const wispi_instance *instance)
 {
     return instance->plugin ? instance->plugin->descriptor->vtable : NULL;

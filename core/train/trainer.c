@@ -350,11 +350,22 @@ static wisp_status resume_run(trainer *t, uint64_t fingerprint, wisp_error *err)
     return wispi_metric_log_open(t->folder.path, &t->facts.position, &t->log, err);
 }
 
+static void tell_sampler(trainer *t)
+{
+    char words[512], line[600];
+    wispi_experiment_describe_sampler(t->experiment, words, sizeof words);
+    if (words[0] == '\0')
+        return;
+    snprintf(line, sizeof line, "%s: %s", t->experiment->sampler.plugin->descriptor->name, words);
+    wispi_progress_say(&t->progress, line);
+}
+
 static wisp_status begin_run(trainer *t, wisp_error *err)
 {
     int resume = 0;
     const wispi_instance *data = &t->experiment->data;
     WISP_TRY(open_folder(t, &resume, err));
+    tell_sampler(t);
     uint64_t fingerprint = wispi_dataset_of(data)->fingerprint(data->self);
     t->started = t->last_checkpoint = wispi_seconds();
     if (resume)
