@@ -169,6 +169,12 @@ wisp_status wispi_model_finish(wispi_model *model, wisp_error *err)
     return wispi_model_refresh(model, err);
 }
 
+void wispi_network_set_apart(wisp_module *network)
+{
+    if (network)
+        network->network->apart = 1;
+}
+
 wisp_status wispi_model_copy_to_followers(wispi_model *model, wisp_error *err)
 {
     for (wispi_network *n = model->first_network; n; n = n->next)

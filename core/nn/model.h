@@ -44,6 +44,10 @@ wisp_status wispi_model_finish(wispi_model *model, wisp_error *err);
  * whoever loads weights into a followed network does it again. */
 wisp_status wispi_model_copy_to_followers(wispi_model *model, wisp_error *err);
 
+/* A network that learns beside the others must not touch them: the optimizer leaves its gradient
+ * out of the norm and of clipping. Ignores NULL; before wispi_optimizer_step() is recorded. */
+void wispi_network_set_apart(wisp_module *network);
+
 /* --- steps --- */
 
 /* The table that steps carry. Its functions expect a wispi_model as the step's owner; those that

@@ -51,6 +51,7 @@ typedef struct wispi_network {
     const wisp_module *source; /* it follows this one; NULL: it does not */
     const char **exclude;      /* NULL-terminated, or NULL */
     int32_t average_buffers;
+    int32_t apart; /* its gradient counts in no norm and is never clipped */
     int32_t finished;
     wispi_segments *pairs, *buffer_pairs; /* what follows what */
     struct wispi_network *next;

@@ -4,7 +4,8 @@
  * both must exist when the optimizer is created. Each parameter has its own multipliers of both: by
  * its shape (vectors and depthwise weights, see the config), by WISP_PARAM_NO_DECAY, and by the
  * patterns that its path matches. A parameter without a gradient in the recorded step, or whose
- * gradient the method drops, is skipped entirely: no decay, no momentum, no count. */
+ * gradient the method drops, is skipped entirely: no decay, no momentum, no count. Clipping and the
+ * norm of all leave out networks that are apart (wispi_network_set_apart). */
 #ifndef WISPI_NN_OPTIMIZER_H
 #define WISPI_NN_OPTIMIZER_H
 

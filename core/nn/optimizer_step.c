@@ -27,16 +27,19 @@ static wisp_tensor *norms_of(wisp_step *s, wispi_optimizer_part *part)
     return wispi_call1(s, WISPI_CALL_segment_norms, NULL, in, 2);
 }
 
-/* The norm over all parts; f32(). */
+/* The norm over all parts but those of networks that are apart; f32(). */
 static wisp_tensor *total_norm(wisp_step *s, const wispi_optimizer *o)
 {
+    const wisp_desc scalar = wisp_desc0(WISP_F32);
     wisp_tensor *total = NULL;
     for (wispi_optimizer_part *part = o->parts; part; part = part->next) {
+        if (part->network->apart)
+            continue;
         wisp_tensor *squares = wisp_unary(s, norms_of(s, part), WISP_UNARY_SQUARE);
         wisp_tensor *sum = wisp_sum(s, squares, 0, 0);
         total = total ? wisp_add(s, total, sum) : sum;
     }
-    return wisp_unary(s, total, WISP_UNARY_SQRT);
+    return total ? wisp_unary(s, total, WISP_UNARY_SQRT) : wisp_full(s, &scalar, 0);
 }
 
 /* With `total` every tensor is judged by the norm of all, else by its own. */
@@ -60,7 +63,8 @@ static void clip_all(wisp_step *s, const wispi_optimizer *o)
     if (c->grad_norm)
         wisp_metric(s, "grad_norm", total);
     for (wispi_optimizer_part *part = c->clip > 0 ? o->parts : NULL; part; part = part->next)
-        clip(s, o, part, by_total ? total : NULL);
+        if (!part->network->apart)
+            clip(s, o, part, by_total ? total : NULL);
 }
 
 static void update_sgd(wisp_step *s, const wispi_optimizer *o, wispi_optimizer_part *part)

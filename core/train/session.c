@@ -358,6 +358,7 @@ static wisp_status build_probes(wispi_session *s, wisp_build *b, wisp_error *err
         char name[32];
         snprintf(name, sizeof name, "probe%d", i);
         s->learning[i] = (wispi_learning_probe){probe, wisp_network(b, name)};
+        wispi_network_set_apart(s->learning[i].network);
         wisp_status status;
         WISPI_CALL(status, probe->plugin, "build", err,
                    vtable->build(probe->self, b, s->learning[i].network, s->embedding_dim, err));

@@ -205,6 +205,91 @@ START_TEST(sgd_in_bf16)
 }
 END_TEST
 
+/* --- networks that learn beside the others --- */
+
+enum { WITHOUT = 0, COUNTED = 1, APART = 2 }; /* a second network with a much larger gradient */
+
+typedef struct beside {
+    fixture f;
+    wisp_module *net, *second;
+    wispi_optimizer *optimizer;
+} beside;
+
+static void step_beside(wisp_step *s, void *user)
+{
+    beside *t = user;
+    const wisp_desc desc = wisp_desc2(WISP_F32, 4, 2);
+    wisp_tensor *x = wisp_full(s, &desc, 1.0);
+    wisp_tensor *loss = wisp_sum(s, wisp_forward(s, t->net, x), 0, 0);
+    if (t->second)
+        loss =
+            wisp_add(s, loss, wisp_scale(s, wisp_sum(s, wisp_forward(s, t->second, x), 0, 0), 100));
+    wispi_step_backward(s, loss);
+    wispi_optimizer_step(s, t->optimizer);
+}
+
+/* The weights of the first network and of the second after a step, and what was told as the norm.
+ */
+static void train_beside(int how, int per_tensor, double weights[6], double second[6], double *norm)
+{
+    static const wisp_linear_desc linear = {2, 3, 0, 0, {WISP_INIT_NORMAL, 0, 1}, {0, 0, 0}};
+    const wisp_schedule lr = {.value = 0.125}, decay = {.value = 0};
+    wispi_optimizer_config config = wispi_optimizer_defaults(WISPI_OPTIMIZER_SGD);
+    beside t = {0};
+    config.clip = 0.7;
+    config.clip_per_tensor = per_tensor;
+    config.grad_norm = 1;
+    fixture_open(&t.f, 3);
+    t.net = wisp_network(t.f.b, "net");
+    wisp_linear_layer(t.f.b, t.net, "fc", &linear);
+    if (how != WITHOUT) {
+        t.second = wisp_network(t.f.b, "second");
+        wisp_linear_layer(t.f.b, t.second, "fc", &linear);
+    }
+    if (how == APART)
+        wispi_network_set_apart(t.second);
+    wisp_new_scalar(t.f.b, "lr", &lr);
+    wisp_new_scalar(t.f.b, "weight_decay", &decay);
+    FIXTURE_OK(&t.f, wispi_model_finish(t.f.model, &t.f.err));
+    FIXTURE_OK(&t.f, wispi_optimizer_create(t.f.model, &config, &t.optimizer, &t.f.err));
+    wispi_program *program = fixture_record(&t.f, step_beside, &t);
+    double *before = t.second ? fixture_read(&t.f, "second.fc.weight", NULL) : NULL;
+    fixture_run(&t.f, program, step_beside, &t, 0, 1, 1);
+    FIXTURE_OK(&t.f, wispi_metrics_read(wispi_model_metrics(t.f.model), program, norm, &t.f.err));
+    double *after = fixture_read(&t.f, "net.fc.weight", NULL);
+    memcpy(weights, after, 6 * sizeof *weights);
+    free(after);
+    after = t.second ? fixture_read(&t.f, "second.fc.weight", NULL) : NULL;
+    for (int i = 0; after && i < 6; i++)
+        second[i] = after[i] - before[i];
+    free(before);
+    free(after);
+    wispi_program_destroy(program);
+    wispi_optimizer_destroy(t.optimizer);
+    fixture_close(&t.f);
+}
+
+START_TEST(a_network_apart_is_not_clipped_and_clips_nothing)
+{
+    double alone[6], counted[6], apart[6], second[6], norms[3];
+    const int per_tensor = _i;
+    train_beside(WITHOUT, per_tensor, alone, second, &norms[0]);
+    train_beside(COUNTED, per_tensor, counted, second, &norms[1]);
+    for (int i = 0; i < 6; i++)
+        ck_assert_double_lt(fabs(second[i]), 0.125);
+    train_beside(APART, per_tensor, apart, second, &norms[2]);
+    ck_assert_mem_eq(apart, alone, sizeof alone);
+    if (!per_tensor)
+        ck_assert_mem_ne(counted, alone, sizeof alone);
+    /* Each weight's gradient is the sum of four ones, times 100 in the second network. */
+    ck_assert_double_eq_tol(norms[0], 4 * sqrt(6), 1e-5);
+    ck_assert_double_eq_tol(norms[1], 400 * sqrt(6), 1);
+    ck_assert_double_eq(norms[2], norms[0]);
+    for (int i = 0; i < 6; i++)
+        ck_assert_double_eq_tol(second[i], -400 * 0.125, 1e-4);
+}
+END_TEST
+
 /* --- what is refused --- */
 
 static fixture *open_small(fixture *f, int with_scalars)
@@ -330,6 +415,7 @@ int main(void)
     tcase_add_test(training_case, sgd_with_a_limit_on_the_norm_of_all);
     tcase_add_test(training_case, lars_with_a_limit_on_each_tensor);
     tcase_add_test(training_case, adamw);
+    tcase_add_loop_test(rest, a_network_apart_is_not_clipped_and_clips_nothing, 0, 2);
     tcase_add_test(rest, wrong_configurations_are_refused);
     tcase_add_test(rest, a_step_needs_a_refresh_and_a_clock);
     tcase_add_test(rest, moments_and_counts_are_tensors_of_the_model);
