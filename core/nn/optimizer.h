@@ -15,7 +15,7 @@ typedef struct wispi_optimizer wispi_optimizer;
 
 enum { WISPI_OPTIMIZER_SGD = 1, WISPI_OPTIMIZER_LARS = 2, WISPI_OPTIMIZER_ADAMW = 3 };
 
-/* For parameters whose path matches `pattern` (* and ?, as a shell's), besides all other rules. */
+/* For parameters whose path matches `pattern`, as a shell's, besides all other rules. */
 typedef struct wispi_optimizer_rule {
     const char *pattern;
     double lr, weight_decay; /* multipliers */
@@ -41,6 +41,11 @@ typedef struct wispi_optimizer_config {
 /* The usual values of a kind: momentum 0.9, trust 0.001, betas 0.9 and 0.999, eps 1e-8; vectors and
  * depthwise weights are not decayed, and vectors not adapted (SSLight, table of section 6). */
 wispi_optimizer_config wispi_optimizer_defaults(int32_t kind);
+
+/* The first of the rules whose pattern matches no trained parameter of a finished model; -1: none.
+ */
+int32_t wispi_optimizer_idle_rule(const wispi_model *model, const wispi_optimizer_rule *rules,
+                                  int32_t n_rules);
 
 /* For all trained parameters of a finished model; to be called once. Its moments and counts become
  * tensors of the model. A pattern that matches nothing is an error. */

@@ -50,9 +50,13 @@ int wispi_optimizer_adapts(const wispi_optimizer_config *config, const wispi_slo
     return slot->flags & WISP_PARAM_DEPTHWISE ? config->adapt_depthwise : 1;
 }
 
-/* Multipliers of the learning rate and of the decay; marks the patterns that matched. */
-static void rule_of(const wispi_optimizer_config *c, const wispi_slot *slot, uint8_t *matched,
-                    float rule[2])
+static int matches(const wispi_optimizer_rule *rule, const wispi_slot *slot)
+{
+    return fnmatch(rule->pattern, slot->variable.name, 0) == 0;
+}
+
+/* Multipliers of the learning rate and of the decay. */
+static void rule_of(const wispi_optimizer_config *c, const wispi_slot *slot, float rule[2])
 {
     double lr = 1, decay = 1;
     if (is_vector(slot))
@@ -62,9 +66,8 @@ static void rule_of(const wispi_optimizer_config *c, const wispi_slot *slot, uin
     if (slot->flags & WISP_PARAM_NO_DECAY)
         decay = 0;
     for (int32_t i = 0; i < c->n_rules; i++) {
-        if (fnmatch(c->rules[i].pattern, slot->variable.name, 0) != 0)
+        if (!matches(&c->rules[i], slot))
             continue;
-        matched[i] = 1;
         lr *= c->rules[i].lr;
         decay *= c->rules[i].weight_decay;
     }
@@ -72,8 +75,25 @@ static void rule_of(const wispi_optimizer_config *c, const wispi_slot *slot, uin
     rule[1] = (float)decay;
 }
 
-static wisp_status write_rules(wispi_optimizer *o, wispi_optimizer_part *part, uint8_t *matched,
-                               wisp_error *err)
+static int matches_any(const wispi_optimizer_rule *rule, const wispi_model *model)
+{
+    for (const wispi_network *n = model->first_network; n; n = n->next)
+        for (const wispi_slot *slot = n->parameters.first; slot; slot = slot->next)
+            if (slot->variable.grad && matches(rule, slot))
+                return 1;
+    return 0;
+}
+
+int32_t wispi_optimizer_idle_rule(const wispi_model *model, const wispi_optimizer_rule *rules,
+                                  int32_t n_rules)
+{
+    for (int32_t i = 0; i < n_rules; i++)
+        if (!matches_any(&rules[i], model))
+            return i;
+    return -1;
+}
+
+static wisp_status write_rules(wispi_optimizer *o, wispi_optimizer_part *part, wisp_error *err)
 {
     const wisp_desc desc = wisp_desc2(WISP_F32, part->n_slots, 2);
     char name[160];
@@ -81,7 +101,7 @@ static wisp_status write_rules(wispi_optimizer *o, wispi_optimizer_part *part, u
     if (!rules)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the optimizer's rules");
     for (int32_t i = 0; i < part->n_slots; i++)
-        rule_of(&o->config, part->slots[i], matched, rules + 2 * i);
+        rule_of(&o->config, part->slots[i], rules + 2 * i);
     snprintf(name, sizeof name, "optimizer.rules.%s", part->network->module->path);
     WISP_TRY(wispi_variable_init(o->model->device, &part->rules, name, &desc, NULL, err));
     return wispi_variable_write(o->model->device, &part->rules, rules, err);
@@ -133,8 +153,7 @@ static wisp_status collect_slots(wispi_optimizer *o, wispi_optimizer_part *part,
     return WISP_OK;
 }
 
-static wisp_status make_part(wispi_optimizer *o, wispi_network *network, uint8_t *matched,
-                             wisp_error *err)
+static wisp_status make_part(wispi_optimizer *o, wispi_network *network, wisp_error *err)
 {
     char name[160];
     wispi_optimizer_part *part = wispi_arena_alloc(o->arena, sizeof *part);
@@ -146,7 +165,7 @@ static wisp_status make_part(wispi_optimizer *o, wispi_network *network, uint8_t
     WISP_TRY(collect_slots(o, part, err));
     snprintf(name, sizeof name, "optimizer.segments.%s", network->module->path);
     WISP_TRY(wispi_model_add_table(o->model, name, part->n_slots, part, &part->segments, err));
-    WISP_TRY(write_rules(o, part, matched, err));
+    WISP_TRY(write_rules(o, part, err));
     if (o->config.kind != WISPI_OPTIMIZER_ADAMW)
         return add_moment(o, part, 0, "momentum", err);
     WISP_TRY(add_moment(o, part, 0, "first_moment", err));
@@ -157,20 +176,17 @@ static wisp_status make_part(wispi_optimizer *o, wispi_network *network, uint8_t
 static wisp_status make_parts(wispi_optimizer *o, wisp_error *err)
 {
     const wispi_optimizer_config *c = &o->config;
-    uint8_t *matched = wispi_arena_alloc(o->arena, (size_t)c->n_rules + 1);
-    if (!matched)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for an optimizer");
+    const int32_t idle = wispi_optimizer_idle_rule(o->model, c->rules, c->n_rules);
     for (wispi_network *n = o->model->first_network; n; n = n->next)
         if (n->parameters.gradient.data)
-            WISP_TRY(make_part(o, n, matched, err));
+            WISP_TRY(make_part(o, n, err));
     if (!o->parts)
         return wisp_fail(err, WISP_E_INVALID, "optimizer: no network has parameters to train");
-    for (int32_t i = 0; i < c->n_rules; i++)
-        if (!matched[i])
-            return wisp_fail(err, WISP_E_CONFIG,
-                             "optimizer: the pattern \"%s\" matches no trained parameter",
-                             c->rules[i].pattern);
-    return WISP_OK;
+    if (idle < 0)
+        return WISP_OK;
+    return wisp_fail(err, WISP_E_CONFIG,
+                     "optimizer: the pattern \"%s\" matches no trained parameter",
+                     c->rules[idle].pattern);
 }
 
 static wisp_status find_scalars(wispi_optimizer *o, wisp_error *err)

@@ -22,10 +22,35 @@ static wisp_status fill_own(const wispi_node *root, const char *name, const wisp
                               settings, arena, NULL, err);
 }
 
+static wisp_status fill_rules(wispi_optimizer_settings *o, const wispi_node *array,
+                              wispi_arena *arena, wisp_error *err)
+{
+    if (!array)
+        return WISP_OK;
+    if (array->type != WISPI_NODE_ARRAY)
+        return wispi_node_fail(array, err, "write it with two brackets: [[optimizer.rule]]",
+                               "optimizer.rule must be an array of tables");
+    if (array->n_children > WISPI_MAX_RULES)
+        return wispi_node_fail(array, err, NULL, "more than %d [[optimizer.rule]] tables",
+                               WISPI_MAX_RULES);
+    o->rules = wispi_arena_alloc(arena, ((size_t)array->n_children + 1) * sizeof *o->rules);
+    if (!o->rules)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the optimizer's rules");
+    for (int32_t i = 0; i < array->n_children; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "optimizer.rule.%d", i);
+        WISP_TRY(wispi_options_fill(wispi_node_at(array, i), path, wispi_rule_options_table,
+                                    wispi_n_rule_options, sizeof(wisp_option), &o->rules[i], arena,
+                                    NULL, err));
+    }
+    o->n_rules = array->n_children;
+    return WISP_OK;
+}
+
 static wisp_status fill_optimizer(wispi_experiment *x, const wispi_node *root, wispi_arena *arena,
                                   wisp_error *err)
 {
-    static const char *const also_allowed[] = {"use", NULL};
+    static const char *const also_allowed[] = {"use", "rule", NULL};
     const wispi_node *table = wispi_node_find(root, "optimizer");
     const char *use = NULL;
     if (!table)
@@ -37,6 +62,7 @@ static wisp_status fill_optimizer(wispi_experiment *x, const wispi_node *root, w
     WISP_TRY(wispi_options_fill(table, "optimizer", wispi_optimizer_options_table,
                                 wispi_n_optimizer_options, sizeof(wisp_option), &x->optimizer,
                                 arena, also_allowed, err));
+    WISP_TRY(fill_rules(&x->optimizer, wispi_node_find(table, "rule"), arena, err));
     x->optimizer.kind = wispi_optimizer_kind(use);
     if (!x->optimizer.kind)
         return wispi_node_fail(wispi_node_find(table, "use"), err,
@@ -171,7 +197,9 @@ wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char 
     for (const wispi_node *rest = wispi_config_root(tasks)->first; rest; rest = rest->next)
         wispi_log(WISP_LOG_INFO, "%s: table %s is not used: the weights come with their own",
                   task_file, rest->key);
-    return finish_loading(registry, config, experiment, err);
+    WISP_TRY(finish_loading(registry, config, experiment, err));
+    (*experiment)->optimizer.n_rules = 0; /* they may name the parameters of probes */
+    return WISP_OK;
 }
 
 void wispi_experiment_destroy(wispi_experiment *x)
@@ -232,6 +260,10 @@ wisp_status wispi_experiment_resolved(const wispi_experiment *x, const wispi_mod
     wispi_resolved_table(out, "optimizer", wispi_optimizer_name(x->optimizer.kind),
                          wispi_optimizer_options_table, wispi_n_optimizer_options,
                          sizeof(wisp_option), &x->optimizer);
+    for (int32_t i = 0; i < x->optimizer.n_rules; i++)
+        wispi_resolved_array_table(out, "optimizer.rule", NULL, wispi_rule_options_table,
+                                   wispi_n_rule_options, sizeof(wisp_option),
+                                   &x->optimizer.rules[i]);
     if (model)
         wispi_schedules_resolved(model, out);
     for (int32_t i = 0; i < x->n_probes; i++)

@@ -381,6 +381,33 @@ static void make_rates(wispi_session *s, wisp_build *b, double lr)
     wisp_new_scalar(b, "weight_decay", &schedule);
 }
 
+static const char *some_trained_parameter(const wispi_model *model)
+{
+    for (int32_t i = 0; i < wispi_model_tensor_count(model); i++)
+        if (wispi_model_tensor_at(model, i)->trained)
+            return wispi_model_tensor_at(model, i)->name;
+    return "";
+}
+
+/* The optimizer would refuse it too, but only here its place in the file is known. */
+static wisp_status check_rules(const wispi_session *s, wisp_error *err)
+{
+    const wispi_optimizer_settings *o = &s->experiment->optimizer;
+    const int32_t idle = wispi_optimizer_idle_rule(s->model, o->rules, o->n_rules);
+    if (idle < 0)
+        return WISP_OK;
+    const wispi_node *optimizer =
+        wispi_node_find(wispi_config_root(s->experiment->config), "optimizer");
+    const wispi_node *rule = wispi_node_at(wispi_node_find(optimizer, "rule"), idle);
+    char hint[300];
+    snprintf(hint, sizeof hint, "one that is trained is called %.200s",
+             some_trained_parameter(s->model));
+    return wispi_node_fail(wispi_node_find(rule, "pattern"), err, hint,
+                           "[optimizer.rule.%d]: the pattern \"%.200s\" matches no trained "
+                           "parameter",
+                           idle, o->rules[idle].pattern);
+}
+
 static wisp_status build_optimizer(wispi_session *s, wisp_error *err)
 {
     const wispi_optimizer_settings *o = &s->experiment->optimizer;
@@ -399,7 +426,10 @@ static wisp_status build_optimizer(wispi_session *s, wisp_error *err)
         .clip = o->clip,
         .clip_per_tensor = o->clip_per_tensor,
         .grad_norm = 1,
+        .rules = o->rules,
+        .n_rules = o->n_rules,
     };
+    WISP_TRY(check_rules(s, err));
     return wispi_optimizer_create(s->model, &config, &s->optimizer, err);
 }
 

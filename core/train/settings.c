@@ -7,6 +7,7 @@
 #define RUN(field) offsetof(wispi_run_settings, field)
 #define INPUT(field) offsetof(wispi_input_settings, field)
 #define OPTIMIZER(field) offsetof(wispi_optimizer_settings, field)
+#define RULE(field) offsetof(wispi_optimizer_rule, field)
 #define SCHEDULE(field) offsetof(wispi_schedule_settings, field)
 
 static const wisp_choice precisions[] = {
@@ -313,6 +314,29 @@ const wisp_option wispi_optimizer_options_table[] = {
      .help = "lars: the trust ratio applies to depthwise convolutions"},
 };
 const uint64_t wispi_n_optimizer_options = WISP_COUNT(wispi_optimizer_options_table);
+
+const wisp_option wispi_rule_options_table[] = {
+    {.key = "pattern",
+     .type = WISP_OPTION_STRING,
+     .flags = WISP_OPTION_REQUIRED,
+     .offset = RULE(pattern),
+     .help = "paths of parameters, as a shell's pattern: * stands for any text, ? for a character"},
+    {.key = "lr",
+     .type = WISP_OPTION_F64,
+     .offset = RULE(lr),
+     .default_value = "1.0",
+     .min = 0,
+     .max = 1e6,
+     .help = "factor of their learning rate; 0: they are not trained"},
+    {.key = "weight_decay",
+     .type = WISP_OPTION_F64,
+     .offset = RULE(weight_decay),
+     .default_value = "1.0",
+     .min = 0,
+     .max = 1e6,
+     .help = "factor of their weight decay, besides decay_1d and decay_depthwise"},
+};
+const uint64_t wispi_n_rule_options = WISP_COUNT(wispi_rule_options_table);
 
 static const wisp_choice schedule_kinds[] = {
     {"constant", "value", WISP_SCHEDULE_CONSTANT, 0},

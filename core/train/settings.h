@@ -6,6 +6,8 @@
 #include "wisp/nn.h"
 #include "wisp/options.h"
 
+enum { WISPI_MAX_RULES = 64 };
+
 enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 
 /* [run] */
@@ -30,6 +32,8 @@ typedef struct wispi_optimizer_settings {
     int32_t nesterov, clip_per_tensor;
     int32_t decay_1d, decay_depthwise, adapt_1d, adapt_depthwise;
     double lr, lr_per_256, weight_decay, momentum, trust, beta1, beta2, eps, clip;
+    wispi_optimizer_rule *rules; /* [[optimizer.rule]] */
+    int32_t n_rules;
 } wispi_optimizer_settings;
 
 /* "lars" and the like, and back; 0 for an unknown name. */
@@ -49,6 +53,8 @@ extern const wisp_option wispi_input_options_table[];
 extern const uint64_t wispi_n_input_options;
 extern const wisp_option wispi_optimizer_options_table[];
 extern const uint64_t wispi_n_optimizer_options;
+extern const wisp_option wispi_rule_options_table[];
+extern const uint64_t wispi_n_rule_options;
 extern const wisp_option wispi_schedule_options_table[];
 extern const uint64_t wispi_n_schedule_options;
 

@@ -50,8 +50,8 @@ function add_row() {
     if (!(table in begun))
         printf "| key | takes | default | meaning |\n| --- | --- | --- | --- |\n" > file
     begun[table] = 1
-    printf "| `%s` | %s | `%s` | %s |\n", text_of("key"), takes(), text_of("default_value"),
-           text_of("help") > file
+    usual = entry ~ /OPTION_REQUIRED/ ? "must be given" : "`" text_of("default_value") "`"
+    printf "| `%s` | %s | %s | %s |\n", text_of("key"), takes(), usual, text_of("help") > file
 }
 BEGIN {
     kinds["BOOL"] = "true or false"
