@@ -1,6 +1,5 @@
 #include "train/evaluation.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -13,6 +12,7 @@ typedef struct context {
     wispi_embedder *embedder;
     wispi_session *session;
     const wispi_evaluation_request *request;
+    int32_t task; /* index of the one that is being evaluated */
     wispi_results *results;
     wispi_embedding splits[2], augmented;
 } context;
@@ -74,17 +74,13 @@ static wisp_status embed_augmented(wisp_task_context *plugin, int64_t epoch, con
     return WISP_OK;
 }
 
-static wisp_status report(wisp_task_context *plugin, const char *metric, double value,
-                          const char *protocol, wisp_error *err)
+static wisp_status add_result(context *c, const char *metric, double value, const char *protocol,
+                              wisp_error *err)
 {
-    context *c = context_of(plugin);
     if (c->results->n == WISPI_MAX_RESULTS)
         return wisp_fail(err, WISP_E_INVALID, "more than %d results in one evaluation",
                          WISPI_MAX_RESULTS);
     wispi_result *r = &c->results->list[c->results->n];
-    if (!metric || strlen(metric) >= sizeof r->metric || strpbrk(metric, "\"\\\n"))
-        return wisp_fail(err, WISP_E_INVALID, "a metric needs a plain name of at most %zu bytes",
-                         sizeof r->metric - 1);
     if (protocol && strlen(protocol) >= sizeof r->protocol)
         return wisp_fail(err, WISP_E_INVALID, "the protocol of %s is longer than %zu bytes", metric,
                          sizeof r->protocol - 1);
@@ -93,6 +89,20 @@ static wisp_status report(wisp_task_context *plugin, const char *metric, double 
     r->value = value;
     c->results->n++;
     return WISP_OK;
+}
+
+static wisp_status report(wisp_task_context *plugin, const char *metric, double value,
+                          const char *protocol, wisp_error *err)
+{
+    context *c = context_of(plugin);
+    char table[WISPI_TASK_NAME], name[WISPI_TASK_NAME + WISPI_METRIC_NAME];
+    if (!metric || strlen(metric) >= WISPI_METRIC_NAME || strpbrk(metric, "\"\\\n"))
+        return wisp_fail(err, WISP_E_INVALID, "a metric needs a plain name of at most %d bytes",
+                         WISPI_METRIC_NAME - 1);
+    if (wispi_task_name(c->request->tasks, c->task, table) == 1)
+        return add_result(c, metric, value, protocol, err);
+    snprintf(name, sizeof name, "%s %s", table, metric);
+    return add_result(c, name, value, protocol, err);
 }
 
 static wisp_status product(wisp_task_context *plugin, const float *a, int64_t m, const float *b,
@@ -134,18 +144,20 @@ static wisp_status judge_learner(context *c, const wispi_instance *probe, wisp_e
     }
     wispi_free(scores);
     WISP_TRY(status);
-    char name[WISPI_METRIC_NAME];
+    char table[WISPI_TASK_NAME], name[WISPI_TASK_NAME + WISPI_METRIC_NAME];
     const char *protocol = "{\"protocol\": \"trained beside the method on detached embeddings\"}";
-    snprintf(name, sizeof name, "%s probe top-1", probe->plugin->descriptor->name);
-    WISP_TRY(report(&c->plugin, name, 100.0 * (double)hits[0] / (double)test.count, protocol, err));
+    wispi_task_name(c->request->tasks, c->task, table);
+    snprintf(name, sizeof name, "%s probe top-1", table);
+    WISP_TRY(add_result(c, name, 100.0 * (double)hits[0] / (double)test.count, protocol, err));
     if (test.n_classes <= 5)
         return WISP_OK;
-    snprintf(name, sizeof name, "%s probe top-5", probe->plugin->descriptor->name);
-    return report(&c->plugin, name, 100.0 * (double)hits[1] / (double)test.count, protocol, err);
+    snprintf(name, sizeof name, "%s probe top-5", table);
+    return add_result(c, name, 100.0 * (double)hits[1] / (double)test.count, protocol, err);
 }
 
-static wisp_status evaluate_one(context *c, const wispi_instance *task, wisp_error *err)
+static wisp_status evaluate_one(context *c, wisp_error *err)
 {
+    const wispi_instance *task = &c->request->tasks[c->task];
     const wisp_task_v0 *vtable = task->plugin->descriptor->vtable;
     uint32_t needs = 0;
     WISPI_VISIT(task->plugin, "needs", needs = vtable->needs(task->self));
@@ -185,8 +197,8 @@ wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
     c->results = results;
     results->n = 0;
     wisp_status status = WISP_OK;
-    for (int32_t i = 0; i < request->n_tasks && status == WISP_OK; i++)
-        status = evaluate_one(c, &request->tasks[i], err);
+    for (; c->task < request->n_tasks && status == WISP_OK; c->task++)
+        status = evaluate_one(c, err);
     wispi_embedding_free(&c->splits[0]);
     wispi_embedding_free(&c->splits[1]);
     wispi_embedding_free(&c->augmented);
@@ -196,19 +208,11 @@ wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
 
 /* --- results --- */
 
-void wispi_metric_key(const char *metric, char *key, size_t bytes)
-{
-    size_t n = 0;
-    for (; *metric && n + 1 < bytes; metric++)
-        key[n++] = (char)(isalnum((unsigned char)*metric) ? tolower((unsigned char)*metric) : '_');
-    key[n] = '\0';
-}
-
 wisp_status wispi_results_log(const wispi_results *results, wispi_metric_log *log, const char *kind,
                               int64_t epoch, int64_t step, wisp_error *err)
 {
     for (int32_t i = 0; i < results->n; i++) {
-        char key[WISPI_METRIC_NAME];
+        char key[sizeof results->list[i].metric];
         wispi_metric_key(results->list[i].metric, key, sizeof key);
         wispi_metric_value value = {key, results->list[i].value};
         WISP_TRY(wispi_metric_log_add(log, kind, epoch, step, &value, 1, results->list[i].protocol,

@@ -8,7 +8,7 @@
 enum { WISPI_MAX_RESULTS = 128, WISPI_METRIC_NAME = 96, WISPI_PROTOCOL_BYTES = 512 };
 
 typedef struct wispi_result {
-    char metric[WISPI_METRIC_NAME]; /* as reported: "k-NN top-1" */
+    char metric[WISPI_TASK_NAME + WISPI_METRIC_NAME]; /* "k-NN top-1"; "knn.2 k-NN top-1" */
     double value;
     char protocol[WISPI_PROTOCOL_BYTES];
 } wispi_result;
@@ -32,7 +32,10 @@ typedef struct wispi_evaluation_request {
 } wispi_evaluation_request;
 
 /* Evaluates each task in order; embeddings are made once for all. A probe that learns is judged on
- * the test split by its own predictions (not with WISPI_EVALUATE_RAW, which skips it). */
+ * the test split by its own predictions (not with WISPI_EVALUATE_RAW, which skips it). Where
+ * several tables have one plugin, the results of all but the first begin with what
+ * wispi_task_name() says.
+ */
 wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
                            const wispi_evaluation_request *request, wispi_results *results,
                            wisp_error *err);
@@ -42,7 +45,5 @@ wisp_status wispi_results_log(const wispi_results *results, wispi_metric_log *lo
                               int64_t epoch, int64_t step, wisp_error *err);
 /* The result of this name; NULL when there is none. */
 const wispi_result *wispi_results_find(const wispi_results *results, const char *metric);
-/* "k-NN top-1" -> "k_nn_top_1". */
-void wispi_metric_key(const char *metric, char *key, size_t bytes);
 
 #endif

@@ -225,6 +225,19 @@ void wispi_experiment_describe_sampler(const wispi_experiment *x, char *line, si
         WISPI_VISIT(x->sampler.plugin, "describe", sampler->describe(x->sampler.self, line, bytes));
 }
 
+int32_t wispi_task_name(const wispi_instance *tasks, int32_t index, char name[WISPI_TASK_NAME])
+{
+    const char *plugin = tasks[index].plugin->descriptor->name;
+    int32_t which = 1;
+    for (int32_t i = 0; i < index; i++)
+        which += strcmp(tasks[i].plugin->descriptor->name, plugin) == 0;
+    if (which == 1)
+        snprintf(name, WISPI_TASK_NAME, "%.60s", plugin);
+    else
+        snprintf(name, WISPI_TASK_NAME, "%.60s.%d", plugin, which);
+    return which;
+}
+
 /* --- resolved text --- */
 
 static void resolve_own(wispi_text *out, const char *name, const wisp_option *options, uint64_t n,

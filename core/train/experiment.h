@@ -11,7 +11,7 @@
 #include "wisp/sampler.h"
 #include "wisp/task.h"
 
-enum { WISPI_MAX_TASKS = 32 };
+enum { WISPI_MAX_TASKS = 32, WISPI_TASK_NAME = 80 };
 
 typedef struct wispi_experiment {
     wispi_registry *registry;
@@ -45,6 +45,10 @@ wisp_status wispi_experiment_resolved(const wispi_experiment *experiment, const 
 /* What the sampler says of itself, one line; empty when it says nothing. */
 void wispi_experiment_describe_sampler(const wispi_experiment *experiment, char *line,
                                        size_t bytes);
+
+/* What tells results apart: "knn" for the first table of a plugin among `tasks`, "knn.2" for the
+ * second, and so on. Returns which one it is, counted from 1. */
+int32_t wispi_task_name(const wispi_instance *tasks, int32_t index, char name[WISPI_TASK_NAME]);
 
 static inline const wisp_dataset_v0 *wispi_dataset_of(const wispi_instance *instance)
 {

@@ -1,5 +1,6 @@
 #include "train/metric_log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -135,6 +136,14 @@ void wispi_metric_log_close(wispi_metric_log *metrics)
     if (metrics->events)
         fclose(metrics->events);
     wispi_free(metrics);
+}
+
+void wispi_metric_key(const char *metric, char *key, size_t bytes)
+{
+    size_t n = 0;
+    for (; *metric && n + 1 < bytes; metric++)
+        key[n++] = (char)(isalnum((unsigned char)*metric) ? tolower((unsigned char)*metric) : '_');
+    key[n] = '\0';
 }
 
 static void append_values(wispi_text *line, const wispi_metric_value *values, int32_t n)

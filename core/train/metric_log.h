@@ -26,6 +26,9 @@ typedef struct wispi_metric_value {
     double value;
 } wispi_metric_value;
 
+/* A name as it stands there: "k-NN top-1" -> "k_nn_top_1". */
+void wispi_metric_key(const char *metric, char *key, size_t bytes);
+
 /* One line and one event: {"kind": "train", "epoch": ..., "step": ..., "loss": ...}. `protocol` is
  * a JSON object text or NULL. Values that are not finite become null. */
 wisp_status wispi_metric_log_add(wispi_metric_log *metrics, const char *kind, int64_t epoch,

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "loader/containment.h"
+#include "train/metric_log.h"
 #include "train/schedule_table.h"
 
 /* --- device --- */
@@ -481,8 +482,10 @@ static wisp_tensor *add_probe_losses(wispi_session *s, wisp_step *step, wisp_ten
         wisp_tensor *own = NULL;
         WISPI_VISIT(probe->plugin, "step",
                     own = vtable->step(probe->self, step, embedding, labels));
-        char name[64];
-        snprintf(name, sizeof name, "%s_probe_loss", probe->plugin->descriptor->name);
+        char table[WISPI_TASK_NAME], words[WISPI_TASK_NAME + 16], name[64];
+        wispi_task_name(s->experiment->probes, i, table);
+        snprintf(words, sizeof words, "%s probe loss", table);
+        wispi_metric_key(words, name, sizeof name);
         wisp_metric(step, name, own);
         loss = wisp_add(step, loss, own);
     }
