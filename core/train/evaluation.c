@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "loader/host_table.h"
+#include "train/task_check.h"
 
 /* The context that tasks see, and what stands behind it. */
 typedef struct context {
@@ -159,13 +160,8 @@ static wisp_status evaluate_one(context *c, wisp_error *err)
 {
     const wispi_instance *task = &c->request->tasks[c->task];
     const wisp_task_v0 *vtable = task->plugin->descriptor->vtable;
-    uint32_t needs = 0;
-    WISPI_VISIT(task->plugin, "needs", needs = vtable->needs(task->self));
-    if (c->plugin.as_probe && (needs & WISP_TASK_LEARNS))
+    if (c->plugin.as_probe && (wispi_task_needs(task, 1) & WISP_TASK_LEARNS))
         return c->request->source == WISPI_EVALUATE_RAW ? WISP_OK : judge_learner(c, task, err);
-    if (!vtable->evaluate)
-        return wisp_fail(err, WISP_E_CONFIG, "%s can only be used as a [[probe]]",
-                         task->plugin->descriptor->name);
     wisp_status status;
     WISPI_CALL(status, task->plugin, "evaluate", err,
                vtable->evaluate(task->self, &c->plugin, err));

@@ -9,6 +9,7 @@
 #include "loader/containment.h"
 #include "train/metric_log.h"
 #include "train/schedule_table.h"
+#include "train/task_check.h"
 
 /* --- device --- */
 
@@ -288,73 +289,13 @@ static wisp_status build_method(wispi_session *s, wisp_build *b, wisp_error *err
     return WISP_OK;
 }
 
-/* The same classes in the same order? Names may differ by spelling, so this is no error. */
-static void compare_class_names(const wispi_experiment *x)
-{
-    const wisp_dataset_v0 *data = wispi_dataset_of(&x->data), *test = wispi_dataset_of(&x->test);
-    for (int32_t i = 0; i < data->n_classes(x->data.self); i++) {
-        const char *a = data->class_name ? data->class_name(x->data.self, i) : NULL;
-        const char *b = test->class_name ? test->class_name(x->test.self, i) : NULL;
-        if (!a || !b || strcmp(a, b) == 0)
-            continue;
-        wispi_log(WISP_LOG_WARNING,
-                  "class %d is \"%s\" in [data] and \"%s\" in [test]: are these the same classes?",
-                  i, a, b);
-        return;
-    }
-}
-
-static wisp_status check_test(const wispi_session *s, const wispi_instance *task, int labels,
-                              wisp_error *err)
-{
-    const wispi_experiment *x = s->experiment;
-    const char *name = task->plugin->descriptor->name;
-    if (!x->test.plugin)
-        return wisp_fail(err, WISP_E_CONFIG, "[[%s]] %s needs a table [test] with labelled images",
-                         task->table_path, name);
-    int32_t n_test = wispi_dataset_of(&x->test)->n_classes(x->test.self);
-    int32_t n_data = wispi_dataset_of(&x->data)->n_classes(x->data.self);
-    if (n_test == 0)
-        return wisp_fail(err, WISP_E_CONFIG,
-                         "[[%s]] %s needs labels, but the data set of [test] has none (a flat "
-                         "folder?): give a folder with one sub-folder a class",
-                         task->table_path, name);
-    if (labels && n_test != n_data)
-        return wisp_fail(err, WISP_E_CONFIG,
-                         "[data] and [test] have different numbers of classes: %d and %d", n_data,
-                         n_test);
-    return WISP_OK;
-}
-
-static wisp_status check_task(const wispi_session *s, const wispi_instance *task, wisp_error *err)
-{
-    const wispi_experiment *x = s->experiment;
-    const wisp_task_v0 *vtable = task->plugin->descriptor->vtable;
-    uint32_t needs = 0;
-    WISPI_VISIT(task->plugin, "needs", needs = vtable->needs(task->self));
-    int labels = (needs & WISP_TASK_NEEDS_LABELS) != 0;
-    if (labels && wispi_dataset_of(&x->data)->n_classes(x->data.self) == 0)
-        return wisp_fail(
-            err, WISP_E_CONFIG,
-            "[[%s]] %s needs labels, but the data set of [data] has none (a flat folder?): "
-            "remove it, or give a folder with one sub-folder a class",
-            task->table_path, task->plugin->descriptor->name);
-    return needs & WISP_TASK_NEEDS_TEST ? check_test(s, task, labels, err) : WISP_OK;
-}
-
 static wisp_status build_probes(wispi_session *s, wisp_build *b, wisp_error *err)
 {
-    if (s->experiment->test.plugin)
-        compare_class_names(s->experiment);
-    for (int32_t i = 0; i < s->experiment->n_tasks; i++)
-        WISP_TRY(check_task(s, &s->experiment->tasks[i], err));
+    WISP_TRY(wispi_tasks_check(s->experiment, err));
     for (int32_t i = 0; i < s->experiment->n_probes; i++) {
         const wispi_instance *probe = &s->experiment->probes[i];
         const wisp_task_v0 *vtable = probe->plugin->descriptor->vtable;
-        WISP_TRY(check_task(s, probe, err));
-        uint32_t needs = 0;
-        WISPI_VISIT(probe->plugin, "needs", needs = vtable->needs(probe->self));
-        if (!(needs & WISP_TASK_LEARNS))
+        if (!(wispi_task_needs(probe, 1) & WISP_TASK_LEARNS))
             continue;
         char name[32];
         snprintf(name, sizeof name, "probe%d", i);

@@ -165,6 +165,31 @@ write_experiment one_class <<<"$probe$test '$data'"
 run 2 run experiment.toml run.batch=2
 says "different numbers of classes: 1 and 2"
 nothing_made
+loo='[[task]]
+use = "knn"
+protocol = "leave_one_out"
+k = 1'
+mkdir -p renamed/disk renamed/stripes
+cp "$data"/disc/0[036].jpg renamed/disk
+cp "$data"/disc/0[036].jpg renamed/stripes
+warning='class 0 is "disc" in [data] and "disk" in [test]: are these the same classes?'
+write_experiment one_class <<<'[[task]]
+use = "linear"'"$test 'one_class'"
+run 2 run experiment.toml run.batch=2
+says "[[task.0]] linear can only be used as a [[probe]]"
+nothing_made
+write_experiment "$data" <<<"$probe$test 'renamed'"
+run 0 check experiment.toml run.batch=2
+says "$warning"
+# Only the images of [test] vote, so the classes of [data] may be others, or none.
+write_experiment "$data" <<<"$loo$test 'renamed'"
+run 0 check experiment.toml run.batch=2
+! grep -F "the same classes" err || fail "classes are compared that are never used together"
+for other in one_class flat; do
+    write_experiment $other <<<"$loo$test '$data'"
+    run 0 run experiment.toml run.batch=2 run.out=loo_$other
+    grep -q "^k-NN top-1: trained" out || fail "leave_one_out says nothing"
+done
 write_experiment one_class <<<"$probe$test 'one_class'"
 run 0 run experiment.toml run.batch=2 run.out=one
 says "has one class only"
