@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 static void add_plugin(json_t *list, const wispi_instance *instance)
 {
@@ -70,10 +72,10 @@ static char *git_commit(void)
     return NULL;
 }
 
-static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
+/* What the bits of a run depend on besides its configuration and data. */
+static json_t *means_json(const wispi_session *s)
 {
-    const wispi_experiment *x = s->experiment;
-    char hash[32], now[64] = "";
+    char now[64] = "";
     struct utsname host;
     time_t seconds = time(NULL);
     struct tm utc;
@@ -81,29 +83,164 @@ static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
     uname(&host);
     if (gmtime_r(&seconds, &utc))
         strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "wisp", WISP_VERSION, "compiler",
+                     __VERSION__, "system", host.release, "started", now, "device", s->device_name,
+                     "threads", (int)s->n_threads, "plugins", plugins_json(s));
+}
+
+static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
+{
+    const wispi_experiment *x = s->experiment;
+    char hash[32];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)fingerprint);
     char *commit = git_commit();
-    json_t *manifest =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:{s:s, s:I, s:i}, s:I, s:s*, s:o}", "wisp",
-                  WISP_VERSION, "compiler", __VERSION__, "system", host.release, "started", now,
-                  "device", s->device_name, "threads", (int)s->n_threads, "data", "fingerprint",
-                  hash, "samples", (json_int_t)wispi_dataset_of(&x->data)->count(x->data.self),
-                  "classes", (int)wispi_dataset_of(&x->data)->n_classes(x->data.self),
-                  "backbone_parameters", (json_int_t)wispi_module_parameter_count(s->evaluated, 0),
-                  "git_commit", commit, "plugins", plugins_json(s));
+    json_t *manifest = means_json(s);
+    json_t *rest =
+        json_pack("{s:{s:s, s:I, s:i}, s:I, s:s*}", "data", "fingerprint", hash, "samples",
+                  (json_int_t)wispi_dataset_of(&x->data)->count(x->data.self), "classes",
+                  (int)wispi_dataset_of(&x->data)->n_classes(x->data.self), "backbone_parameters",
+                  (json_int_t)wispi_module_parameter_count(s->evaluated, 0), "git_commit", commit);
     wispi_free(commit);
-    return manifest;
+    const int failed = json_object_update(manifest, rest);
+    json_decref(rest);
+    if (!failed)
+        return manifest;
+    json_decref(manifest);
+    return NULL;
+}
+
+static wisp_status write_manifest(const wispi_run_folder *folder, const json_t *manifest,
+                                  wisp_error *err)
+{
+    char *text = manifest ? json_dumps(manifest, JSON_INDENT(2)) : NULL;
+    if (!text)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the manifest");
+    wisp_status status = wispi_run_folder_write(folder, "manifest.json", text, err);
+    free(text);
+    return status;
 }
 
 wisp_status wispi_manifest_write(const wispi_run_folder *folder, const wispi_session *s,
                                  uint64_t fingerprint, wisp_error *err)
 {
     json_t *manifest = manifest_json(s, fingerprint);
-    char *text = manifest ? json_dumps(manifest, JSON_INDENT(2)) : NULL;
+    wisp_status status = write_manifest(folder, manifest, err);
     json_decref(manifest);
-    if (!text)
+    return status;
+}
+
+/* --- going on --- */
+
+enum { MAX_MANIFEST = 1 << 22 };
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "?";
+}
+
+static const char *between(const wispi_text *out)
+{
+    return out->length ? "; " : "";
+}
+
+static int is_repeated(const json_t *plugins, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(text_of(json_array_get(plugins, j), "hash"),
+                   text_of(json_array_get(plugins, i), "hash")) == 0)
+            return 1;
+    return 0;
+}
+
+/* The configuration is the same, so both lists have the same order. */
+static void add_builds(wispi_text *out, const json_t *before, const json_t *now)
+{
+    for (size_t i = 0; i < json_array_size(now); i++) {
+        const json_t *former = json_array_get(before, i), *plugin = json_array_get(now, i);
+        if (strcmp(text_of(former, "hash"), text_of(plugin, "hash")) != 0 && !is_repeated(now, i))
+            wispi_text_printf(out, "%sanother build of %s/%s", between(out),
+                              text_of(plugin, "kind"), text_of(plugin, "name"));
+    }
+}
+
+/* Appends each means that is another one now than it was before. */
+static void add_changes(wispi_text *out, const json_t *before, const json_t *now)
+{
+    static const char *const keys[] = {"wisp", "compiler", "device"};
+    for (size_t i = 0; i < WISP_COUNT(keys); i++)
+        if (strcmp(text_of(before, keys[i]), text_of(now, keys[i])) != 0)
+            wispi_text_printf(out, "%s%s \"%s\" before, now \"%s\"", between(out), keys[i],
+                              text_of(before, keys[i]), text_of(now, keys[i]));
+    const json_int_t was = json_integer_value(json_object_get(before, "threads"));
+    const json_int_t is = json_integer_value(json_object_get(now, "threads"));
+    if (was != is)
+        wispi_text_printf(out, "%sthreads %lld before, now %lld", between(out), (long long)was,
+                          (long long)is);
+    add_builds(out, json_object_get(before, "plugins"), json_object_get(now, "plugins"));
+}
+
+/* `resumed` of the manifest lists what the run went on with after such a change. */
+static void find_changes(wispi_text *out, const json_t *manifest, const json_t *now)
+{
+    size_t i;
+    const json_t *part;
+    add_changes(out, manifest, now);
+    json_array_foreach(json_object_get(manifest, "resumed"), i, part)
+    {
+        if (out->length == 0)
+            add_changes(out, part, now);
+    }
+}
+
+/* Tells of the changes and puts them on record. */
+static wisp_status note_changes(const wispi_run_folder *folder, json_t *manifest, json_t *now,
+                                int64_t step, wisp_error *err)
+{
+    wispi_text changes = {0};
+    find_changes(&changes, manifest, now);
+    const int any = changes.length > 0;
+    if (any)
+        wispi_log(WISP_LOG_WARNING,
+                  "this run may not end with the bits of one that was never stopped: %s",
+                  changes.data);
+    wispi_text_free(&changes);
+    if (!any)
+        return WISP_OK;
+    json_t *list = json_object_get(manifest, "resumed");
+    if (!json_is_array(list)) {
+        list = json_array();
+        json_object_set_new(manifest, "resumed", list);
+    }
+    if (json_object_set_new(now, "step", json_integer((json_int_t)step)) != 0 ||
+        json_array_append(list, now) != 0)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the manifest");
-    wisp_status status = wispi_run_folder_write(folder, "manifest.json", text, err);
-    free(text);
+    return write_manifest(folder, manifest, err);
+}
+
+wisp_status wispi_manifest_resume(const wispi_run_folder *folder, const wispi_session *s,
+                                  int64_t step, wisp_error *err)
+{
+    char path[WISPI_FOLDER_BYTES + 64];
+    uint8_t *data = NULL;
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/manifest.json", folder->path);
+    json_t *manifest = NULL;
+    if (wispi_file_read(path, MAX_MANIFEST, &data, &n, NULL) == WISP_OK)
+        manifest = json_loadb((const char *)data, n, 0, NULL);
+    wispi_free(data);
+    if (!json_is_object(manifest)) {
+        json_decref(manifest);
+        wispi_log(WISP_LOG_WARNING,
+                  "%s cannot be read: whether threads, device and plugins are those that the run "
+                  "began with is not known",
+                  path);
+        return WISP_OK;
+    }
+    json_t *now = means_json(s);
+    wisp_status status = now ? note_changes(folder, manifest, now, step, err)
+                             : wisp_fail(err, WISP_E_NOMEM, "no memory for the manifest");
+    json_decref(now);
+    json_decref(manifest);
     return status;
 }

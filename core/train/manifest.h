@@ -10,4 +10,9 @@
 wisp_status wispi_manifest_write(const wispi_run_folder *folder, const wispi_session *session,
                                  uint64_t fingerprint, wisp_error *err);
 
+/* When a run goes on at `step`: one warning, and an entry of the manifest's list `resumed`, when
+ * threads, device, host or plugins are not those that it has been made with so far. */
+wisp_status wispi_manifest_resume(const wispi_run_folder *folder, const wispi_session *session,
+                                  int64_t step, wisp_error *err);
+
 #endif

@@ -347,7 +347,10 @@ static wisp_status resume_run(trainer *t, uint64_t fingerprint, wisp_error *err)
     snprintf(line, sizeof line, "resuming at step %lld of %lld", (long long)t->facts.step,
              (long long)t->last_step);
     wispi_progress_say(&t->progress, line);
-    return wispi_metric_log_open(t->folder.path, &t->facts.position, &t->log, err);
+    WISP_TRY(wispi_metric_log_open(t->folder.path, &t->facts.position, &t->log, err));
+    if (t->facts.step >= t->last_step && t->facts.tasks_step == t->facts.step)
+        return WISP_OK; /* nothing is left to do */
+    return wispi_manifest_resume(&t->folder, t->session, t->facts.step, err);
 }
 
 static void tell_sampler(trainer *t)

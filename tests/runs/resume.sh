@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # resume.sh BUILD_FOLDER: a run that SIGTERM stops in the middle of epochs and that goes on with
-# other numbers of workers ends with the same bits as one that was never stopped. (The number of
-# threads stays the same: the last bits of sums may depend on it.)
+# other numbers of workers ends with the same bits as one that was never stopped. The last bits of
+# sums may depend on threads and instruction set: a run that goes on with others says so.
 . "$(dirname "$0")/run_kit.sh" "$1"
 
 cat >experiment.toml <<END
@@ -59,6 +59,7 @@ compare_precision() {
     stop_after 20 run.out=$stopped run.workers=7 $common
     stop_after 32 run.out=$stopped run.workers=1 $common
     run 0 run experiment.toml run.out=$stopped run.workers=3 $common
+    grep -q "may not end with the bits" err && fail "it finds a change where there is none"
     grep -q "resuming at step $at of 45" out || fail "the run did not go on from step $at"
     [ "$in_epoch" -gt 0 ] || fail "no stop came in the middle of an epoch"
     same_runs $straight/smoke/0 $folder
@@ -76,4 +77,43 @@ else
     says "has no bf16 arithmetic"
     echo "bf16: not on this machine"
 fi
+# --- other means ---
+
+changed="this run may not end with the bits of one that was never stopped: "
+steps() { # NUMBER THREADS
+    run 0 run experiment.toml run.out=changed run.steps=$1 run.threads=$2
+    warnings=$(grep -c "may not end with the bits" err)
+}
+steps 3 1
+[ "$warnings" = 0 ] || fail "a new run finds a change"
+steps 5 1
+[ "$warnings" = 0 ] || fail "it finds a change where there is none"
+steps 6 2
+says "${changed}threads 1 before, now 2"
+[ "$warnings" = 1 ] || fail "it is said $warnings times"
+steps 6 1
+[ "$warnings" = 0 ] || fail "a run without anything left to do finds a change"
+steps 7 1
+says "${changed}threads 2 before, now 1"
+manifest=changed/smoke/0/manifest.json
+[ "$(tr -d ' \n' <$manifest | grep -o '"threads":[12]' | tr -cd '12')" = 121 ] ||
+    fail "the manifest does not say how the run was made"
+"$tools/json_lines" <(tr -d '\n' <$manifest && echo) || fail "the manifest is no JSON"
+export ONEDNN_MAX_CPU_ISA=SSE41
+"$wisp" check experiment.toml >out || fail "a limit of the instruction set does not work"
+if [ "$(grep -o '^# device: .*' out)" = "$(ONEDNN_MAX_CPU_ISA=ALL "$wisp" check experiment.toml |
+    grep -o '^# device: .*')" ]; then
+    echo "this processor has one instruction set only"
+else
+    steps 8 1
+    says "$changed" 'device "cpu: ' 'before, now "cpu: cpu (baseline)"'
+fi
+unset ONEDNN_MAX_CPU_ISA
+sed -i 's/"hash": "./"hash": "x/' $manifest
+steps 9 1
+says "${changed}" "another build of backend/cpu; another build of dataset/synthetic"
+echo "no manifest" >$manifest
+steps 10 1
+says "manifest.json cannot be read"
+
 "$tools/json_lines" */smoke/0/metrics.jsonl */smoke/0/timing.jsonl || fail "the metrics are no JSON"
