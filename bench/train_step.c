@@ -1,8 +1,10 @@
 /* train_step - one complete DINO training step on views that are ready in memory.
  *
- *   train_step PLUGIN_FOLDER [--shape imagenet|cifar|tiny] [--depth 18|34|50] [--batch N] [--bf16]
- *              [--threads N] [--steps N] [--seconds S] [--json]
+ *   train_step PLUGIN_FOLDER [--shape imagenet|cifar|tiny] [--backbone NAME] [--depth 18|34|50]
+ *              [--batch N] [--bf16] [--threads N] [--steps N] [--seconds S] [--json] [--profile]
+ *              [KEY=VALUE ...]
  *
+ * KEY=VALUE overrides the experiment, as backbone.width=0.5 does; --depth is for resnet alone.
  * Prints images/s (source images), GFLOP/s and their share of the matrix product's rate measured in
  * the same process, the time of each phase, the peak memory, and the host's own overhead an
  * operation. FLOPs are twice the multiply-adds of convolutions, linear layers and products that the
@@ -16,10 +18,14 @@
 #include "loader/host_table.h"
 #include "train/session.h"
 
+enum { MAX_OVERRIDES = 16 };
+
 typedef struct arguments {
-    const char *plugins, *shape;
-    int depth, batch, bf16, threads, steps, json;
+    const char *plugins, *shape, *backbone;
+    int depth, batch, bf16, threads, steps, json, profile;
     double seconds;
+    int n_overrides;
+    const char *overrides[MAX_OVERRIDES];
 } arguments;
 
 typedef struct shape {
@@ -44,11 +50,18 @@ static const shape *find_shape(const char *name)
 
 static int parse(int argc, char **argv, arguments *a)
 {
-    *a = (arguments){NULL, "imagenet", 18, 16, 0, 0, 5, 0, 60};
+    *a = (arguments){.shape = "imagenet",
+                     .backbone = "resnet",
+                     .depth = 18,
+                     .batch = 16,
+                     .steps = 5,
+                     .seconds = 60};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--shape") == 0)
-            a->shape = argv[++i];
+            a->shape = value, i++;
+        else if (strcmp(argv[i], "--backbone") == 0)
+            a->backbone = value, i++;
         else if (strcmp(argv[i], "--depth") == 0)
             a->depth = (int)strtol(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--batch") == 0)
@@ -63,12 +76,26 @@ static int parse(int argc, char **argv, arguments *a)
             a->bf16 = 1;
         else if (strcmp(argv[i], "--json") == 0)
             a->json = 1;
+        else if (strcmp(argv[i], "--profile") == 0)
+            a->profile = 1;
         else if (!a->plugins && argv[i][0] != '-')
             a->plugins = argv[i];
+        else if (strchr(argv[i], '=') && a->n_overrides < MAX_OVERRIDES)
+            a->overrides[a->n_overrides++] = argv[i];
         else
             return 0;
     }
-    return a->plugins && a->shape && find_shape(a->shape) && a->batch > 0 && a->steps > 0;
+    return a->plugins && find_shape(a->shape) && a->batch > 0 && a->steps > 0;
+}
+
+static void write_backbone(FILE *file, const arguments *a, const shape *s)
+{
+    const int resnet = strcmp(a->backbone, "resnet") == 0;
+    fprintf(file, "[backbone]\nuse = \"%s\"\n", a->backbone);
+    if (resnet)
+        fprintf(file, "depth = %d\n", a->depth);
+    if (resnet || strcmp(a->backbone, "mobilenet_v2") == 0)
+        fprintf(file, "width = %g\nstem = \"%s\"\n", s->width, s->stem);
 }
 
 /* The same experiment as a TOML text, in a file of its own. */
@@ -83,12 +110,12 @@ static void write_experiment(const arguments *a, const char *path)
             "[data]\nuse = \"synthetic\"\ncount = %d\n"
             "[sampler]\nuse = \"multicrop\"\nglobal = { count = 2, size = %d }\n"
             "local = { count = %d, size = %d }\n"
-            "[backbone]\nuse = \"resnet\"\ndepth = %d\nwidth = %g\nstem = \"%s\"\n"
             "[method]\nuse = \"dino\"\nout_dim = %d\nhidden_dim = %d\nbottleneck_dim = %d\n"
             "head_batch_norm = false\nfreeze_last_layer_epochs = 0\n"
             "[optimizer]\nuse = \"adamw\"\nlr = 1e-4\nweight_decay = 0.04\n",
             a->batch, a->bf16 ? "bf16" : "f32", a->threads, a->batch * 4, s->global, s->n_local,
-            s->local, a->depth, s->width, s->stem, s->out_dim, s->hidden, s->bottleneck);
+            s->local, s->out_dim, s->hidden, s->bottleneck);
+    write_backbone(file, a, s);
     fclose(file);
 }
 
@@ -230,11 +257,22 @@ static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wis
     return measure_peak(s, a->bf16, &f->peak, err);
 }
 
+static void print_profile(const wispi_session *s, double whole)
+{
+    wispi_profile_row rows[64];
+    const int32_t n = wispi_program_profile(s->program, rows, 64);
+    for (int32_t i = 0; i < n; i++)
+        printf("  %8.1f ms %5.1f %%  %4lld calls  %s, %s\n", 1e3 * rows[i].seconds,
+               100 * rows[i].seconds / whole, (long long)rows[i].calls, rows[i].op,
+               rows[i].implementation);
+}
+
 static void print(const arguments *a, const wispi_session *s, const figures *f)
 {
     double rate = f->gflop / f->median;
     if (a->json) {
-        printf("{\"bench\": \"train_step\", \"shape\": \"%s\", \"depth\": %d, \"batch\": %d, "
+        printf("{\"bench\": \"train_step\", \"shape\": \"%s\", \"backbone\": \"%s\", "
+               "\"depth\": %d, \"batch\": %d, "
                "\"dtype\": "
                "\"%s\", \"threads\": %d, \"steps\": %d, \"images_per_s\": %.3f, "
                "\"images_per_s_min\": %.3f, "
@@ -242,14 +280,17 @@ static void print(const arguments *a, const wispi_session *s, const figures *f)
                "\"ms_opt_ema\": %.3f, \"gflops\": %.1f, \"peak_gflops\": %.1f, \"peak_rss_mib\": "
                "%.0f, "
                "\"overhead_us_per_op\": %.3f}\n",
-               a->shape, a->depth, a->batch, a->bf16 ? "bf16" : "f32", s->n_threads, f->n,
-               a->batch / f->median, a->batch / f->most, a->batch / f->least, 1e3 * f->median,
+               a->shape, a->backbone, a->depth, a->batch, a->bf16 ? "bf16" : "f32", s->n_threads,
+               f->n, a->batch / f->median, a->batch / f->most, a->batch / f->least, 1e3 * f->median,
                1e3 * f->phases[0], 1e3 * f->phases[1], 1e3 * f->phases[2], rate, f->peak, f->memory,
                1e6 * f->overhead);
         return;
     }
-    printf("resnet%d %s batch %d %s, %d threads, %s\n", a->depth, a->shape, a->batch,
-           a->bf16 ? "bf16" : "f32", s->n_threads, s->device_name);
+    printf("%s", a->backbone);
+    if (strcmp(a->backbone, "resnet") == 0)
+        printf("%d", a->depth);
+    printf(" %s batch %d %s, %d threads, %s\n", a->shape, a->batch, a->bf16 ? "bf16" : "f32",
+           s->n_threads, s->device_name);
     printf("  %.2f images/s (%.2f - %.2f over %d steps), %.1f ms a step\n", a->batch / f->median,
            a->batch / f->most, a->batch / f->least, f->n, 1e3 * f->median);
     printf("  forward %.1f ms, backward %.1f ms, optimizer and EMA %.1f ms\n", 1e3 * f->phases[0],
@@ -257,6 +298,8 @@ static void print(const arguments *a, const wispi_session *s, const figures *f)
     printf("  %.1f GFLOP/s, %.0f %% of the %.0f GFLOP/s of a %d^3 product\n", rate,
            100 * rate / f->peak, f->peak, SIDE);
     printf("  peak memory %.0f MiB, overhead %.2f us an operation\n", f->memory, 1e6 * f->overhead);
+    if (a->profile)
+        print_profile(s, f->phases[0] + f->phases[1] + f->phases[2]);
 }
 
 static wisp_status run(const arguments *a, const char *path, wisp_error *err)
@@ -269,7 +312,8 @@ static wisp_status run(const arguments *a, const char *path, wisp_error *err)
     figures f;
     memset(&f, 0, sizeof f);
     WISP_TRY(wispi_registry_create(&options, wispi_host_table(), &registry, err));
-    wisp_status status = wispi_experiment_load(registry, path, NULL, 0, &experiment, err);
+    wisp_status status =
+        wispi_experiment_load(registry, path, a->overrides, a->n_overrides, &experiment, err);
     if (status == WISP_OK)
         status = wispi_session_open(experiment, &session, err);
     if (status == WISP_OK)
@@ -286,8 +330,9 @@ int main(int argc, char **argv)
 {
     arguments a;
     if (!parse(argc, argv, &a)) {
-        fprintf(stderr, "usage: train_step PLUGIN_FOLDER [--shape imagenet|cifar|tiny] [--depth N] "
-                        "[--batch N] [--bf16] [--threads N] [--steps N] [--seconds S] [--json]\n");
+        fprintf(stderr, "usage: train_step PLUGIN_FOLDER [--shape imagenet|cifar|tiny] "
+                        "[--backbone NAME] [--depth N] [--batch N] [--bf16] [--threads N] "
+                        "[--steps N] [--seconds S] [--json] [--profile] [KEY=VALUE ...]\n");
         return 2;
     }
     char path[] = "/tmp/wisp-train-step-XXXXXX";
