@@ -49,6 +49,9 @@ static inline void formula_parameter(const char *name, const wisp_desc *desc, fl
     } else if (desc->rank == 4) {
         high = sqrt(6.0 / (double)(shape[1] * shape[2] * shape[3]));
         low = -high;
+    } else if (desc->rank == 3) {
+        high = 1;
+        low = -high;
     } else if (desc->rank == 2) {
         high = 1.0 / sqrt((double)shape[1]);
         low = -high;

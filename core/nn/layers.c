@@ -214,8 +214,9 @@ static int check_taps(wisp_step *s, const wisp_module *m, const wisp_features *o
                         (unsigned)out->struct_size, (unsigned)sizeof *out);
         return 0;
     }
-    static const char *const names[] = {"stages", "tokens", "blocks", "attention"};
-    for (uint32_t i = 0; i < 4; i++)
+    static const char *const names[] = {"stages", "tokens", "blocks", "attention",
+                                        "class tokens"};
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((out->taps & ~m->info.taps) >> i & 1) {
             wispi_step_fail(s, WISP_E_UNSUPPORTED, "%s: the backbone has no tap \"%s\"", m->path,
                             names[i]);

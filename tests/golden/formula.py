@@ -52,7 +52,8 @@ def uniform(name, shape, low, high):
 
 
 def parameter_range(name, shape):
-    """He-like for convolutions, PyTorch's default for linear layers, plausible for norms."""
+    """He-like for convolutions, PyTorch's default for linear layers, plausible for norms and for
+    position embeddings."""
     if name.endswith("running_mean") or name.endswith("bias"):
         return -0.1, 0.1
     if name.endswith("running_var"):
@@ -62,6 +63,8 @@ def parameter_range(name, shape):
     if len(shape) == 4:
         bound = np.sqrt(6.0 / float(shape[1] * shape[2] * shape[3]))
         return -bound, bound
+    if len(shape) == 3:
+        return -1.0, 1.0
     if len(shape) == 2:
         bound = 1.0 / np.sqrt(float(shape[1]))
         return -bound, bound

@@ -34,10 +34,11 @@ typedef struct wisp_step {
 enum { WISP_MAX_STAGES = 8, WISP_MAX_BLOCKS = 64 };
 
 enum {
-    WISP_TAP_STAGES = 1,   /* each stage's map (N,H,W,C) */
-    WISP_TAP_TOKENS = 2,   /* all tokens after the final norm (N,T,C), token 0 the class token */
-    WISP_TAP_BLOCKS = 4,   /* tokens after each block, before the final norm */
-    WISP_TAP_ATTENTION = 8 /* attention probabilities of each block (N,heads,T,T) */
+    WISP_TAP_STAGES = 1,    /* each stage's map (N,H,W,C) */
+    WISP_TAP_TOKENS = 2,    /* all tokens after the final norm (N,T,C), token 0 the class token */
+    WISP_TAP_BLOCKS = 4,    /* tokens after each block, before the final norm */
+    WISP_TAP_ATTENTION = 8, /* attention probabilities of each block f32(N,heads,T,T) */
+    WISP_TAP_CLASS_TOKENS = 16 /* class token after each block, through the final norm (N,C) */
 };
 
 typedef struct wisp_features {
@@ -51,8 +52,11 @@ typedef struct wisp_features {
     wisp_tensor *stages[WISP_MAX_STAGES];
     wisp_tensor *blocks[WISP_MAX_BLOCKS];
     wisp_tensor *attention[WISP_MAX_BLOCKS];
-    wisp_tensor *mask;       /* in: (N,T) 1 = hidden; NULL: nothing is hidden */
-    wisp_tensor *keep_index; /* in: i64 (N,M) tokens to run on; NULL: all */
+    wisp_tensor *mask; /* in: (N,T) 1 = hidden; the class token's column 0 is not looked at. NULL:
+                          nothing is hidden */
+    wisp_tensor *keep_index; /* in: i64 (N,M) tokens to run on, the class token's 0 first; outputs
+                                then have M tokens. NULL: all */
+    wisp_tensor *class_tokens[WISP_MAX_BLOCKS]; /* (N,C); probes and k-NN over the last blocks */
 } wisp_features;
 
 /* X(return type, name, parameters, arguments); V(name, parameters, arguments) returns nothing.
