@@ -242,6 +242,110 @@ START_TEST(assignments_centre_and_queue)
 }
 END_TEST
 
+/* --- samples that weigh differently, and a queue that fills --- */
+
+enum { SAMPLES = 7, PROTOTYPES = 5 };
+
+typedef struct weighing {
+    wispi_variable scores, weights;
+    int32_t copies; /* of the samples, one below the other */
+    wisp_tensor *q;
+} weighing;
+
+static void weighing_step(wisp_step *s, void *user)
+{
+    weighing *w = user;
+    wisp_tensor *copies[3], *scores = wispi_step_variable(s, &w->scores);
+    for (int i = 0; i < 3; i++)
+        copies[i] = scores;
+    wisp_tensor *all = wisp_concat(s, copies, w->copies, 0);
+    w->q = wisp_sinkhorn_weighted(s, all, wispi_step_variable(s, &w->weights), 0.05, 3);
+    wispi_step_keep(s, w->q);
+}
+
+/* Assignments of the first `rows` of `copies` times the samples of the golden file. */
+static void weighed(const golden_tensor *scores, int32_t copies, const double *weights, double *q)
+{
+    const int64_t rows = (int64_t)copies * SAMPLES;
+    const wisp_desc column = wisp_desc2(WISP_F32, rows, 1);
+    float raw[3 * SAMPLES * PROTOTYPES];
+    fixture f;
+    weighing w;
+    memset(&w, 0, sizeof w);
+    w.copies = copies;
+    fixture_open(&f, 1);
+    FIXTURE_OK(&f, wispi_model_finish(f.model, &f.err));
+    FIXTURE_OK(&f, wispi_variable_init(f.device, &w.scores, "scores", &scores->desc, NULL, &f.err));
+    FIXTURE_OK(&f, wispi_variable_init(f.device, &w.weights, "weights", &column, NULL, &f.err));
+    fixture_write(&f, &w.scores, scores->v, scores->count);
+    fixture_write(&f, &w.weights, weights, rows);
+    wispi_program *program = fixture_record(&f, weighing_step, &w);
+    fixture_run(&f, program, weighing_step, &w, 0, 1, 1);
+    FIXTURE_OK(&f, wispi_program_read(program, w.q, raw, &f.err));
+    wispi_widen(q, raw, WISP_F32, rows * PROTOTYPES);
+    wispi_program_destroy(program);
+    wispi_variable_fini(f.device, &w.scores);
+    wispi_variable_fini(f.device, &w.weights);
+    fixture_close(&f);
+}
+
+/* Copies that count nothing, and copies that share a weight, change no assignment: a queue that is
+ * not yet full, and one that all ranks hold. */
+START_TEST(weights_are_shares_of_samples)
+{
+    static const double shares[3][3] = {{1, 0, 0}, {0.5, 0.5, 0}, {0.25, 0.5, 0.25}};
+    golden_file g = golden_open(WISP_SOURCE_DIR "/tests/golden/nn/sinkhorn.safetensors");
+    golden_tensor scores = golden_get(&g, "scores"), want = golden_get(&g, "q");
+    double weights[3 * SAMPLES], q[3 * SAMPLES * PROTOTYPES];
+    for (int i = 0; i < 3 * SAMPLES; i++)
+        weights[i] = shares[_i][i / SAMPLES];
+    weighed(&scores, 3, weights, q);
+    for (int copy = 0; copy < 3; copy++)
+        fixture_near("assignments", q + copy * want.count, want.v, want.count, 2e-6);
+    for (int i = 0; i < SAMPLES; i++)
+        weights[i] = i % 2;
+    weighed(&scores, 1, weights, q);
+    ck_assert_double_gt(fabs(q[0] - want.v[0]) + fabs(q[PROTOTYPES] - want.v[PROTOTYPES]), 1e-4);
+    free(scores.v);
+    free(want.v);
+    golden_close(&g);
+}
+END_TEST
+
+static void filling_step(wisp_step *s, void *user)
+{
+    services *t = user;
+    wisp_metric(s, "full", wisp_queue_is_full(s, &t->queue));
+    wisp_queue_push(s, &t->queue, wispi_step_variable(s, &t->scores));
+}
+
+/* Nine rows, four at a time, one recording: full after the third time, and for good. */
+START_TEST(a_queue_says_when_it_is_full)
+{
+    static const double tiny[8] = {-1e-9, 0, 3e-9, 0, 1e-9, 0, 0, -1e-9};
+    const wisp_init zeros = {WISP_INIT_ZEROS, 0, 0};
+    const wisp_desc rows = wisp_desc2(WISP_F32, 4, 2);
+    double out[WISPI_MAX_METRICS];
+    fixture f;
+    services t;
+    memset(&t, 0, sizeof t);
+    fixture_open(&f, 1);
+    t.queue = wisp_queue_build(f.b, "queue", 9, 2, &zeros);
+    FIXTURE_OK(&f, wispi_model_finish(f.model, &f.err));
+    FIXTURE_OK(&f, wispi_variable_init(f.device, &t.scores, "rows", &rows, NULL, &f.err));
+    fixture_write(&f, &t.scores, tiny, 8);
+    wispi_program *program = fixture_record(&f, filling_step, &t);
+    for (int64_t i = 0; i < 7; i++) {
+        fixture_run(&f, program, filling_step, &t, i, 7, 1);
+        FIXTURE_OK(&f, wispi_metrics_read(wispi_model_metrics(f.model), program, out, &f.err));
+        ck_assert_double_eq(out[0], i < 3 ? 0 : 1);
+    }
+    wispi_program_destroy(program);
+    wispi_variable_fini(f.device, &t.scores);
+    fixture_close(&f);
+}
+END_TEST
+
 /* --- heads --- */
 
 START_TEST(the_head_of_dino_has_its_published_size)
@@ -284,6 +388,8 @@ int main(void)
     tcase_add_test(tests, pair_weights_are_the_published_ones);
     tcase_add_test(tests, equal_pair_weights_sum_to_one);
     tcase_add_test(tests, assignments_centre_and_queue);
+    tcase_add_loop_test(tests, weights_are_shares_of_samples, 0, 3);
+    tcase_add_test(tests, a_queue_says_when_it_is_full);
     tcase_add_test(tests, the_head_of_dino_has_its_published_size);
     tcase_add_test(tests, a_head_without_layers_is_refused);
     suite_add_tcase(suite, tests);

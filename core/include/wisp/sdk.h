@@ -255,6 +255,22 @@ static inline wisp_tensor *wisp_queue_rows(wisp_step *s, const wisp_queue *queue
     return wisp_state_value(s, queue->rows);
 }
 
+/* 1 once a queue that began as zeros is full, else 0; f32(). The last row is the last to be filled,
+ * and what is pushed is longer than 2^-50. A step's calls stay the same while a queue fills, so
+ * what depends on it is switched by this value. */
+static inline wisp_tensor *wisp_queue_is_full(wisp_step *s, const wisp_queue *queue)
+{
+    const double tiny =
+        1.0 / ((int64_t)1 << 50) / ((int64_t)1 << 50); /* exact, as is its inverse */
+    wisp_tensor *rows = wisp_queue_rows(s, queue);
+    const int64_t n = wisp_shape_of(s, rows)->shape[0];
+    wisp_no_grad_begin(s);
+    wisp_tensor *last = wisp_unary(s, wisp_slice(s, rows, 0, n - 1, 1), WISP_UNARY_SQUARE);
+    wisp_tensor *full = wisp_scale(s, wisp_clamp(s, wisp_sum(s, last, 0, 0), 0, tiny), 1 / tiny);
+    wisp_no_grad_end(s);
+    return full;
+}
+
 /* Puts x (B,D) of every rank over the oldest rows; in after_step, when nothing needs those. */
 static inline void wisp_queue_push(wisp_step *s, const wisp_queue *queue, wisp_tensor *x)
 {
@@ -264,10 +280,12 @@ static inline void wisp_queue_push(wisp_step *s, const wisp_queue *queue, wisp_t
 /* --- balanced assignment (Caron et al. 2020, section 3.1 and appendix A) --- */
 
 /* Scores (B,K) of samples against prototypes -> assignments f32(B,K) whose rows sum to 1 and whose
- * columns are equally used, by `rounds` of Sinkhorn and Knopp's scaling. No gradient. Scores are
- * cosines: exp(1 / eps) must be finite, which holds in f32 from eps = 0.012 on. */
-static inline wisp_tensor *wisp_sinkhorn(wisp_step *s, wisp_tensor *scores, double eps,
-                                         int32_t rounds)
+ * columns are equally used, by `rounds` of Sinkhorn and Knopp's scaling. Each sample counts with
+ * its weight f32(B,1); one of weight 0 gets an assignment without a say in the others'. NULL: all
+ * weigh 1. No gradient. Scores are cosines: the sum of exp(score / eps) must be finite, which holds
+ * in f32 from eps = 0.02 on. */
+static inline wisp_tensor *wisp_sinkhorn_weighted(wisp_step *s, wisp_tensor *scores,
+                                                  wisp_tensor *weights, double eps, int32_t rounds)
 {
     const wisp_desc *shape = wisp_shape_of(s, scores);
     if (shape->rank != 2)
@@ -280,13 +298,20 @@ static inline wisp_tensor *wisp_sinkhorn(wisp_step *s, wisp_tensor *scores, doub
     q = wisp_unary(s, q, WISP_UNARY_EXP);
     q = wisp_div(s, q, wisp_all_reduce_sum(s, wisp_sum(s, q, 0, 0)));
     for (int32_t i = 0; i < rounds; i++) {
-        wisp_tensor *used = wisp_all_reduce_sum(s, wisp_sum(s, q, over_samples, 1));
+        wisp_tensor *counted = weights ? wisp_mul(s, q, weights) : q;
+        wisp_tensor *used = wisp_all_reduce_sum(s, wisp_sum(s, counted, over_samples, 1));
         q = wisp_scale(s, wisp_div(s, q, used), 1 / prototypes);
         q = wisp_scale(s, wisp_div(s, q, wisp_sum(s, q, over_prototypes, 1)), 1 / samples);
     }
     q = wisp_scale(s, q, samples);
     wisp_no_grad_end(s);
     return q;
+}
+
+static inline wisp_tensor *wisp_sinkhorn(wisp_step *s, wisp_tensor *scores, double eps,
+                                         int32_t rounds)
+{
+    return wisp_sinkhorn_weighted(s, scores, NULL, eps, rounds);
 }
 
 /* --- heads --- */
