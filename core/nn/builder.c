@@ -564,6 +564,18 @@ static void build_fail(wisp_build *b, wisp_status code, const char *message)
     fail(model_of(b), code < 0 ? code : WISP_E_PLUGIN, "%s", message);
 }
 
+static void build_override_init(wisp_build *b, const wisp_init_override *override)
+{
+    wispi_model *model = model_of(b);
+    wisp_error err = {0};
+    if (model->build_status == WISP_OK &&
+        ok(model, wispi_init_check("override_init: convolutions", &override->conv_weight, &err),
+           &err) &&
+        ok(model, wispi_init_check("override_init: linear layers", &override->linear_weight, &err),
+           &err))
+        model->init_override = *override;
+}
+
 /* --- scalars and states --- */
 
 static wisp_scalar *build_scalar(wisp_build *b, const char *name, const wisp_schedule *schedule)
@@ -703,6 +715,7 @@ const wisp_builder wispi_builder_table = {
     .follow = build_follow,
     .freeze = build_freeze,
     .build_fail = build_fail,
+    .override_init = build_override_init,
 };
 
 const wisp_builder *wispi_builder_interface(void)

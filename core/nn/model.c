@@ -120,6 +120,7 @@ static wisp_status finish_network(wispi_model *model, wispi_network *network, wi
     WISP_TRY(wispi_store_allocate(device, &network->parameters, network->module->path, err));
     snprintf(name, sizeof name, "%s.buffers", network->module->path);
     WISP_TRY(wispi_store_allocate(device, &network->buffers, name, err));
+    wispi_network_override_init(network, &model->init_override);
     WISP_TRY(wispi_store_initialise(device, &network->parameters, model->seed, err));
     WISP_TRY(wispi_store_initialise(device, &network->buffers, model->seed, err));
     WISP_TRY(wispi_store_add_gradient(device, &network->parameters, slot_trains, err));

@@ -82,6 +82,7 @@ struct wispi_model {
     } build;
     wisp_status build_status;
     wisp_error build_error;
+    wisp_init_override init_override; /* zeros: none */
     wispi_backbone_maker maker;
     void *maker_user;
     wispi_network *first_network, *last_network;
@@ -117,6 +118,9 @@ void wispi_model_forget_tensors(wispi_model *model, int32_t role);
 /* A table that wispi_model_refresh writes and the model frees. */
 wisp_status wispi_model_add_table(wispi_model *model, const char *name, int32_t n,
                                   const void *owner, wispi_segments **table, wisp_error *err);
+
+/* Replaces the initialisations that the method overrides (init_override.c). */
+void wispi_network_override_init(wispi_network *network, const wisp_init_override *override);
 
 /* Gives a scalar its place in the model's block. */
 wisp_status wispi_model_add_scalar(wispi_model *model, wisp_scalar *scalar, wisp_error *err);

@@ -137,6 +137,14 @@ typedef struct wisp_freeze_desc {
     int32_t reserved;
 } wisp_freeze_desc;
 
+/* First values by kind of layer, in place of what the layers were made with. Weights of kind 0 stay
+ * as they are; biases of linear layers become zeros with their weights, other biases stay. */
+typedef struct wisp_init_override {
+    wisp_init conv_weight, linear_weight;
+    int32_t plain_batch_norm; /* 1: every batch norm starts at gamma 1, beta 0 */
+    int32_t reserved;
+} wisp_init_override;
+
 /* A module's own forward, for layers that the host does not have. `self` is the plugin's. */
 typedef wisp_tensor *(*wisp_forward_fn)(void *self, wisp_step *s, wisp_tensor *x);
 
@@ -194,7 +202,10 @@ typedef wisp_tensor *(*wisp_forward_fn)(void *self, wisp_step *s, wisp_tensor *x
       (b, target, source, desc))                                                                   \
     V(freeze, (wisp_build *b, wisp_module *module, const wisp_freeze_desc *desc),                  \
       (b, module, desc))                                                                           \
-    V(build_fail, (wisp_build *b, wisp_status code, const char *message), (b, code, message))
+    V(build_fail, (wisp_build *b, wisp_status code, const char *message), (b, code, message))      \
+    /* for every network of the run, whoever builds it and when: backbones and joint probes too */ \
+    /* (Caron et al. 2020, and DeepCluster-v2, start like this) */                                 \
+    V(override_init, (wisp_build *b, const wisp_init_override *override), (b, override))
 
 typedef struct wisp_builder {
     uint32_t struct_size;
