@@ -41,7 +41,8 @@ typedef struct wispi_op_case {
         high[WISPI_MAX_IN]; /* uniform values; integers draw from [low, high) */
     uint32_t inout; /* bit i: output i starts as a copy of input inout_from[i] and is updated */
     int32_t inout_from[WISPI_MAX_OUT];
-    int32_t skip_grad; /* 1: not differentiable at such values (reason in the name) */
+    int32_t skip_grad; /* 1: not differentiable at such values, or too many of them (reason in the
+                        * name) */
     uint32_t no_bf16;  /* bit i: input i stays F32 in bf16 runs, although it is floating point */
     const double *values[WISPI_MAX_IN]; /* an input's values where drawn ones make no sense (a table
                                          * of segments); NULL: drawn */

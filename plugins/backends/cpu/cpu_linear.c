@@ -79,10 +79,11 @@ static wisp_status plan_weights(cpu_device *device, const wisp_kernel_request *r
 {
     linear_state *s = kernel->state;
     cpu_layout stored = matrix(request->in[1]->dtype, z->o, z->i);
+    cpu_layout wanted = matrix(z->type, z->o, z->i);
     dnnl_status_t status =
         packed ? cpu_packer_create(device, seen_f32, cpu_primitive_md(&s->product, CPU_WEIGHTS),
                                    &s->packer)
-               : cpu_packer_create_cast(device, &stored, z->type, &s->packer);
+               : cpu_packer_create_layout(device, &stored, &wanted, &s->packer);
     if (status != dnnl_success)
         return cpu_onednn_fail(request, status, "reorder of the weights", err);
     s->after_product = cpu_align64(s->product.scratch_bytes);

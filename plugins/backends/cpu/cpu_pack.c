@@ -30,16 +30,14 @@ dnnl_status_t cpu_packer_create(cpu_device *device, const cpu_layout *from, cpu_
     return status;
 }
 
-dnnl_status_t cpu_packer_create_cast(cpu_device *device, const cpu_layout *from, int32_t dtype,
-                                     cpu_packer *packer)
+dnnl_status_t cpu_packer_create_layout(cpu_device *device, const cpu_layout *from,
+                                       const cpu_layout *to, cpu_packer *packer)
 {
     memset(packer, 0, sizeof *packer);
-    packer->is_plain = from->dtype == dtype;
+    packer->is_plain = memcmp(from, to, sizeof *from) == 0;
     if (packer->is_plain)
         return dnnl_success;
-    cpu_layout to = *from;
-    to.dtype = dtype;
-    dnnl_status_t status = cpu_make_reorder(device, from, NULL, &to, NULL, &packer->reorder);
+    dnnl_status_t status = cpu_make_reorder(device, from, NULL, to, NULL, &packer->reorder);
     if (status != dnnl_success)
         return status;
     packer->by_data = 1;
@@ -128,9 +126,9 @@ static wisp_status repack(cpu_device *device, cpu_packer *packer, const wisp_ker
     return cpu_primitive_run(device, &packer->reorder, scratch, err);
 }
 
-static wisp_status bind_cached(cpu_device *device, cpu_packer *packer,
-                               const wisp_kernel_arg *weights, cpu_primitive *consumer,
-                               void *reorder_scratch, wisp_error *err)
+/* The device's copy, made anew where the weights have changed. */
+static wisp_status find_pack(cpu_device *device, cpu_packer *packer, const wisp_kernel_arg *weights,
+                             void *scratch, cpu_pack **found, wisp_error *err)
 {
     cpu_pack *pack = *chain_of(device, weights->uid);
     while (pack && !pack_is(pack, weights, packer->to))
@@ -141,28 +139,44 @@ static wisp_status bind_cached(cpu_device *device, cpu_packer *packer,
     if (pack->version != weights->version) {
         pack->version = 0; /* not valid, should the packing fail */
         cpu_primitive_bind_memory(&packer->reorder, CPU_DST, pack->memory);
-        WISP_TRY(repack(device, packer, weights, reorder_scratch, err));
+        WISP_TRY(
+            repack(device, packer, weights, (char *)scratch + cpu_align64(packer->bytes), err));
         pack->version = weights->version;
     }
-    if (packer->by_data)
-        cpu_primitive_bind(consumer, CPU_WEIGHTS, pack->data);
-    else
-        cpu_primitive_bind_memory(consumer, CPU_WEIGHTS, pack->memory);
+    *found = pack;
+    return WISP_OK;
+}
+
+wisp_status cpu_packer_data(cpu_device *device, cpu_packer *packer, const wisp_kernel_arg *weights,
+                            void *scratch, void **data, wisp_error *err)
+{
+    if (packer->is_plain) {
+        *data = weights->data;
+        return WISP_OK;
+    }
+    if (weights->version != 0) {
+        cpu_pack *pack;
+        WISP_TRY(find_pack(device, packer, weights, scratch, &pack, err));
+        *data = pack->data;
+        return WISP_OK;
+    }
+    cpu_primitive_bind(&packer->reorder, CPU_DST, scratch);
+    WISP_TRY(repack(device, packer, weights, (char *)scratch + cpu_align64(packer->bytes), err));
+    *data = scratch;
     return WISP_OK;
 }
 
 wisp_status cpu_packer_bind(cpu_device *device, cpu_packer *packer, const wisp_kernel_arg *weights,
                             cpu_primitive *consumer, void *scratch, wisp_error *err)
 {
-    if (packer->is_plain) {
-        cpu_primitive_bind(consumer, CPU_WEIGHTS, weights->data);
+    if (weights->version != 0 && !packer->is_plain && !packer->by_data) {
+        cpu_pack *pack;
+        WISP_TRY(find_pack(device, packer, weights, scratch, &pack, err));
+        cpu_primitive_bind_memory(consumer, CPU_WEIGHTS, pack->memory);
         return WISP_OK;
     }
-    void *reorder_scratch = (char *)scratch + cpu_align64(packer->bytes);
-    if (weights->version != 0)
-        return bind_cached(device, packer, weights, consumer, reorder_scratch, err);
-    cpu_primitive_bind(&packer->reorder, CPU_DST, scratch);
-    WISP_TRY(repack(device, packer, weights, reorder_scratch, err));
-    cpu_primitive_bind(consumer, CPU_WEIGHTS, scratch);
+    void *data;
+    WISP_TRY(cpu_packer_data(device, packer, weights, scratch, &data, err));
+    cpu_primitive_bind(consumer, CPU_WEIGHTS, data);
     return WISP_OK;
 }

@@ -228,29 +228,42 @@ dnnl_status_t cpu_primitive_share(cpu_device *device, const cpu_primitive *from,
     return status;
 }
 
-/* Scratch memory comes from the host; and alpha, when it is not 1. The caller destroys *attr, also
- * after a failure. */
-static dnnl_status_t make_attr(double alpha, dnnl_primitive_attr_t *attr)
+/* What happens to a product on its way out: times alpha, plus what is there. */
+typedef struct ending {
+    double alpha;
+    int adds;
+} ending;
+
+static const ending as_it_is = {1.0, 0};
+
+static dnnl_status_t append_ending(dnnl_post_ops_t ops, ending e)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    if (e.adds)
+        DNNL_TRY(dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef));
+    if (e.alpha != 1.0)
+        DNNL_TRY(dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_linear, (float)e.alpha, 0.0f));
+#else
+    if (e.adds)
+        DNNL_TRY(dnnl_post_ops_append_sum(ops, 1.0f));
+    if (e.alpha != 1.0)
+        DNNL_TRY(
+            dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_linear, (float)e.alpha, 0.0f));
+#endif
+    return dnnl_success;
+}
+
+/* Scratch memory comes from the host. The caller destroys *attr, also after a failure. */
+static dnnl_status_t make_attr(ending e, dnnl_primitive_attr_t *attr)
 {
     dnnl_post_ops_t ops = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_create(attr);
-    if (status != dnnl_success)
-        return status;
-    status = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
-    if (status == dnnl_success && alpha != 1.0) {
-        status = dnnl_post_ops_create(&ops);
-        if (status == dnnl_success)
-#if DNNL_VERSION_MAJOR >= 3
-            status = dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_linear, (float)alpha, 0.0f);
-#else
-            status =
-                dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_linear, (float)alpha, 0.0f);
-#endif
-        if (status == dnnl_success)
-            status = dnnl_primitive_attr_set_post_ops(*attr, ops);
-        if (ops)
-            dnnl_post_ops_destroy(ops);
-    }
+    DNNL_TRY(dnnl_primitive_attr_create(attr));
+    DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
+    DNNL_TRY(dnnl_post_ops_create(&ops));
+    dnnl_status_t status = append_ending(ops, e);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_post_ops(*attr, ops);
+    dnnl_post_ops_destroy(ops);
     return status;
 }
 
@@ -386,7 +399,7 @@ dnnl_status_t cpu_make_convolution(cpu_device *device, int32_t pass, const cpu_l
     }
     DNNL_TRY(make_mds(&m, src, weights, bias, dst));
     md_set h = hint_set(&m);
-    dnnl_status_t status = make_attr(1.0, &attr);
+    dnnl_status_t status = make_attr(as_it_is, &attr);
     if (status == dnnl_success && pass != CPU_FORWARD)
         status = convolution_desc(engine, CPU_FORWARD, &h, &w, NULL, NULL, &hint);
     if (status == dnnl_success)
@@ -409,7 +422,7 @@ dnnl_status_t cpu_make_inner_product(cpu_device *device, int32_t pass, const cpu
     md_set m;
     DNNL_TRY(make_mds(&m, src, weights, NULL, dst));
     md_set h = hint_set(&m);
-    dnnl_status_t status = make_attr(1.0, &attr);
+    dnnl_status_t status = make_attr(as_it_is, &attr);
     if (status == dnnl_success && pass != CPU_FORWARD)
         status = inner_product_desc(engine, CPU_FORWARD, &h, NULL, NULL, &hint);
     if (status == dnnl_success)
@@ -422,15 +435,15 @@ dnnl_status_t cpu_make_inner_product(cpu_device *device, int32_t pass, const cpu
     return status;
 }
 
-dnnl_status_t cpu_make_matmul(cpu_device *device, const cpu_layout *src, const cpu_layout *weights,
-                              const cpu_layout *bias, const cpu_layout *dst, double alpha,
-                              cpu_primitive *made)
+static dnnl_status_t make_matmul(cpu_device *device, const cpu_layout *src,
+                                 const cpu_layout *weights, const cpu_layout *bias,
+                                 const cpu_layout *dst, ending e, cpu_primitive *made)
 {
     dnnl_primitive_desc_t desc = NULL;
     dnnl_primitive_attr_t attr = NULL;
     md_set m;
     DNNL_TRY(make_mds(&m, src, weights, bias, dst));
-    dnnl_status_t status = make_attr(alpha, &attr);
+    dnnl_status_t status = make_attr(e, &attr);
     if (status == dnnl_success)
         status = matmul_desc(device->onednn->engine, &m, attr, &desc);
     if (status == dnnl_success)
@@ -438,6 +451,22 @@ dnnl_status_t cpu_make_matmul(cpu_device *device, const cpu_layout *src, const c
     dnnl_primitive_attr_destroy(attr);
     free_mds(&m);
     return status;
+}
+
+dnnl_status_t cpu_make_matmul(cpu_device *device, const cpu_layout *src, const cpu_layout *weights,
+                              const cpu_layout *bias, const cpu_layout *dst, double alpha,
+                              cpu_primitive *made)
+{
+    const ending scaled = {alpha, 0};
+    return make_matmul(device, src, weights, bias, dst, scaled, made);
+}
+
+dnnl_status_t cpu_make_matmul_add(cpu_device *device, const cpu_layout *src,
+                                  const cpu_layout *weights, const cpu_layout *dst,
+                                  cpu_primitive *made)
+{
+    const ending added = {1.0, 1};
+    return make_matmul(device, src, weights, NULL, dst, added, made);
 }
 
 dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_md from_md,
@@ -452,7 +481,7 @@ dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_m
         from_md = MD(m.md[CPU_SRC]);
     if (to)
         to_md = MD(m.md[CPU_DST]);
-    dnnl_status_t status = make_attr(1.0, &attr);
+    dnnl_status_t status = make_attr(as_it_is, &attr);
     if (status == dnnl_success)
         status = dnnl_reorder_primitive_desc_create(&desc, from_md, engine, to_md, engine, attr);
     if (status == dnnl_success)

@@ -79,6 +79,10 @@ dnnl_status_t cpu_make_inner_product(cpu_device *device, int32_t pass, const cpu
 dnnl_status_t cpu_make_matmul(cpu_device *device, const cpu_layout *src, const cpu_layout *weights,
                               const cpu_layout *bias, const cpu_layout *dst, double alpha,
                               cpu_primitive *made);
+/* dst += src * weights. */
+dnnl_status_t cpu_make_matmul_add(cpu_device *device, const cpu_layout *src,
+                                  const cpu_layout *weights, const cpu_layout *dst,
+                                  cpu_primitive *made);
 /* From CPU_SRC to CPU_DST. Exactly one of a layout and a descriptor is given for either end. */
 dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_md from_md,
                                const cpu_layout *to, cpu_md to_md, cpu_primitive *made);
