@@ -25,8 +25,10 @@ START_TEST(sizes_are_the_published_ones)
 }
 END_TEST
 
-/* What torchvision's mobilenet_v2(width_mult=...) has without its classifier; 0.1 and 1.3 are in it
- * for the rule that no count falls by more than a tenth, 1.3 and 1.4 for the last convolution. */
+/* What torchvision's mobilenet_v2(width_mult=...) has without its classifier. The rule that no
+ * count falls by more than a tenth acts at 0.1, 0.35 and 0.75; the last convolution grows at 1.3
+ * and 1.4.
+ */
 static const struct {
     double width;
     int64_t parameters, norm_channels, dim, macs; /* at 96 px */
@@ -51,7 +53,8 @@ START_TEST(widths_are_rounded_as_torchvision_does)
 }
 END_TEST
 
-/* The same weights on maps four times as wide and high but for the stem's own. */
+/* The same weights on larger maps: twice as wide and high in the first two stages, then four times.
+ */
 START_TEST(cifar_stem_only_changes_strides)
 {
     backbone_bench *b = bench_open("use = \"mobilenet_v2\"\nstem = \"cifar\"", NULL, 32, 1);
