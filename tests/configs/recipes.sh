@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# recipes.sh BUILD_FOLDER: `wisp check` passes on every experiment of the two matrices; baseline and
+# SSLight differ in exactly the published keys; the published runs have the published values, sizes
+# and counts. Data sets are replaced by generated images of the same number, so nothing is read.
+. "$(dirname "$0")/../runs/run_kit.sh" "$1"
+published=$source_folder/tests/configs/published.txt
+backbones="mobilenet_v2 resnet18 resnet34 resnet50 vit_tiny"
+published_cells="dino.mobilenet_v2 dino.resnet18 dino.resnet34 dino.vit_tiny swav.mobilenet_v2
+moco.mobilenet_v2"
+failures=0
+
+complain() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+# flatten: resolved TOML as lines "table.key = value"; tables of an array are numbered.
+flatten() {
+    awk '/^#/ || NF == 0 { next }
+    /^\[\[/ { gsub(/[][]/, ""); table = $0 "." n[$0]++; next }
+    /^\[/   { gsub(/[][]/, ""); table = $0; next }
+            { print table "." $0 }' | sort
+}
+
+# check FOLDER CELL RECIPE: leaves $name.toml, flat, and $name.facts, the lines about sizes.
+check() {
+    local images=1281167 judges=50000
+    name=$1.$2.$3
+    [ "$1" = imagenet ] || { images=50000 judges=10000; }
+    "$wisp" check "$source_folder/configs/$1/${2/.//}_$3.toml" run.device=cpu \
+        data.use=synthetic data.count=$images data.classes=100 \
+        test.use=synthetic test.split=test test.count=$judges test.classes=100 >out 2>err ||
+        { complain "wisp check configs/$1/${2/.//}_$3.toml: $(cat err)"; return 1; }
+    flatten <out >"$name.toml"
+    grep '^#' out >"$name.facts"
+}
+
+# has NAME LINE...: the resolved experiment says so.
+has() {
+    local of=$1 line
+    shift
+    for line in "$@"; do
+        grep -qxF -- "$line" "$of.toml" ||
+            complain "$of: not \"$line\" but \"$(grep -F "${line%% =*} =" "$of.toml")\""
+    done
+}
+
+# tells NAME TEXT...: the lines about sizes hold each text.
+tells() {
+    local of=$1 text
+    shift
+    for text in "$@"; do
+        grep -qF -- "$text" "$of.facts" || complain "$of: not \"$text\" in: $(cat "$of.facts")"
+    done
+}
+
+# same_but FOLDER CELL: what differs between the two recipes is what was published, and their names.
+same_but() {
+    local differing
+    differing=$(diff "$1.$2.baseline.toml" "$1.$2.sslight.toml" | sed -n 's/^[<>] \(.*\) = .*/\1/p' |
+        sort -u | tr '\n' ' ')
+    [ "$differing" = "method.pair_weights run.name sampler.global.scale sampler.local.scale \
+sampler.local.size " ] || complain "$1 $2: baseline and SSLight differ in: $differing"
+}
+
+# views NAME LOCAL_SIZE GLOBAL_SCALE LOCAL_SCALE PAIR_WEIGHTS
+views() {
+    has "$1" "sampler.local.size = $2" "sampler.global.scale = $3" "sampler.local.scale = $4" \
+        "method.pair_weights = $5"
+}
+
+# cell FOLDER METHOD BACKBONE BASELINE_SIZE SSLIGHT_SIZE
+cell() {
+    local of=$2.$3
+    check "$1" "$of" baseline && check "$1" "$of" sslight || return
+    same_but "$1" "$of"
+    if [ "$3" = vit_tiny ]; then
+        views "$1.$of.baseline" "$4" "[0.25, 1.0]" "[0.05, 0.25]" "[0.090909, 0.909091]"
+    else
+        views "$1.$of.baseline" "$4" "[0.14, 1.0]" "[0.05, 0.14]" "[0.142857, 0.857143]"
+    fi
+    views "$1.$of.sslight" "$5" "[0.3, 1.0]" "[0.05, 0.3]" "[0.4, 0.6]"
+}
+
+for method in dino swav moco; do
+    for backbone in $backbones; do
+        cell imagenet $method $backbone 96 128
+        cell cifar10 $method $backbone 12 16
+    done
+done
+
+# Every experiment of the two folders was looked at.
+for file in "$source_folder"/configs/{imagenet,cifar10}/{dino,swav,moco}/*.toml; do
+    cell=${file#"$source_folder"/configs/}
+    cell=${cell%.toml}
+    cell=${cell//\//.}
+    [ -e "${cell%_*}.${cell##*_}.toml" ] || complain "$file is not in the matrix"
+done
+
+# --- the published runs, key by key ---
+
+# apply SECTION CELL: the lines of a section of published.txt hold for both recipes of a cell.
+apply() {
+    local line recipe
+    while IFS= read -r line; do
+        for recipe in baseline sslight; do
+            has "imagenet.$2.$recipe" "$line"
+        done
+    done < <(awk -v want="[$1]" '/^\[/ { inside = $0 == want; next } inside && NF && !/^#/' "$published")
+}
+
+for of in $published_cells; do
+    apply all "$of"
+    case $of in
+    *.vit_tiny) apply dino_vit "$of" ;;
+    *) apply "${of%.*}_cnn" "$of" ;;
+    esac
+done
+
+# --- sizes and counts; the classifier beside the method has 100 classes here, not 1,000 ---
+
+# sizes NAME PARAMETERS DIM MMACS224 MMACS96 MMACS128
+sizes() {
+    local method
+    for method in dino swav moco; do
+        tells "imagenet.$method.$1.baseline" "backbone: $2 parameters, $4 MMACs an image at 224 px" \
+            "embedding of $3" "2 global of 224 px, $4 MMACs" "local of 96 px, $5 MMACs" \
+            "200 epochs of 1251 steps of 1024 images"
+        tells "imagenet.$method.$1.sslight" "local of 128 px, $6 MMACs"
+    done
+}
+sizes mobilenet_v2 2223872 1280 299.5 55.0 97.8
+sizes resnet18 11176512 512 1813.6 333.1 592.2
+sizes resnet34 21284672 512 3663.2 672.8 1196.2
+sizes resnet50 23508032 2048 4087.1 750.7 1334.6
+sizes vit_tiny 5524416 192 1253.5 208.0 374.0
+
+# trained CELL PARAMETERS DIM
+trained() {
+    local recipe
+    for recipe in baseline sslight; do
+        tells "imagenet.$1.$recipe" "method: $(($2 - 900 * ($3 + 1))) trained parameters"
+    done
+}
+trained dino.mobilenet_v2 11906024 1280
+trained dino.resnet18 18517800 512
+trained dino.resnet34 28625960 512
+trained dino.resnet50 35531048 2048
+trained dino.vit_tiny 27676328 192
+trained swav.mobilenet_v2 9668456 1280
+trained moco.mobilenet_v2 6390632 1280
+
+# Pixel scales as published: the mean of local over global in closed form.
+tells imagenet.dino.resnet18.baseline "pixel scale 1.18 by area, 1.04 by length"
+tells imagenet.dino.vit_tiny.baseline "pixel scale 1.51 by area, 1.18 by length"
+tells imagenet.dino.vit_tiny.sslight "pixel scale 0.92 by area, 0.92 by length"
+
+tells cifar10.dino.resnet18.baseline "pixel scale 1.54 by area"
+tells cifar10.dino.vit_tiny.baseline "pixel scale 1.97 by area"
+tells cifar10.dino.resnet18.sslight "pixel scale 1.20 by area"
+
+# --- what the pages say is there ---
+
+cd "$source_folder" || exit 1
+for file in $(grep -ohE 'configs/[a-z0-9_/]+\.toml' docs/recipes.md configs/README.md); do
+    [ -e "$file" ] || complain "a page names $file, which is not there"
+done
+for of in $published_cells; do
+    for recipe in baseline sslight; do
+        grep -qF "wisp run configs/imagenet/${of/.//}_$recipe.toml" docs/recipes.md ||
+            complain "docs/recipes.md does not name the published run $of $recipe"
+    done
+done
+
+[ "$failures" = 0 ] || fail "$failures of the experiments' properties"
