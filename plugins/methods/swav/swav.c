@@ -63,7 +63,7 @@ static const wisp_option options[] = {
      .offset = OFFSET(override_init),
      .default_value = "true",
      .help = "the published start of the whole run, joint probes included: convolutions normal by "
-             "fan-out, batch norms plain, linear layers N(0, 0.01) without bias; false: as each "
+             "fan-out, batch norms plain, linear layers N(0, 0.01) and biases 0; false: as each "
              "plugin has it"},
     {.key = "freeze_prototypes_epochs",
      .type = WISP_OPTION_I64,
