@@ -53,7 +53,7 @@ START_TEST(widths_are_rounded_as_torchvision_does)
 }
 END_TEST
 
-/* The same weights on larger maps: twice as wide and high in the first two stages, then four times.
+/* The same weights on larger maps: twice as wide and high up to the first stage, then four times.
  */
 START_TEST(cifar_stem_only_changes_strides)
 {
