@@ -23,7 +23,8 @@ train() { # NAME OVERRIDES..., and as above
 
 # differences A B: names of what differs between the last checkpoints, but for their records.
 differences() {
-    "$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors | grep -v '^wisp[.]'
+    "$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
+        grep '^[^ ]*: ' | grep -v '^wisp[.]'
 }
 
 same() { # A B
@@ -104,7 +105,7 @@ wrong() { # PLACE WORDS...; lines of the experiment from the input
     run 2 check wrong.toml
     says "$place" "^" "$@"
 }
-wrong wrong.toml:8:11: 'the pattern "student.bakcbone.*" matches no trained parameter' \
+wrong wrong.toml:10:11: 'the pattern "student.bakcbone.*" matches no trained parameter' \
     "student.backbone.conv1.weight" <<END
 $all
 [[optimizer.rule]]
@@ -120,10 +121,10 @@ wrong wrong.toml:6:1: "optimizer.rule.0.pattern is required" <<END
 [[optimizer.rule]]
 lr = 0.5
 END
-wrong wrong.toml:8:1: 'unknown key "decay"' "weight_decay" <<END
+wrong wrong.toml:8:1: 'unknown key "weight_decy"' "weight_decay" <<END
 [[optimizer.rule]]
 pattern = "*"
-decay = 0.5
+weight_decy = 0.5
 END
 wrong wrong.toml:8:6: "optimizer.rule.0.lr is out of range" <<END
 [[optimizer.rule]]

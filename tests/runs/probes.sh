@@ -23,7 +23,7 @@ END
 # differences A B: what differs between the last checkpoints, but for the probes and their records.
 differences() {
     "$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
-        grep -v -e '^wisp[.]' -e '[.]*probe[0-9][.]'
+        grep '^[^ ]*: ' | grep -v -e '^wisp[.]' -e 'probe[0-9]'
 }
 
 # norms RUN: what it says of the gradient's length, step by step.
