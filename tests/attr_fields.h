@@ -111,6 +111,8 @@ static const attr_field attr_fields[] = {
     INTEGER("gather", gather, rows),
     REAL("drop_path", drop_path, p),
     INTEGER("drop_path", drop_path, stream),
+    INTEGER("uniform", uniform, count),
+    INTEGER("uniform", uniform, stream),
     REAL("resize", resize, scale_h),
     REAL("resize", resize, scale_w),
     INTEGER("resize", resize, in_h),

@@ -12,7 +12,7 @@
     X(ema_update) X(fill) X(gather_rows) X(gather_tokens) X(l2_normalize) X(lars_update)           \
     X(layer_norm) X(lerp) X(linear) X(matmul) X(max_pool) X(pair_cross_entropy) X(permute)         \
     X(reduce) X(resize_bicubic) X(ring_write) X(running_update) X(segment_norms)                   \
-    X(self_attention) X(sgd_update) X(slice) X(softmax) X(top_k) X(unary) X(weight_norm)
+    X(self_attention) X(sgd_update) X(slice) X(softmax) X(top_k) X(unary) X(uniform) X(weight_norm)
 /* clang-format on */
 
 enum {

@@ -459,12 +459,19 @@ static wisp_tensor *top_k(wisp_step *s, wisp_tensor *x, int64_t k, wisp_tensor *
 static wisp_tensor *drop_path(wisp_step *s, wisp_tensor *x, double p)
 {
     wispi_step *step = wispi_step_of(s);
-    const int64_t stream = step->drop_path_calls++;
+    const int64_t stream = step->draws++;
     if (!wispi_usable(s, "drop_path", x) || p == 0 || wispi_drop_path_is_off(s))
         return x;
     const wisp_drop_path_attrs attrs = {p, stream};
     wisp_tensor *in[2] = {x, wispi_step_variable(s, &wispi_model_of(s)->step_key)};
     return wispi_call1(s, WISPI_CALL_drop_path, &attrs, in, 2);
+}
+
+static wisp_tensor *uniform(wisp_step *s, int64_t count)
+{
+    const wisp_uniform_attrs attrs = {count, wispi_step_of(s)->draws++};
+    wisp_tensor *key = wispi_step_variable(s, &wispi_model_of(s)->step_key);
+    return wispi_call1(s, WISPI_CALL_uniform, &attrs, &key, 1);
 }
 
 /* --- collectives --- */
@@ -587,6 +594,7 @@ static const wisp_ops table = {
     .world_size = world_size,
     .metric = metric,
     .apply = apply,
+    .uniform = uniform,
 };
 
 const wisp_ops *wispi_ops_table(void)

@@ -80,7 +80,7 @@ struct wispi_step {
     int32_t in_backward;
     int32_t past_backward; /* the tape has been walked: state may change */
     int32_t n_tensors;
-    int32_t drop_path_calls; /* tells call sites apart */
+    int32_t draws; /* random ones so far: tells call sites apart */
     wispi_tape_entry *tape;
     int32_t n_tape, tape_capacity;
 };

@@ -288,6 +288,15 @@ def drop_path(add):
             [x, torch.tensor(key, dtype=torch.int32)], [x * keep.view(37, 1, 1), keep])
 
 
+def uniform(add):
+    for name, count, stream, key in [("some", 37, 3, (17, -5)), ("far", 5, 5 << 32 | 7, (-1, 2))]:
+        blocks = [philox4x32([i, 0, stream & 0xFFFFFFFF, stream >> 32],
+                             [word & 0xFFFFFFFF for word in key]) for i in range(count)]
+        y = torch.tensor([(block[0] >> 8) / 2**24 for block in blocks], dtype=torch.float64)
+        add("uniform", name, {"count": count, "stream": stream},
+            [torch.tensor(key, dtype=torch.int32)], [y])
+
+
 # --- optimisers: parameter tensors inside a flat store, with gaps between them ---
 
 SHAPES = [(0, (5, 7), ACTIVE | ADAPT), (48, (7,), ACTIVE), (64, (1,), ACTIVE | ADAPT),
@@ -444,6 +453,6 @@ def average(add):
 
 def cases(add):
     for part in (unary, binary, reduce, plain, softmax, cross_entropy, pair_cross_entropy,
-                 normalisers, movement, gather, ranking, state, drop_path, sgd, lars, adamw,
-                 clipping, average):
+                 normalisers, movement, gather, ranking, state, drop_path, uniform, sgd, lars,
+                 adamw, clipping, average):
         part(add)

@@ -510,6 +510,38 @@ START_TEST(excluded_parameters_stay_their_own)
 }
 END_TEST
 
+/* --- random numbers --- */
+
+static void draw_step(wisp_step *s, void *user)
+{
+    (void)user;
+    wisp_metric(s, "first", wisp_mean(s, wisp_uniform(s, 5), 0, 0));
+    wisp_metric(s, "second", wisp_mean(s, wisp_uniform(s, 5), 0, 0));
+}
+
+START_TEST(draws_differ_by_call_and_step)
+{
+    fixture f;
+    double a[WISPI_MAX_METRICS], b[WISPI_MAX_METRICS], again[WISPI_MAX_METRICS];
+    fixture_open(&f, 2);
+    FIXTURE_OK(&f, wispi_model_finish(f.model, &f.err));
+    wispi_program *program = fixture_record(&f, draw_step, NULL);
+    fixture_run(&f, program, draw_step, NULL, 0, 9, 1);
+    FIXTURE_OK(&f, wispi_metrics_read(wispi_model_metrics(f.model), program, a, &f.err));
+    fixture_run(&f, program, draw_step, NULL, 1, 9, 1);
+    FIXTURE_OK(&f, wispi_metrics_read(wispi_model_metrics(f.model), program, b, &f.err));
+    fixture_run(&f, program, draw_step, NULL, 0, 9, 1);
+    FIXTURE_OK(&f, wispi_metrics_read(wispi_model_metrics(f.model), program, again, &f.err));
+    ck_assert_double_ne(a[0], a[1]);
+    ck_assert_double_ne(a[0], b[0]);
+    ck_assert_double_ne(a[1], b[1]);
+    ck_assert_double_eq(a[0], again[0]);
+    ck_assert_double_eq(a[1], again[1]);
+    wispi_program_destroy(program);
+    fixture_close(&f);
+}
+END_TEST
+
 /* --- drop path --- */
 
 static wisp_tensor *dropping(void *self, wisp_step *s, wisp_tensor *x)
@@ -1046,6 +1078,7 @@ int main(void)
     tcase_add_test(tests, a_follower_starts_as_a_copy_and_averages);
     tcase_add_test(tests, buffers_are_averaged_when_asked);
     tcase_add_test(tests, excluded_parameters_stay_their_own);
+    tcase_add_test(tests, draws_differ_by_call_and_step);
     tcase_add_test(tests, drop_path_is_for_trained_networks_in_training);
     tcase_add_test(tests, states_change_in_place);
     tcase_add_test(tests, wrong_changes_of_states_are_refused);

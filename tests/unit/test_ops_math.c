@@ -77,6 +77,7 @@ static const wisp_axis_attrs minus_start = {-1, 2, 0, 0};
 static const wisp_permute_attrs twice = {{1, 1}}, outside = {{0, 2}};
 static const wisp_gather_attrs minus_rows = {-1}, huge_rows = {INT64_MAX};
 static const wisp_drop_path_attrs always = {1, 0};
+static const wisp_uniform_attrs negative = {-1, 0}, some = {3, 0};
 static const wisp_top_k_attrs top_6 = {6}, top_0 = {0};
 static const wisp_sgd_attrs nesterov_lars = {0.9, 0.001, 1, 0}, no_trust = {0.9, 0, 0, 0};
 static const wisp_sgd_attrs momentum_1 = {1, 0, 0, 0}, empty_nesterov = {0, 0, 1, 0};
@@ -420,6 +421,13 @@ static const refusal refusals[] = {
      {F(3), {WISP_I32, 1, {2}}},
      WISP_E_INVALID,
      "drop_path: x is (3), key is (2): attrs.p must be in [0, 1), not 1"},
+    {"uniform",
+     &negative,
+     1,
+     {{WISP_I32, 1, {2}}},
+     WISP_E_SHAPE,
+     "uniform: key is (2): the result would have a negative size"},
+    {"uniform", &some, 1, {F(2)}, WISP_E_DTYPE, "uniform: key is f32(2): key must be i32"},
     {"lerp",
      NULL,
      3,
@@ -786,6 +794,38 @@ START_TEST(drop_path_draws_by_sample_and_stream)
 }
 END_TEST
 
+/* Evenly in [0, 1), element by element the same however many there are, another draw for another
+ * stream. */
+START_TEST(uniform_draws_by_element_and_stream)
+{
+    enum { N = 10000 };
+    const double key[] = {123456789, -987654321};
+    const wisp_uniform_attrs a = {N, 1}, b = {N, 2}, c = {10, 1};
+    call many = {0}, other = {0}, few = {0};
+    give(&many, 0, wisp_desc1(WISP_I32, 2), key);
+    give(&other, 0, wisp_desc1(WISP_I32, 2), key);
+    give(&few, 0, wisp_desc1(WISP_I32, 2), key);
+    carry_out(&many, "uniform", &a, NULL);
+    carry_out(&other, "uniform", &b, NULL);
+    carry_out(&few, "uniform", &c, NULL);
+    int tenth[10] = {0};
+    double product = 0;
+    for (int n = 0; n < N; n++) {
+        const double v = many.out[0].v[n];
+        ck_assert(v >= 0 && v < 1);
+        tenth[(int)(10 * v)]++;
+        product += (v - 0.5) * (other.out[0].v[n] - 0.5) * 12;
+    }
+    for (int i = 0; i < 10; i++) /* 5 standard deviations around N / 10 */
+        ck_assert_msg(tenth[i] >= 850 && tenth[i] <= 1150, "%d of %d", tenth[i], N);
+    ck_assert_double_le(fabs(product), 5 * sqrt(N));
+    ck_assert_mem_eq(few.out[0].v, many.out[0].v, 10 * sizeof(double));
+    finish(&many);
+    finish(&other);
+    finish(&few);
+}
+END_TEST
+
 START_TEST(nan_is_not_hidden)
 {
     const double x[] = {1, NAN, -2}, zero[] = {0, 0, 0};
@@ -872,6 +912,7 @@ int main(void)
     tcase_add_test(edges, any_cursor_stays_inside_the_ring);
     tcase_add_test(edges, damaged_segments_are_left_alone);
     tcase_add_test(edges, drop_path_draws_by_sample_and_stream);
+    tcase_add_test(edges, uniform_draws_by_element_and_stream);
     tcase_add_test(edges, nan_is_not_hidden);
     tcase_add_test(edges, casts_stay_within_the_type);
     tcase_add_test(edges, fill_fills);

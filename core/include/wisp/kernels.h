@@ -79,6 +79,8 @@
  *                            else 1/(1-p); u = (philox({n, n >> 32, stream, stream >> 32},
  *                            key)[0] >> 8) * 2^-24, all words uint32, u < p in double
  *   drop_path_grad           dy, keep -> dx
+ *   uniform                  key i32(2) -> y f32(attrs.count); y[i] is u as drop_path draws it for
+ *                            sample i
  *   resize_bicubic           x T(N,H,W,C) -> y T(N,h,w,C); kernel A = -0.75, half-pixel centres,
  *                            border clamped, not antialiased
  *   resize_bicubic_grad      dy -> dx
@@ -279,6 +281,11 @@ typedef struct wisp_drop_path_attrs {
     double p;       /* probability that a sample's branch is dropped */
     int64_t stream; /* tells call sites of one step apart */
 } wisp_drop_path_attrs;
+
+typedef struct wisp_uniform_attrs {
+    int64_t count;
+    int64_t stream; /* tells call sites of one step apart */
+} wisp_uniform_attrs;
 
 typedef struct wisp_resize_attrs {
     double scale_h, scale_w; /* source step per output step; 0: in / out */

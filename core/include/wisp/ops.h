@@ -203,7 +203,9 @@ typedef struct wisp_features {
     V(apply,                                                                                       \
       (wisp_step *s, const char *op, const void *attrs, uint64_t attrs_bytes,                      \
        wisp_tensor *const *in, int32_t n_in, wisp_tensor **out, int32_t n_out),                    \
-      (s, op, attrs, attrs_bytes, in, n_in, out, n_out))
+      (s, op, attrs, attrs_bytes, in, n_in, out, n_out))                                           \
+    /* numbers in [0, 1) from the step's key, the same on every rank; f32(count) */                \
+    X(wisp_tensor *, uniform, (wisp_step *s, int64_t count), (s, count))
 
 /* clang-format on */
 

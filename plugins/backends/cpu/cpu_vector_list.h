@@ -14,7 +14,7 @@
     X(max_pool) X(max_pool_grad) X(avg_pool) X(avg_pool_grad)                                      \
     X(concat) X(slice) X(slice_grad) X(permute)                                                    \
     X(gather_rows) X(gather_rows_grad) X(gather_tokens) X(gather_tokens_grad)                      \
-    X(drop_path) X(drop_path_grad) X(resize_bicubic) X(resize_bicubic_grad) X(top_k)               \
+    X(drop_path) X(drop_path_grad) X(uniform) X(resize_bicubic) X(resize_bicubic_grad) X(top_k)    \
     X(segment_norms) X(clip_segments) X(sgd_update) X(lars_update) X(adamw_update)                 \
     X(ema_update)
 /* clang-format on */
