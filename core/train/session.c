@@ -397,7 +397,8 @@ static wisp_status build_model(wispi_session *s, wisp_error *err)
 
 /* --- the step --- */
 
-/* The detached embedding of the first view that the evaluated network saw in this step. */
+/* The detached embedding of the first view that the evaluated network saw in this step; of the
+ * first images when it saw only a part of the batch at a time. */
 static wisp_tensor *first_embedding(wispi_session *s, wisp_step *step)
 {
     wisp_tensor *pooled = wispi_module_first_pooled(s->evaluated);
@@ -405,8 +406,9 @@ static wisp_tensor *first_embedding(wispi_session *s, wisp_step *step)
         wispi_step_fail(step, WISP_E_PLUGIN, "the method's step never ran its evaluated network");
         return NULL;
     }
-    wisp_tensor *rows = wisp_slice(step, pooled, 0, 0, s->experiment->run.batch);
-    return wisp_stop_gradient(step, rows);
+    const int64_t rows = wisp_shape_of(step, pooled)->shape[0], batch = s->experiment->run.batch;
+    wisp_tensor *first = wisp_slice(step, pooled, 0, 0, rows < batch ? rows : batch);
+    return wisp_stop_gradient(step, first);
 }
 
 static wisp_tensor *add_probe_losses(wispi_session *s, wisp_step *step, wisp_tensor *loss)
@@ -414,7 +416,8 @@ static wisp_tensor *add_probe_losses(wispi_session *s, wisp_step *step, wisp_ten
     if (!s->any_learning)
         return loss;
     wisp_tensor *embedding = first_embedding(s, step);
-    wisp_tensor *labels = wispi_step_variable(step, &s->probe_labels);
+    wisp_tensor *labels = wisp_slice(step, wispi_step_variable(step, &s->probe_labels), 0, 0,
+                                     wisp_shape_of(step, embedding)->shape[0]);
     for (int32_t i = 0; i < s->experiment->n_probes; i++) {
         const wispi_instance *probe = s->learning[i].instance;
         if (!probe)
