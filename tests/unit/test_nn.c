@@ -154,6 +154,46 @@ START_TEST(first_values_have_the_asked_distribution)
 }
 END_TEST
 
+/* Whoever builds a layer, and whether before or after; parameters of other kinds stay. */
+START_TEST(a_method_may_override_first_values)
+{
+    const wisp_init_override o = {{WISP_INIT_NORMAL, 0, 0.5}, {WISP_INIT_CONSTANT, 0, 3}, 1, 0};
+    const wisp_conv2d_desc conv = {.in = 8,
+                                   .out = 32,
+                                   .kernel = 3,
+                                   .stride = 1,
+                                   .bias = 1,
+                                   .weight = {WISP_INIT_LINEAR_DEFAULT, 0, 0}};
+    const wisp_norm_desc norm = {.channels = 2, .zero_gamma = 1},
+                         bare = {.channels = 2, .affine = -1};
+    const wisp_desc table = wisp_desc2(WISP_F32, 2, 2);
+    const wisp_init seven = {WISP_INIT_CONSTANT, 0, 7};
+    fixture f;
+    fixture_open(&f, 11);
+    wisp_module *a = wisp_network(f.b, "a");
+    wisp_linear_layer(f.b, a, "fc", &linear_2_3);
+    wisp_override_init(f.b, &o);
+    wisp_module *net = wisp_network(f.b, "b");
+    wisp_linear_layer(f.b, net, "fc", &linear_2_3);
+    wisp_conv2d_layer(f.b, net, "conv", &conv);
+    wisp_batch_norm_layer(f.b, net, "bn", &norm);
+    wisp_batch_norm_layer(f.b, net, "bare", &bare);
+    wisp_layer_norm_layer(f.b, net, "ln", &norm);
+    wisp_parameter(f.b, net, "p", &table, &seven, 0);
+    FIXTURE_OK(&f, wispi_model_finish(f.model, &f.err));
+    ck_assert_double_eq(fixture_first(&f, "a.fc.weight"), 3);
+    ck_assert_double_eq(fixture_first(&f, "a.fc.bias"), 0);
+    ck_assert_double_eq(fixture_first(&f, "b.fc.weight"), 3);
+    ck_assert_double_eq(fixture_first(&f, "b.fc.bias"), 0);
+    check_moments(&f, "b.conv.weight", 0.5, 3);
+    ck_assert_double_ne(fixture_first(&f, "b.conv.bias"), 0);
+    ck_assert_double_eq(fixture_first(&f, "b.bn.weight"), 1);
+    ck_assert_double_eq(fixture_first(&f, "b.ln.weight"), 0);
+    ck_assert_double_eq(fixture_first(&f, "b.p"), 7);
+    fixture_close(&f);
+}
+END_TEST
+
 /* The message that finish returns. */
 static const char *finish_refused(fixture *f)
 {
@@ -241,6 +281,12 @@ static void integer_state_drawn(wisp_build *b)
     wisp_new_state(b, "count", &one, &normal);
 }
 
+static void no_such_override(wisp_build *b)
+{
+    const wisp_init_override o = {{0, 0, 0}, {WISP_INIT_NORMAL, 0, (double)INFINITY}, 0, 0};
+    wisp_override_init(b, &o);
+}
+
 static void long_path(wisp_build *b)
 {
     char name[90];
@@ -267,6 +313,8 @@ START_TEST(wrong_networks_are_refused_by_name)
             "padding 0, 4 groups");
     refused(no_backbone, "net.backbone: this run has no backbone: add a [backbone] table");
     refused(integer_state_drawn, "count: integers begin as zeros or a constant");
+    refused(no_such_override,
+            "override_init: linear layers: the initialisation's value is not finite");
 }
 END_TEST
 
@@ -1070,6 +1118,7 @@ int main(void)
     tcase_add_test(tests, paths_are_those_of_torch);
     tcase_add_test(tests, first_values_depend_on_seed_and_path_alone);
     tcase_add_test(tests, first_values_have_the_asked_distribution);
+    tcase_add_test(tests, a_method_may_override_first_values);
     tcase_add_test(tests, wrong_networks_are_refused_by_name);
     tcase_add_test(tests, a_path_that_is_too_long_is_refused);
     tcase_add_test(tests, batch_norm_moves_its_running_statistics);
