@@ -22,17 +22,16 @@ flatten() {
             { print table "." $0 }' | sort
 }
 
-# check FOLDER CELL RECIPE: leaves $name.toml, flat, and $name.facts, the lines about sizes.
+# check FOLDER CELL RECIPE: leaves <name>.toml, flat, and <name>.facts, the lines about sizes.
 check() {
-    local images=1281167 judges=50000
-    name=$1.$2.$3
+    local images=1281167 judges=50000 name=$1.$2.$3
     [ "$1" = imagenet ] || { images=50000 judges=10000; }
     "$wisp" check "$source_folder/configs/$1/${2/.//}_$3.toml" run.device=cpu \
         data.use=synthetic data.count=$images data.classes=100 \
-        test.use=synthetic test.split=test test.count=$judges test.classes=100 >out 2>err ||
-        { complain "wisp check configs/$1/${2/.//}_$3.toml: $(cat err)"; return 1; }
-    flatten <out >"$name.toml"
-    grep '^#' out >"$name.facts"
+        test.use=synthetic test.split=test test.count=$judges test.classes=100 \
+        >"$name.out" 2>"$name.err" || return 1
+    grep '^#' "$name.out" >"$name.facts"
+    flatten <"$name.out" >"$name.toml"
 }
 
 # has NAME LINE...: the resolved experiment says so.
@@ -71,8 +70,14 @@ views() {
 
 # cell FOLDER METHOD BACKBONE BASELINE_SIZE SSLIGHT_SIZE
 cell() {
-    local of=$2.$3
-    check "$1" "$of" baseline && check "$1" "$of" sslight || return
+    local of=$2.$3 recipe
+    check "$1" "$of" baseline & # both at once
+    check "$1" "$of" sslight
+    wait
+    for recipe in baseline sslight; do
+        [ -s "$1.$of.$recipe.toml" ] ||
+            { complain "wisp check configs/$1/$2/$3_$recipe.toml: $(cat "$1.$of.$recipe.err")"; return; }
+    done
     same_but "$1" "$of"
     if [ "$3" = vit_tiny ]; then
         views "$1.$of.baseline" "$4" "[0.25, 1.0]" "[0.05, 0.25]" "[0.090909, 0.909091]"
