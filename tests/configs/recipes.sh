@@ -5,6 +5,7 @@
 . "$(dirname "$0")/../runs/run_kit.sh" "$1"
 published=$source_folder/tests/configs/published.txt
 backbones="mobilenet_v2 resnet18 resnet34 resnet50 vit_tiny"
+short_cells="dino_resnet18 dino_mobilenet_v2 moco_resnet18 swav_resnet18"
 published_cells="dino.mobilenet_v2 dino.resnet18 dino.resnet34 dino.vit_tiny swav.mobilenet_v2
 moco.mobilenet_v2"
 failures=0
@@ -93,9 +94,12 @@ for method in dino swav moco; do
         cell cifar10 $method $backbone 12 16
     done
 done
+for of in $short_cells; do
+    cell cifar10 short "$of" 12 16
+done
 
-# Every experiment of the two folders was looked at.
-for file in "$source_folder"/configs/{imagenet,cifar10}/{dino,swav,moco}/*.toml; do
+# Every experiment of these folders was looked at.
+for file in "$source_folder"/configs/{{imagenet,cifar10}/{dino,swav,moco},cifar10/short}/*.toml; do
     cell=${file#"$source_folder"/configs/}
     cell=${cell%.toml}
     cell=${cell//\//.}
