@@ -87,9 +87,10 @@ static wisp_status collect(wispi_session *s, json_t **out, wisp_error *err)
     wispi_program_facts_of(s->program, &facts);
     wispi_experiment_describe_sampler(x, views_in_words, sizeof views_in_words);
     int64_t stores = (int64_t)wispi_device_bytes(s->device);
+    json_t *starts = wispi_start_records_json(s->starts, s->n_starts);
     *out = json_pack(
         "{s:s, s:{s:s, s:I, s:I, s:I, s:I}, s:{s:s, s:I}, s:{s:s, s:o}, s:o, "
-        "s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:i}}",
+        "s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:i}, s:o}",
         "device", s->device_name, "backbone", "name", x->backbone.plugin->descriptor->name,
         "parameters", (json_int_t)wispi_module_parameter_count(s->evaluated, 0), "macs",
         (json_int_t)macs, "macs_at", (json_int_t)x->input.eval_size, "dim",
@@ -99,7 +100,7 @@ static wisp_status collect(wispi_session *s, json_t **out, wisp_error *err)
         "views", views, "run", "epochs", (json_int_t)x->run.epochs, "steps_per_epoch",
         (json_int_t)s->steps_per_epoch, "steps", (json_int_t)s->total_steps, "batch",
         (json_int_t)x->run.batch, "step", "memory_bytes", (json_int_t)(stores + facts.step_bytes),
-        "macs", (json_int_t)facts.total_macs, "calls", (int)facts.n_calls);
+        "macs", (json_int_t)facts.total_macs, "calls", (int)facts.n_calls, "init", starts);
     return *out ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the report");
 }
 
@@ -115,6 +116,9 @@ static void as_text(const wispi_session *s, const json_t *report, wispi_text *ou
         out, "# backbone: %.0f parameters, %.1f MMACs an image at %.0f px, embedding of %.0f\n",
         number(report, "backbone", "parameters"), number(report, "backbone", "macs") / 1e6,
         number(report, "backbone", "macs_at"), number(report, "backbone", "dim"));
+    for (int32_t i = 0; i < s->n_starts; i++)
+        wispi_text_printf(out, "# init: %d tensors of %s into %s\n", (int)s->starts[i].n_tensors,
+                          s->starts[i].file, s->starts[i].into);
     const json_t *sampler = json_object_get(report, "sampler");
     const char *words = json_string_value(json_object_get(sampler, "description"));
     if (words && words[0])

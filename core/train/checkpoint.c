@@ -15,8 +15,6 @@
 
 enum { PATH_BYTES = 1200, FACTS_BYTES = 700 };
 
-#define FORMAT "wisp.checkpoint/0"
-
 static void checkpoint_path(char *path, const char *folder, const char *name)
 {
     snprintf(path, PATH_BYTES, "%s/checkpoints/%s.safetensors", folder, name);
@@ -93,12 +91,16 @@ wisp_status wispi_checkpoint_write(const char *folder, const char *name, const w
         status = check_weights(&tensors[i], wispi_model_tensor_at(model, i), facts->step, err);
     if (status == WISP_OK) {
         facts_text(text, facts);
-        wispi_stored_text texts[] = {{"format", FORMAT},
-                                     {"wisp.version", WISP_VERSION},
-                                     {"wisp.facts", text},
-                                     {"wisp.results", facts->results}};
+        wispi_stored_text texts[5] = {{"format", WISPI_CHECKPOINT_FORMAT},
+                                      {"wisp.version", WISP_VERSION},
+                                      {"wisp.facts", text}};
+        int64_t n_texts = 3;
+        if (facts->evaluated)
+            texts[n_texts++] = (wispi_stored_text){WISPI_TEXT_EVALUATED, facts->evaluated};
+        if (facts->results)
+            texts[n_texts++] = (wispi_stored_text){"wisp.results", facts->results};
         checkpoint_path(path, folder, name);
-        status = wispi_safetensors_write(path, tensors, n, texts, facts->results ? 4 : 3, err);
+        status = wispi_safetensors_write(path, tensors, n, texts, n_texts, err);
     }
     for (int32_t i = 0; copies && i < n; i++)
         wispi_free(copies[i]);
@@ -163,7 +165,7 @@ static wisp_status load_facts(const char *path, const wispi_safetensors *file, j
 {
     const char *text = wispi_safetensors_text(file, "wisp.facts");
     const char *format = wispi_safetensors_text(file, "format");
-    if (!text || !format || strcmp(format, FORMAT) != 0)
+    if (!text || !format || strcmp(format, WISPI_CHECKPOINT_FORMAT) != 0)
         return wisp_fail(err, WISP_E_CORRUPT, "%s: not a checkpoint of this version of wisp", path);
     *object = json_loads(text, 0, NULL);
     return *object ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "%s: no memory for its facts", path);

@@ -9,6 +9,9 @@
 #include "nn/model.h"
 #include "train/metric_log.h"
 
+#define WISPI_CHECKPOINT_FORMAT "wisp.checkpoint/0" /* the text "format" */
+#define WISPI_TEXT_EVALUATED "wisp.evaluated"       /* the text that says what is evaluated */
+
 /* What is kept besides tensors. */
 typedef struct wispi_checkpoint_facts {
     int64_t step;         /* of the whole run; the next one to take */
@@ -18,7 +21,8 @@ typedef struct wispi_checkpoint_facts {
     int64_t tasks_step;   /* step after which the tasks were run; -1: not yet */
     uint64_t fingerprint; /* of the training data */
     wispi_metric_log_position position;
-    char *results; /* JSON text of all that was evaluated, freed with free(); or NULL */
+    const char *evaluated; /* path of what is evaluated; written, but not read back; or NULL */
+    char *results;         /* JSON text of all that was evaluated, freed with free(); or NULL */
 } wispi_checkpoint_facts;
 
 /* Writes checkpoints/<name>.safetensors below `folder`. What was there stays when anything fails.

@@ -10,9 +10,9 @@
 #include "loader/containment.h"
 #include "train/schedule_table.h"
 
-static const char *const top_level[] = {"run",      "input",    "data",   "test",
-                                        "sampler",  "backbone", "method", "optimizer",
-                                        "schedule", "probe",    "task",   NULL};
+static const char *const top_level[] = {"run",      "input",  "data",      "test",     "sampler",
+                                        "backbone", "method", "optimizer", "schedule", "init",
+                                        "probe",    "task",   NULL};
 
 /* A table of the host itself, through the same checks as a plugin's. */
 static wisp_status fill_own(const wispi_node *root, const char *name, const wisp_option *options,
@@ -77,6 +77,28 @@ static wisp_status fill_optimizer(wispi_experiment *x, const wispi_node *root, w
     return WISP_OK;
 }
 
+static wisp_status fill_inits(wispi_experiment *x, const wispi_node *array, wispi_arena *arena,
+                              wisp_error *err)
+{
+    if (!array)
+        return WISP_OK;
+    if (array->type != WISPI_NODE_ARRAY)
+        return wispi_node_fail(array, err, "write it with two brackets: [[init]]",
+                               "init must be an array of tables");
+    if (array->n_children > WISPI_MAX_INITS)
+        return wispi_node_fail(array, err, NULL, "more than %d [[init]] tables", WISPI_MAX_INITS);
+    for (int32_t i = 0; i < array->n_children; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "init.%d", i);
+        WISP_TRY(wispi_options_fill(wispi_node_at(array, i), path, wispi_init_options_table,
+                                    wispi_n_init_options, sizeof(wisp_option), &x->inits[i], arena,
+                                    NULL, err));
+        x->inits[i].node = wispi_node_at(array, i);
+    }
+    x->n_inits = array->n_children;
+    return WISP_OK;
+}
+
 static wisp_status fill_settings(wispi_experiment *x, const wispi_node *root, wispi_arena *arena,
                                  wisp_error *err)
 {
@@ -85,6 +107,10 @@ static wisp_status fill_settings(wispi_experiment *x, const wispi_node *root, wi
     WISP_TRY(fill_own(root, "input", wispi_input_options_table, wispi_n_input_options, &x->input,
                       arena, err));
     WISP_TRY(fill_optimizer(x, root, arena, err));
+    x->inits = wispi_arena_alloc(arena, WISPI_MAX_INITS * sizeof *x->inits);
+    if (!x->inits)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for [[init]]");
+    WISP_TRY(fill_inits(x, wispi_node_find(root, "init"), arena, err));
     const wispi_node *run = wispi_node_find(root, "run");
     if (x->run.name[0] == '\0' || strchr(x->run.name, '/') || x->run.name[0] == '.')
         return wispi_node_fail(wispi_node_find(run, "name"), err, "the name becomes a folder",
@@ -191,8 +217,8 @@ wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char 
         wispi_config_destroy(tasks);
         return status;
     }
-    static const char *const no_probes[] = {"probe", NULL};
-    wispi_config_drop_tables(config, no_probes);
+    static const char *const not_needed[] = {"probe", "init", NULL};
+    wispi_config_drop_tables(config, not_needed);
     wispi_config_take_tables(config, tasks, taken);
     for (const wispi_node *rest = wispi_config_root(tasks)->first; rest; rest = rest->next)
         wispi_log(WISP_LOG_INFO, "%s: table %s is not used: the weights come with their own",
@@ -279,6 +305,9 @@ wisp_status wispi_experiment_resolved(const wispi_experiment *x, const wispi_mod
                                    &x->optimizer.rules[i]);
     if (model)
         wispi_schedules_resolved(model, out);
+    for (int32_t i = 0; i < x->n_inits; i++)
+        wispi_resolved_array_table(out, "init", NULL, wispi_init_options_table,
+                                   wispi_n_init_options, sizeof(wisp_option), &x->inits[i]);
     for (int32_t i = 0; i < x->n_probes; i++)
         resolve_instance(out, "probe", &x->probes[i], 1);
     for (int32_t i = 0; i < x->n_tasks; i++)

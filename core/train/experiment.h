@@ -19,6 +19,8 @@ typedef struct wispi_experiment {
     wispi_run_settings run;
     wispi_input_settings input;
     wispi_optimizer_settings optimizer;
+    wispi_init_settings *inits;
+    int32_t n_inits;
     wispi_instance data, test, sampler, backbone, method; /* test: zeroed when there is none */
     wispi_instance probes[WISPI_MAX_TASKS], tasks[WISPI_MAX_TASKS];
     int32_t n_probes, n_tasks;
@@ -30,7 +32,8 @@ wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
                                   const char *const *overrides, int32_t n_overrides,
                                   wispi_experiment **experiment, wisp_error *err);
 /* The experiment of a run's config.toml with the [[task]], [input], [data] and [test] tables of
- * another file in place of its own: for judging stored weights. Its probes are left out. */
+ * another file in place of its own: for judging stored weights. Its probes are left out, and so is
+ * what it began with. */
 wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char *run_config,
                                            const char *task_file, const char *const *overrides,
                                            int32_t n_overrides, wispi_experiment **experiment,

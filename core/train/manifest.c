@@ -101,8 +101,11 @@ static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
                   (int)wispi_dataset_of(&x->data)->n_classes(x->data.self), "backbone_parameters",
                   (json_int_t)wispi_module_parameter_count(s->evaluated, 0), "git_commit", commit);
     wispi_free(commit);
-    const int failed = json_object_update(manifest, rest);
+    int failed = json_object_update(manifest, rest);
     json_decref(rest);
+    if (!failed && s->n_starts > 0)
+        failed =
+            json_object_set_new(manifest, "init", wispi_start_records_json(s->starts, s->n_starts));
     if (!failed)
         return manifest;
     json_decref(manifest);

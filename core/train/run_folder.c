@@ -55,14 +55,21 @@ static void remove_leftovers(const char *folder)
         closedir(entries);
 }
 
-wisp_status wispi_run_folder_open(const char *out, const char *name, int64_t seed,
+wisp_status wispi_run_folder_find(const char *out, const char *name, int64_t seed,
                                   wispi_run_folder *folder, wisp_error *err)
 {
-    char checkpoints[WISPI_FOLDER_BYTES + 16];
     folder->lock = -1;
     int n = snprintf(folder->path, sizeof folder->path, "%s/%s/%lld", out, name, (long long)seed);
     if (n < 0 || n >= WISPI_FOLDER_BYTES - 200)
         return wisp_fail(err, WISP_E_CONFIG, "run.out and run.name make too long a path");
+    return WISP_OK;
+}
+
+wisp_status wispi_run_folder_open(const char *out, const char *name, int64_t seed,
+                                  wispi_run_folder *folder, wisp_error *err)
+{
+    char checkpoints[WISPI_FOLDER_BYTES + 16];
+    WISP_TRY(wispi_run_folder_find(out, name, seed, folder, err));
     snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder->path);
     wisp_error cause = {0};
     wisp_status status = wispi_make_folders(checkpoints, &cause);

@@ -11,6 +11,9 @@ typedef struct wispi_run_folder {
     int lock; /* file descriptor that holds the lock; -1: none */
 } wispi_run_folder;
 
+/* Where the folder is, or will be; touches nothing. */
+wisp_status wispi_run_folder_find(const char *out, const char *name, int64_t seed,
+                                  wispi_run_folder *folder, wisp_error *err);
 /* Makes the folder and locks it for this process; a second process is refused. Removes the
  * unfinished files of killed ones. */
 wisp_status wispi_run_folder_open(const char *out, const char *name, int64_t seed,

@@ -2,9 +2,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "loader/host_table.h"
@@ -12,6 +10,8 @@
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/runtime_handle.h"
+#include "train/start_weights.h"
+#include "train/stored_run.h"
 #include "train/trainer.h"
 
 /* Plugins' parallel_for works on this pool while an experiment runs. */
@@ -54,7 +54,9 @@ static wisp_status check(wispi_experiment *experiment, int32_t format, wispi_tex
 {
     wispi_session *session = NULL;
     WISP_TRY(wispi_session_open(experiment, &session, err));
-    wisp_status status = wispi_check_report(session, format, out, err);
+    wisp_status status = wispi_start_weights_check(session, err);
+    if (status == WISP_OK)
+        status = wispi_check_report(session, format, out, err);
     wispi_session_close(session);
     return status;
 }
@@ -75,31 +77,6 @@ wisp_status wisp_runtime_check(wisp_runtime *runtime, const wisp_experiment_sour
 }
 
 /* --- stored weights --- */
-
-enum { PATH_BYTES = 1200 };
-
-/* A run's folder, or one of its checkpoints: where are its weights, where its configuration? */
-static wisp_status find_run(const char *weights, char file[PATH_BYTES], char config[PATH_BYTES],
-                            wisp_error *err)
-{
-    struct stat info;
-    char folder[PATH_BYTES], above[PATH_BYTES];
-    if (stat(weights, &info) != 0)
-        return wisp_fail(err, WISP_E_NOT_FOUND, "%s: there is no such run folder or checkpoint",
-                         weights);
-    if (strlen(weights) > PATH_BYTES - 100)
-        return wisp_fail(err, WISP_E_INVALID, "%.200s...: the path is too long", weights);
-    if (S_ISDIR(info.st_mode)) {
-        snprintf(file, PATH_BYTES, "%.1000s/checkpoints/last.safetensors", weights);
-        snprintf(config, PATH_BYTES, "%.1000s/config.toml", weights);
-        return WISP_OK;
-    }
-    snprintf(file, PATH_BYTES, "%s", weights);
-    WISP_TRY(wispi_path_folder(folder, sizeof folder, weights));
-    WISP_TRY(wispi_path_folder(above, sizeof above, folder));
-    snprintf(config, PATH_BYTES, "%.1000s/config.toml", above);
-    return WISP_OK;
-}
 
 static wisp_status evaluate_weights(wispi_experiment *experiment, const char *file,
                                     const volatile int *stop, wispi_results *results,
@@ -148,21 +125,21 @@ wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weights,
                               const wisp_experiment_source *task, int32_t format, char **text,
                               wisp_error *err)
 {
-    char file[PATH_BYTES], config[PATH_BYTES];
+    wispi_stored_run run;
     wispi_experiment *experiment = NULL;
     wispi_pool *pool = NULL;
     wispi_text out = {0};
     runtime->stop = 0;
-    WISP_TRY(find_run(weights, file, config, err));
-    WISP_TRY(wispi_experiment_load_for_eval(runtime->registry, config, task->path, task->overrides,
-                                            task->n_overrides, &experiment, err));
+    WISP_TRY(wispi_stored_run_find(weights, &run, err));
+    WISP_TRY(wispi_experiment_load_for_eval(runtime->registry, run.config, task->path,
+                                            task->overrides, task->n_overrides, &experiment, err));
     wispi_results *results = wispi_alloc(sizeof *results);
     wisp_status status = results ? start_pool(&pool, err)
                                  : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
     if (status == WISP_OK)
-        status = evaluate_weights(experiment, file, &runtime->stop, results, err);
+        status = evaluate_weights(experiment, run.weights, &runtime->stop, results, err);
     if (status == WISP_OK)
-        status = write_results(results, file, format, &out, err);
+        status = write_results(results, run.weights, format, &out, err);
     wispi_experiment_destroy(experiment);
     stop_pool(pool);
     wispi_free(results);

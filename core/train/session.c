@@ -556,5 +556,6 @@ void wispi_session_close(wispi_session *s)
         wispi_instance_destroy(&s->backbones[i]);
     wispi_device_close(s->device);
     wispi_instance_destroy(&s->backend);
+    wispi_free(s->starts);
     wispi_free(s);
 }

@@ -8,6 +8,7 @@
 #include "nn/optimizer.h"
 #include "tensor/program.h"
 #include "train/experiment.h"
+#include "train/start_weights.h"
 
 /* A probe that learns beside the method. */
 typedef struct wispi_learning_probe {
@@ -37,6 +38,9 @@ typedef struct wispi_session {
     void *own_views[WISP_MAX_VIEW_GROUPS]; /* device memory; NULL where the feed's memory serves */
     int64_t steps_per_epoch, total_steps;
     wisp_clock clock;
+
+    wispi_start_record *starts; /* what was loaded before the first step; or NULL */
+    int32_t n_starts;
 
     wispi_program *program; /* the training step as last recorded */
     const wisp_tensor *loss;

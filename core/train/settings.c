@@ -8,6 +8,7 @@
 #define INPUT(field) offsetof(wispi_input_settings, field)
 #define OPTIMIZER(field) offsetof(wispi_optimizer_settings, field)
 #define RULE(field) offsetof(wispi_optimizer_rule, field)
+#define INIT(field) offsetof(wispi_init_settings, field)
 #define SCHEDULE(field) offsetof(wispi_schedule_settings, field)
 
 static const wisp_choice precisions[] = {
@@ -337,6 +338,32 @@ const wisp_option wispi_rule_options_table[] = {
      .help = "factor of their weight decay, besides decay_1d and decay_depthwise"},
 };
 const uint64_t wispi_n_rule_options = WISP_COUNT(wispi_rule_options_table);
+
+const wisp_option wispi_init_options_table[] = {
+    {.key = "weights",
+     .type = WISP_OPTION_PATH,
+     .flags = WISP_OPTION_REQUIRED,
+     .offset = INIT(weights),
+     .help = "folder of a run (its last checkpoint), a checkpoint, or any safetensors file"},
+    {.key = "from",
+     .type = WISP_OPTION_STRING,
+     .offset = INIT(from),
+     .default_value = "\"\"",
+     .help = "path in that file, such as student.backbone; empty: what the run evaluates, or the "
+             "whole file where it is no checkpoint"},
+    {.key = "into",
+     .type = WISP_OPTION_STRING,
+     .offset = INIT(into),
+     .default_value = "\"\"",
+     .help = "path of a network or of a part of one here; empty: the backbone that is evaluated"},
+    {.key = "skip",
+     .type = WISP_OPTION_STRING_LIST,
+     .offset = INIT(skip),
+     .default_value = "[]",
+     .max_count = 32,
+     .help = "names below the two paths, as a shell's patterns, that are not loaded"},
+};
+const uint64_t wispi_n_init_options = WISP_COUNT(wispi_init_options_table);
 
 static const wisp_choice schedule_kinds[] = {
     {"constant", "value", WISP_SCHEDULE_CONSTANT, 0},

@@ -6,7 +6,7 @@
 #include "wisp/nn.h"
 #include "wisp/options.h"
 
-enum { WISPI_MAX_RULES = 64 };
+enum { WISPI_MAX_RULES = 64, WISPI_MAX_INITS = 16 };
 
 enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 
@@ -40,6 +40,13 @@ typedef struct wispi_optimizer_settings {
 const char *wispi_optimizer_name(int32_t kind);
 int32_t wispi_optimizer_kind(const char *name);
 
+/* [[init]] */
+typedef struct wispi_init_settings {
+    const char *weights, *from, *into;
+    wisp_list skip;
+    const struct wispi_node *node; /* where it stands, for messages; NULL: in no file */
+} wispi_init_settings;
+
 /* [schedule.NAME]. Only the keys that the table gives count; the others keep the method's value. */
 typedef struct wispi_schedule_settings {
     int32_t kind, per;
@@ -55,6 +62,8 @@ extern const wisp_option wispi_optimizer_options_table[];
 extern const uint64_t wispi_n_optimizer_options;
 extern const wisp_option wispi_rule_options_table[];
 extern const uint64_t wispi_n_rule_options;
+extern const wisp_option wispi_init_options_table[];
+extern const uint64_t wispi_n_init_options;
 extern const wisp_option wispi_schedule_options_table[];
 extern const uint64_t wispi_n_schedule_options;
 

@@ -52,6 +52,7 @@ static double minutes(const trainer *t)
 static wisp_status refresh_facts(trainer *t, wisp_error *err)
 {
     t->facts.seconds = wispi_seconds() - t->started;
+    t->facts.evaluated = wispi_module_path(t->session->evaluated);
     free(t->facts.results);
     t->facts.results = wispi_scoreboard_dump(t->board);
     if (!t->facts.results)
@@ -363,10 +364,29 @@ static void tell_sampler(trainer *t)
     wispi_progress_say(&t->progress, line);
 }
 
+/* Before the folder is touched, so that a start that fails leaves nothing. Where there is a
+ * checkpoint, the weights come from there. */
+static wisp_status load_start_weights(trainer *t, wisp_error *err)
+{
+    const wispi_run_settings *run = &t->experiment->run;
+    wispi_run_folder folder;
+    WISP_TRY(wispi_run_folder_find(run->out, run->name, run->seed, &folder, err));
+    if (wispi_run_folder_has_checkpoint(&folder))
+        return WISP_OK;
+    WISP_TRY(wispi_start_weights_load(t->session, err));
+    for (int32_t i = 0; i < t->session->n_starts; i++) {
+        char line[WISPI_STORED_PATH + 800];
+        wispi_start_record_say(&t->session->starts[i], line, sizeof line);
+        wispi_progress_say(&t->progress, line);
+    }
+    return WISP_OK;
+}
+
 static wisp_status begin_run(trainer *t, wisp_error *err)
 {
     int resume = 0;
     const wispi_instance *data = &t->experiment->data;
+    WISP_TRY(load_start_weights(t, err));
     WISP_TRY(open_folder(t, &resume, err));
     tell_sampler(t);
     uint64_t fingerprint = wispi_dataset_of(data)->fingerprint(data->self);

@@ -57,7 +57,7 @@ BEGIN {
     kinds["BOOL"] = "true or false"
     kinds["I64"] = "integer"
     kinds["F64"] = kinds["F64_LIST"] = "number"
-    kinds["STRING"] = "string"
+    kinds["STRING"] = kinds["STRING_LIST"] = "string"
     kinds["PATH"] = "path"
 }
 /^static const wisp_choice/ {
