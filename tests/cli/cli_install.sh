@@ -52,7 +52,8 @@ cmake -S "$work/outside" -B "$work/outside/build" -DCMAKE_PREFIX_PATH="$tree" >"
     cmake --build "$work/outside/build" >>"$work/out" 2>>"$work/err" || complain "$call fails"
 "$source/tests/abi/plugin_symbols.sh" "$work/outside/build" >>"$work/err" ||
     complain "$call: the plugin is linked wrongly"
-[ "$("$work/outside/build/embeds")" = "$("$wisp" --version | cut -d' ' -f2)" ] ||
+asan=$(ldd "$libdir/libwisp.so" | awk '/libasan/ { print $3 }') # must be there first
+[ "$(LD_PRELOAD=$asan "$work/outside/build/embeds")" = "$("$wisp" --version | cut -d' ' -f2)" ] ||
     complain "$call: a program that embeds wisp fails"
 expect 0 inspect method/mine --plugin-path "$work/outside/build"
 says "method/mine 1.2.3"
