@@ -26,9 +26,10 @@ typedef struct fake_context {
     wisp_embeddings splits[2];
     wisp_embeddings *crops; /* of each epoch, or NULL: the training split */
     /* what is to happen */
-    const char *fails;  /* name of the call that fails */
-    int32_t stop_after; /* -1: never; n: the call of stopping() behind the nth says yes */
-    float poison;       /* added to every product */
+    const char *fails;        /* name of the call that fails */
+    int32_t stop_after;       /* -1: never; n: the call of stopping() behind the nth says yes */
+    float poison;             /* added to every product */
+    int32_t source, n_blocks; /* what must be asked for */
     /* what has happened */
     int32_t stops, embeds, crop_calls, products;
     int64_t largest_product; /* values */
@@ -52,27 +53,32 @@ static inline wisp_status fake_fail(const fake_context *f, const char *call, wis
     return WISP_OK;
 }
 
-static inline wisp_status fake_embed(wisp_task_context *plugin, int32_t split, wisp_embeddings *out,
-                                     wisp_error *err)
+static inline wisp_status fake_crops(fake_context *f, const wisp_embed_request *request,
+                                     wisp_embeddings *out, wisp_error *err)
 {
-    fake_context *f = fake_of(plugin);
-    f->embeds++;
-    WISP_TRY(fake_fail(f, split == WISP_SPLIT_TRAIN ? "embed_train" : "embed_test", err));
-    *out = f->splits[split];
+    ck_assert_int_lt(f->crop_calls, FAKE_EPOCHS);
+    f->crop_epochs[f->crop_calls++] = request->epoch;
+    f->crop_scale[0] = request->scale[0];
+    f->crop_scale[1] = request->scale[1];
+    ck_assert_int_eq(request->split, WISP_SPLIT_TRAIN);
+    WISP_TRY(fake_fail(f, request->epoch == 0 ? "first_crops" : "later_crops", err));
+    *out = f->crops ? f->crops[request->epoch] : f->splits[WISP_SPLIT_TRAIN];
     return WISP_OK;
 }
 
-static inline wisp_status fake_embed_augmented(wisp_task_context *plugin, int64_t epoch,
-                                               const double scale[2], wisp_embeddings *out,
-                                               wisp_error *err)
+static inline wisp_status fake_embed(wisp_task_context *plugin, const wisp_embed_request *request,
+                                     wisp_embeddings *out, wisp_error *err)
 {
     fake_context *f = fake_of(plugin);
-    ck_assert_int_lt(f->crop_calls, FAKE_EPOCHS);
-    f->crop_epochs[f->crop_calls++] = epoch;
-    f->crop_scale[0] = scale[0];
-    f->crop_scale[1] = scale[1];
-    WISP_TRY(fake_fail(f, epoch == 0 ? "first_crops" : "later_crops", err));
-    *out = f->crops ? f->crops[epoch] : f->splits[WISP_SPLIT_TRAIN];
+    ck_assert_uint_eq(request->struct_size, sizeof *request);
+    ck_assert_int_eq(request->source, f->source);
+    ck_assert_int_eq(request->source == WISP_EMBED_CLASS_TOKENS ? request->n_blocks : 0,
+                     f->n_blocks);
+    if (request->crops)
+        return fake_crops(f, request, out, err);
+    f->embeds++;
+    WISP_TRY(fake_fail(f, request->split == WISP_SPLIT_TRAIN ? "embed_train" : "embed_test", err));
+    *out = f->splits[request->split];
     return WISP_OK;
 }
 
@@ -145,7 +151,6 @@ static inline void fake_open(fake_context *f, const wisp_embeddings *train,
         .seed = 11,
         .host = &f->host,
         .embed = fake_embed,
-        .embed_augmented = fake_embed_augmented,
         .report = fake_report,
         .product = fake_product,
         .stopping = fake_stopping,

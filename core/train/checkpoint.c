@@ -220,24 +220,30 @@ static wisp_status check_tensor(const char *path, const wispi_safetensors *file,
     return WISP_OK;
 }
 
+static int is_weight(const wispi_model_tensor *tensor)
+{
+    return tensor->role == WISPI_ROLE_PARAMETER || tensor->role == WISPI_ROLE_BUFFER;
+}
+
 static int is_below(const wispi_model_tensor *tensor, const wisp_module *module)
 {
     const char *path = wispi_module_path(module);
     size_t n = strlen(path);
-    return (tensor->role == WISPI_ROLE_PARAMETER || tensor->role == WISPI_ROLE_BUFFER) &&
-           strncmp(tensor->name, path, n) == 0 && tensor->name[n] == '.';
+    return is_weight(tensor) && strncmp(tensor->name, path, n) == 0 && tensor->name[n] == '.';
 }
 
+enum { LOAD_ALL = 0, LOAD_WEIGHTS = 1 };
+
 /* All are checked before the first is written: a file that does not fit changes nothing. `only`
- * NULL: everything. */
+ * NULL: everything, or all weights. */
 static wisp_status load_tensors(const char *path, const wispi_safetensors *file, wispi_model *model,
-                                const wisp_module *only, wisp_error *err)
+                                int what, const wisp_module *only, wisp_error *err)
 {
     const wispi_stored_tensor *found = NULL;
     for (int pass = 0; pass < 2; pass++) {
         for (int32_t i = 0; i < wispi_model_tensor_count(model); i++) {
             const wispi_model_tensor *t = wispi_model_tensor_at(model, i);
-            if (only && !is_below(t, only))
+            if ((only && !is_below(t, only)) || (what == LOAD_WEIGHTS && !is_weight(t)))
                 continue;
             WISP_TRY(check_tensor(path, file, t, &found, err));
             if (pass == 1)
@@ -258,7 +264,7 @@ static wisp_status resume_from(const char *folder, const char *name, wispi_model
     WISP_TRY(wispi_safetensors_open(path, 1, &file, err));
     wisp_status status = read_facts(path, file, &read, err);
     if (status == WISP_OK) {
-        status = load_tensors(path, file, model, NULL, err);
+        status = load_tensors(path, file, model, LOAD_ALL, NULL, err);
         if (status == WISP_OK)
             *facts = read;
         else
@@ -315,7 +321,7 @@ wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model,
 {
     wispi_safetensors *file = NULL;
     WISP_TRY(wispi_safetensors_open(path, 0, &file, err));
-    wisp_status status = load_tensors(path, file, model, module, err);
+    wisp_status status = load_tensors(path, file, model, LOAD_WEIGHTS, module, err);
     wispi_safetensors_close(file);
     return status;
 }

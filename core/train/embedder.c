@@ -12,6 +12,7 @@ enum { USE_EMBED = 1, USE_PRODUCT = 2, USE_PREDICT = 3 };
 /* A recorded computation with its inputs; found again by use and shapes. */
 typedef struct computation {
     int32_t use;
+    int32_t source, n_blocks; /* as in wisp_embed_request */
     int32_t n_in;
     wispi_embedder *owner;
     const wispi_instance *probe;
@@ -61,17 +62,66 @@ void wispi_embedder_destroy(wispi_embedder *e)
     wispi_free(e);
 }
 
+/* (N,C) of the last blocks, side by side: (N,n*C). */
+static wisp_tensor *class_tokens(const wispi_session *s, wisp_step *step, int32_t n, wisp_tensor *x)
+{
+    wisp_features f;
+    memset(&f, 0, sizeof f);
+    f.struct_size = sizeof f;
+    f.taps = WISP_TAP_CLASS_TOKENS;
+    wisp_forward_features(step, s->evaluated, x, &f);
+    if (n >= 1 && n <= f.n_blocks)
+        return wisp_concat(step, f.class_tokens + f.n_blocks - n, n, 1);
+    wispi_step_fail(step, WISP_E_PLUGIN, "class tokens of %d blocks are wanted, there are %d", n,
+                    f.n_blocks);
+    return NULL;
+}
+
+static wisp_tensor *embed_step(const computation *c, wisp_step *step, wisp_tensor *x)
+{
+    const wispi_session *s = c->owner->session;
+    const wispi_instance *method = &s->experiment->method;
+    const wisp_method_v0 *vtable = method->plugin->descriptor->vtable;
+    wisp_tensor *out = NULL;
+    if (c->source == WISP_EMBED_POOLED)
+        return wisp_forward(step, s->evaluated, x);
+    if (c->source == WISP_EMBED_CLASS_TOKENS)
+        return class_tokens(s, step, c->n_blocks, x);
+    WISPI_VISIT(method->plugin, "predict", out = vtable->predict(method->self, step, x));
+    return out;
+}
+
+static int64_t embedded_dim(const wispi_session *s, int32_t source, int32_t n_blocks)
+{
+    const wispi_instance *data = &s->experiment->data;
+    if (source == WISP_EMBED_SCORES)
+        return wispi_dataset_of(data)->n_classes(data->self);
+    return source == WISP_EMBED_CLASS_TOKENS ? n_blocks * s->embedding_dim : s->embedding_dim;
+}
+
+/* The memory that takes the values was made for this many. */
+static void check_shape(const computation *c, wisp_step *step, const wisp_tensor *out)
+{
+    const int64_t rows = c->in[0].shape[0];
+    const int64_t dim = embedded_dim(c->owner->session, c->source, c->n_blocks);
+    const wisp_desc *d = out ? wisp_shape_of(step, out) : NULL;
+    if (d && (d->rank != 2 || d->shape[0] != rows || d->shape[1] != dim))
+        wispi_step_fail(step, WISP_E_PLUGIN,
+                        "%lld images gave an embedding that is not (%lld, %lld)", (long long)rows,
+                        (long long)rows, (long long)dim);
+}
+
 static void compute_step(wisp_step *step, void *user)
 {
     computation *c = user;
-    wispi_session *s = c->owner->session;
     wisp_tensor *in[MAX_INPUTS] = {NULL};
     for (int32_t i = 0; i < c->n_in; i++)
         in[i] = wispi_step_variable(step, &c->inputs[i]);
     wisp_tensor *out = NULL;
     wisp_no_grad_begin(step);
     if (c->use == USE_EMBED) {
-        out = wisp_forward(step, s->evaluated, in[0]);
+        out = embed_step(c, step, in[0]);
+        check_shape(c, step, out);
     } else if (c->use == USE_PRODUCT) {
         out = wisp_linear(step, in[0], in[1], NULL);
     } else {
@@ -114,6 +164,7 @@ static wisp_status find(wispi_embedder *e, const computation *wanted, computatio
     for (int32_t i = 0; i < MAX_PROGRAMS; i++) {
         computation *c = e->slots[i];
         if (c && c->use == wanted->use && c->probe == wanted->probe &&
+            c->source == wanted->source && c->n_blocks == wanted->n_blocks &&
             memcmp(c->in, wanted->in, sizeof c->in) == 0) {
             *out = c;
             return WISP_OK;
@@ -169,16 +220,18 @@ static void widen_pixels(const wispi_session *s, const void *pixels, int64_t n, 
 }
 
 static wisp_status embed_batch(wispi_embedder *e, const wispi_feed_batch *batch, int64_t side,
-                               int raw, float *out, wisp_error *err)
+                               const wispi_embed_job *job, float *out, wisp_error *err)
 {
     const wispi_session *s = e->session;
-    if (raw) {
+    if (job->raw) {
         widen_pixels(s, batch->groups[0], batch->size * side * side * 3, out);
         return WISP_OK;
     }
     computation wanted;
     memset(&wanted, 0, sizeof wanted);
     wanted.use = USE_EMBED;
+    wanted.source = job->source;
+    wanted.n_blocks = job->source == WISP_EMBED_CLASS_TOKENS ? job->n_blocks : 0;
     wanted.n_in = 1;
     wanted.in[0] = wisp_desc4(s->experiment->run.precision, batch->size, side, side, 3);
     computation *c = NULL;
@@ -187,17 +240,16 @@ static wisp_status embed_batch(wispi_embedder *e, const wispi_feed_batch *batch,
     return run(c, inputs, out, err);
 }
 
-static wisp_status embed_all(wispi_embedder *e, wispi_feed *feed, int64_t count, int64_t side,
-                             int raw, const volatile int *stop, wispi_embedding *out,
-                             wisp_error *err)
+static wisp_status embed_all(wispi_embedder *e, wispi_feed *feed, int64_t side,
+                             const wispi_embed_job *job, wispi_embedding *out, wisp_error *err)
 {
-    for (int64_t done = 0; done < count;) {
+    for (int64_t done = 0; done < job->count;) {
         wispi_feed_batch *batch = NULL;
-        if (stop && *stop)
+        if (job->stop && *job->stop)
             return wisp_fail(err, WISP_E_STOPPED, "stopped while embedding");
         WISP_TRY(wispi_feed_next(feed, &batch, err));
         wisp_status status =
-            embed_batch(e, batch, side, raw, out->values + done * out->plugin.dim, err);
+            embed_batch(e, batch, side, job, out->values + done * out->plugin.dim, err);
         for (int64_t i = 0; out->labels && i < batch->size; i++)
             out->labels[done + i] = (int32_t)batch->label[i];
         done += batch->size;
@@ -207,27 +259,29 @@ static wisp_status embed_all(wispi_embedder *e, wispi_feed *feed, int64_t count,
     return WISP_OK;
 }
 
-wisp_status wispi_embed(wispi_embedder *e, wispi_feed *feed, int64_t count, int32_t n_classes,
-                        int raw, const volatile int *stop, wispi_embedding *out, wisp_error *err)
+wisp_status wispi_embed(wispi_embedder *e, wispi_feed *feed, const wispi_embed_job *job,
+                        wispi_embedding *out, wisp_error *err)
 {
     wisp_view_group groups[WISP_MAX_VIEW_GROUPS];
     wispi_feed_groups(feed, groups);
-    int64_t side = groups[0].width;
+    const int64_t side = groups[0].width;
+    const size_t count = (size_t)job->count;
     wispi_embedding made;
     memset(&made, 0, sizeof made);
-    made.plugin.count = count;
-    made.plugin.dim = raw ? side * side * 3 : e->session->embedding_dim;
-    made.plugin.n_classes = n_classes;
-    made.values = wispi_alloc_array((size_t)count, (size_t)made.plugin.dim * sizeof(float));
-    made.labels = n_classes > 0 ? wispi_alloc_array((size_t)count, sizeof(int32_t)) : NULL;
+    made.plugin.count = job->count;
+    made.plugin.dim =
+        job->raw ? side * side * 3 : embedded_dim(e->session, job->source, job->n_blocks);
+    made.plugin.n_classes = job->n_classes;
+    made.values = wispi_alloc_array(count, (size_t)made.plugin.dim * sizeof(float));
+    made.labels = job->n_classes > 0 ? wispi_alloc_array(count, sizeof(int32_t)) : NULL;
     made.plugin.values = made.values;
     made.plugin.labels = made.labels;
     wisp_status status = WISP_OK;
-    if (!made.values || (n_classes > 0 && !made.labels))
+    if (!made.values || (job->n_classes > 0 && !made.labels))
         status = wisp_fail(err, WISP_E_NOMEM, "no memory for the embeddings of %lld images",
-                           (long long)count);
+                           (long long)job->count);
     if (status == WISP_OK)
-        status = embed_all(e, feed, count, side, raw, stop, &made, err);
+        status = embed_all(e, feed, side, job, &made, err);
     if (status == WISP_OK)
         *out = made;
     else

@@ -18,12 +18,19 @@ typedef struct wispi_embedding {
     int32_t *labels;
 } wispi_embedding;
 
-/* Every sample of `feed`'s first epoch from where it stands through the evaluated network in eval
- * mode; `raw` 1: the pixels of the view themselves. `stop` (may be NULL) ends it with
- * WISP_E_STOPPED. */
-wisp_status wispi_embed(wispi_embedder *embedder, wispi_feed *feed, int64_t count,
-                        int32_t n_classes, int raw, const volatile int *stop, wispi_embedding *out,
-                        wisp_error *err);
+/* What becomes of every image. */
+typedef struct wispi_embed_job {
+    int64_t count; /* images */
+    int32_t n_classes;
+    int32_t raw;              /* 1: the pixels of the view themselves */
+    int32_t source, n_blocks; /* as in wisp_embed_request */
+    const volatile int *stop; /* NULL, or ends it with WISP_E_STOPPED */
+} wispi_embed_job;
+
+/* Every sample of `feed`'s first epoch from where it stands through the evaluated network, or
+ * through the method's classifier, in eval mode. */
+wisp_status wispi_embed(wispi_embedder *embedder, wispi_feed *feed, const wispi_embed_job *job,
+                        wispi_embedding *out, wisp_error *err);
 void wispi_embedding_free(wispi_embedding *embedding); /* accepts a zeroed one */
 
 /* y (m,n) = a (m,k) . b (n,k)^T in f32 on the device; host memory. */

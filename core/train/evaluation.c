@@ -7,6 +7,15 @@
 #include "loader/host_table.h"
 #include "train/task_check.h"
 
+/* Embeddings of evaluation views are kept for the tasks that follow, while there is room. */
+enum { MAX_KEPT = 6 };
+
+typedef struct kept {
+    wisp_embed_request request;
+    int32_t task; /* the last that asked for them */
+    wispi_embedding embedding;
+} kept;
+
 /* The context that tasks see, and what stands behind it. */
 typedef struct context {
     wisp_task_context plugin; /* first: the handle converts */
@@ -15,7 +24,8 @@ typedef struct context {
     const wispi_evaluation_request *request;
     int32_t task; /* index of the one that is being evaluated */
     wispi_results *results;
-    wispi_embedding splits[2], augmented;
+    kept kept[MAX_KEPT];
+    wispi_embedding augmented;
 } context;
 
 static context *context_of(wisp_task_context *plugin)
@@ -29,50 +39,116 @@ static const wispi_instance *split_of(const context *c, int32_t split)
     return split == WISP_SPLIT_TRAIN ? &x->data : &x->test;
 }
 
-static wisp_status embed_feed(context *c, const wispi_instance *data, wispi_feed *feed,
-                              wispi_embedding *out, wisp_error *err)
-{
-    const wisp_dataset_v0 *vtable = wispi_dataset_of(data);
-    return wispi_embed(c->embedder, feed, vtable->count(data->self), vtable->n_classes(data->self),
-                       c->request->source == WISPI_EVALUATE_RAW, c->request->stop, out, err);
-}
+/* --- embeddings --- */
 
-static wisp_status embed(wisp_task_context *plugin, int32_t split, wisp_embeddings *out,
-                         wisp_error *err)
+static wisp_status check_request(const context *c, const wisp_embed_request *r, wisp_error *err)
 {
-    context *c = context_of(plugin);
-    if (split != WISP_SPLIT_TRAIN && split != WISP_SPLIT_TEST)
-        return wisp_fail(err, WISP_E_INVALID, "there is no split %d", split);
-    const wispi_instance *data = split_of(c, split);
-    if (!data->plugin)
+    if (r->struct_size < sizeof *r)
+        return wisp_fail(err, WISP_E_ABI, "embed: struct_size of the request is %u, must be %zu",
+                         (unsigned)r->struct_size, sizeof *r);
+    if (r->split != WISP_SPLIT_TRAIN && r->split != WISP_SPLIT_TEST)
+        return wisp_fail(err, WISP_E_INVALID, "there is no split %d", r->split);
+    if (!split_of(c, r->split)->plugin)
         return wisp_fail(err, WISP_E_CONFIG, "the experiment has no table [test]");
-    if (!c->splits[split].values) {
-        wispi_feed *feed = NULL;
-        WISP_TRY(wispi_session_feed(c->session, data, WISPI_FEED_IN_ORDER,
-                                    c->session->experiment->input.eval_batch, &feed, err));
-        wisp_status status = embed_feed(c, data, feed, &c->splits[split], err);
-        wispi_feed_destroy(feed);
-        WISP_TRY(status);
+    return wispi_embedding_check(c->session->experiment,
+                                 wispi_module_backbone_info(c->session->evaluated), r, err);
+}
+
+/* Random crops of the epoch that is asked for, or each image as it is judged. */
+static wisp_status open_feed(const context *c, const wisp_embed_request *r, wispi_feed **feed,
+                             wisp_error *err)
+{
+    const wispi_instance *data = split_of(c, r->split);
+    if (!r->crops)
+        return wispi_session_feed(c->session, data, WISPI_FEED_IN_ORDER,
+                                  c->session->experiment->input.eval_batch, feed, err);
+    WISP_TRY(wispi_session_crop_feed(c->session, data, r->scale, feed, err));
+    const wisp_status status = wispi_feed_seek(*feed, r->epoch, 0, err);
+    if (status != WISP_OK)
+        wispi_feed_destroy(*feed);
+    return status;
+}
+
+static wisp_status compute_embedding(context *c, const wisp_embed_request *r, wispi_embedding *out,
+                                     wisp_error *err)
+{
+    const wispi_instance *data = split_of(c, r->split);
+    const wisp_dataset_v0 *vtable = wispi_dataset_of(data);
+    const wispi_embed_job job = {.count = vtable->count(data->self),
+                                 .n_classes = vtable->n_classes(data->self),
+                                 .raw = c->request->source == WISPI_EVALUATE_RAW,
+                                 .source = r->source,
+                                 .n_blocks = r->n_blocks,
+                                 .stop = c->request->stop};
+    wispi_feed *feed = NULL;
+    WISP_TRY(open_feed(c, r, &feed, err));
+    const wisp_status status = wispi_embed(c->embedder, feed, &job, out, err);
+    wispi_feed_destroy(feed);
+    return status;
+}
+
+static int same_embedding(const wisp_embed_request *a, const wisp_embed_request *b)
+{
+    return a->split == b->split && a->source == b->source &&
+           (a->source != WISP_EMBED_CLASS_TOKENS || a->n_blocks == b->n_blocks);
+}
+
+/* What is there already; else an empty place, which a former task's embeddings may have to leave.
+ * NULL when the present task holds all places. */
+static kept *place_for(context *c, const wisp_embed_request *r)
+{
+    kept *free = NULL;
+    for (int32_t i = 0; i < MAX_KEPT; i++)
+        if (c->kept[i].embedding.values && same_embedding(&c->kept[i].request, r))
+            return &c->kept[i];
+    for (int32_t i = 0; i < MAX_KEPT; i++)
+        if (!c->kept[i].embedding.values || (!free && c->kept[i].task != c->task))
+            free = &c->kept[i];
+    if (free)
+        wispi_embedding_free(&free->embedding);
+    return free;
+}
+
+static wisp_status embed(wisp_task_context *plugin, const wisp_embed_request *r,
+                         wisp_embeddings *out, wisp_error *err)
+{
+    context *c = context_of(plugin);
+    WISP_TRY(check_request(c, r, err));
+    if (r->crops) {
+        wispi_embedding_free(&c->augmented);
+        WISP_TRY(compute_embedding(c, r, &c->augmented, err));
+        *out = c->augmented.plugin;
+        return WISP_OK;
     }
-    *out = c->splits[split].plugin;
+    kept *k = place_for(c, r);
+    if (!k)
+        return wisp_fail(err, WISP_E_UNSUPPORTED,
+                         "a task asks for more than %d kinds of embeddings", MAX_KEPT);
+    if (!k->embedding.values)
+        WISP_TRY(compute_embedding(c, r, &k->embedding, err));
+    k->request = *r;
+    k->task = c->task;
+    *out = k->embedding.plugin;
     return WISP_OK;
 }
 
-static wisp_status embed_augmented(wisp_task_context *plugin, int64_t epoch, const double scale[2],
-                                   wisp_embeddings *out, wisp_error *err)
+/* --- results --- */
+
+/* The host knows how images came in and whose embeddings they are; it ends the protocol. */
+static int write_protocol(const context *c, const char *protocol, char out[WISPI_PROTOCOL_BYTES])
 {
-    context *c = context_of(plugin);
-    const wispi_instance *data = split_of(c, WISP_SPLIT_TRAIN);
-    wispi_feed *feed = NULL;
-    wispi_embedding_free(&c->augmented);
-    WISP_TRY(wispi_session_crop_feed(c->session, data, scale, &feed, err));
-    wisp_status status = wispi_feed_seek(feed, epoch, 0, err);
-    if (status == WISP_OK)
-        status = embed_feed(c, data, feed, &c->augmented, err);
-    wispi_feed_destroy(feed);
-    WISP_TRY(status);
-    *out = c->augmented.plugin;
-    return WISP_OK;
+    const wispi_input_settings *input = &c->session->experiment->input;
+    const int raw = c->request->source == WISPI_EVALUATE_RAW;
+    const char *path = raw ? "none, raw pixels" : wispi_module_path(c->session->evaluated);
+    const size_t n = protocol ? strlen(protocol) : 0;
+    if (n < 2 || protocol[n - 1] != '}')
+        return 0;
+    const int length =
+        snprintf(out, WISPI_PROTOCOL_BYTES,
+                 "%.*s%s\"eval_resize\": %lld, \"eval_size\": %lld, \"network\": \"%s\"}",
+                 (int)(n - 1), protocol, n > 2 ? ", " : "", (long long)input->eval_resize,
+                 (long long)input->eval_size, path);
+    return length > 0 && length < WISPI_PROTOCOL_BYTES;
 }
 
 static wisp_status add_result(context *c, const char *metric, double value, const char *protocol,
@@ -82,11 +158,11 @@ static wisp_status add_result(context *c, const char *metric, double value, cons
         return wisp_fail(err, WISP_E_INVALID, "more than %d results in one evaluation",
                          WISPI_MAX_RESULTS);
     wispi_result *r = &c->results->list[c->results->n];
-    if (protocol && strlen(protocol) >= sizeof r->protocol)
-        return wisp_fail(err, WISP_E_INVALID, "the protocol of %s is longer than %zu bytes", metric,
-                         sizeof r->protocol - 1);
+    if (!write_protocol(c, protocol, r->protocol))
+        return wisp_fail(err, WISP_E_INVALID,
+                         "the protocol of %s is no JSON object, or longer than %d bytes", metric,
+                         WISPI_PROTOCOL_BYTES - 200);
     snprintf(r->metric, sizeof r->metric, "%s", metric);
-    snprintf(r->protocol, sizeof r->protocol, "%s", protocol ? protocol : "{}");
     r->value = value;
     c->results->n++;
     return WISP_OK;
@@ -131,8 +207,9 @@ static int among_top(const float *scores, int32_t n, int32_t label, int32_t k)
 
 static wisp_status judge_learner(context *c, const wispi_instance *probe, wisp_error *err)
 {
+    const wisp_embed_request request = {.struct_size = sizeof request, .split = WISP_SPLIT_TEST};
     wisp_embeddings test;
-    WISP_TRY(embed(&c->plugin, WISP_SPLIT_TEST, &test, err));
+    WISP_TRY(embed(&c->plugin, &request, &test, err));
     float *scores = wispi_alloc_array((size_t)test.count, (size_t)test.n_classes * sizeof *scores);
     if (!scores)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the probe's scores");
@@ -146,7 +223,12 @@ static wisp_status judge_learner(context *c, const wispi_instance *probe, wisp_e
     wispi_free(scores);
     WISP_TRY(status);
     char table[WISPI_TASK_NAME], name[WISPI_TASK_NAME + WISPI_METRIC_NAME];
-    const char *protocol = "{\"protocol\": \"trained beside the method on detached embeddings\"}";
+    char protocol[200];
+    snprintf(
+        protocol, sizeof protocol,
+        "{\"protocol\": \"trained beside the method on detached embeddings of the first view\", "
+        "\"optimizer\": \"%s\", \"test\": %lld}",
+        wispi_optimizer_name(c->session->experiment->optimizer.kind), (long long)test.count);
     wispi_task_name(c->request->tasks, c->task, table);
     snprintf(name, sizeof name, "%s probe top-1", table);
     WISP_TRY(add_result(c, name, 100.0 * (double)hits[0] / (double)test.count, protocol, err));
@@ -162,6 +244,9 @@ static wisp_status evaluate_one(context *c, wisp_error *err)
     const wisp_task_v0 *vtable = task->plugin->descriptor->vtable;
     if (c->plugin.as_probe && (wispi_task_needs(task, 1) & WISP_TASK_LEARNS))
         return c->request->source == WISPI_EVALUATE_RAW ? WISP_OK : judge_learner(c, task, err);
+    if (c->request->source == WISPI_EVALUATE_RAW &&
+        wispi_task_reads(task).source == WISP_EMBED_SCORES)
+        return WISP_OK; /* the classifier belongs to the network */
     wisp_status status;
     WISPI_CALL(status, task->plugin, "evaluate", err,
                vtable->evaluate(task->self, &c->plugin, err));
@@ -182,7 +267,6 @@ wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
         .seed = (uint64_t)session->experiment->run.seed,
         .host = wispi_host_table(),
         .embed = embed,
-        .embed_augmented = embed_augmented,
         .report = report,
         .product = product,
         .stopping = stopping,
@@ -195,14 +279,14 @@ wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
     wisp_status status = WISP_OK;
     for (; c->task < request->n_tasks && status == WISP_OK; c->task++)
         status = evaluate_one(c, err);
-    wispi_embedding_free(&c->splits[0]);
-    wispi_embedding_free(&c->splits[1]);
+    for (int32_t i = 0; i < MAX_KEPT; i++)
+        wispi_embedding_free(&c->kept[i].embedding);
     wispi_embedding_free(&c->augmented);
     wispi_free(c);
     return status;
 }
 
-/* --- results --- */
+/* --- what was found --- */
 
 wisp_status wispi_results_log(const wispi_results *results, wispi_metric_log *log, const char *kind,
                               int64_t epoch, int64_t step, wisp_error *err)

@@ -5,7 +5,7 @@
 #include "train/embedder.h"
 #include "train/metric_log.h"
 
-enum { WISPI_MAX_RESULTS = 128, WISPI_METRIC_NAME = 96, WISPI_PROTOCOL_BYTES = 512 };
+enum { WISPI_MAX_RESULTS = 128, WISPI_METRIC_NAME = 96, WISPI_PROTOCOL_BYTES = 768 };
 
 typedef struct wispi_result {
     char metric[WISPI_TASK_NAME + WISPI_METRIC_NAME]; /* "k-NN top-1"; "knn.2 k-NN top-1" */

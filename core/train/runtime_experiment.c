@@ -12,6 +12,7 @@
 #include "train/runtime_handle.h"
 #include "train/start_weights.h"
 #include "train/stored_run.h"
+#include "train/task_check.h"
 #include "train/trainer.h"
 
 /* Plugins' parallel_for works on this pool while an experiment runs. */
@@ -78,6 +79,17 @@ wisp_status wisp_runtime_check(wisp_runtime *runtime, const wisp_experiment_sour
 
 /* --- stored weights --- */
 
+/* A classifier of the method lies outside of the evaluated network, wherever the method keeps it.
+ */
+static const wisp_module *needed_weights(const wispi_session *session)
+{
+    const wispi_experiment *x = session->experiment;
+    for (int32_t i = 0; i < x->n_tasks; i++)
+        if (wispi_task_reads(&x->tasks[i]).source == WISP_EMBED_SCORES)
+            return NULL;
+    return session->evaluated;
+}
+
 static wisp_status evaluate_weights(wispi_experiment *experiment, const char *file,
                                     const volatile int *stop, wispi_results *results,
                                     wisp_error *err)
@@ -86,7 +98,7 @@ static wisp_status evaluate_weights(wispi_experiment *experiment, const char *fi
     wispi_embedder *embedder = NULL;
     WISP_TRY(wispi_session_open(experiment, &session, err));
     wisp_status status =
-        wispi_checkpoint_load_weights(file, session->model, session->evaluated, err);
+        wispi_checkpoint_load_weights(file, session->model, needed_weights(session), err);
     if (status == WISP_OK)
         status = wispi_embedder_create(session, &embedder, err);
     if (status == WISP_OK) {

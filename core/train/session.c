@@ -291,7 +291,7 @@ static wisp_status build_method(wispi_session *s, wisp_build *b, wisp_error *err
 
 static wisp_status build_probes(wispi_session *s, wisp_build *b, wisp_error *err)
 {
-    WISP_TRY(wispi_tasks_check(s->experiment, err));
+    WISP_TRY(wispi_tasks_check(s->experiment, wispi_module_backbone_info(s->evaluated), err));
     for (int32_t i = 0; i < s->experiment->n_probes; i++) {
         const wispi_instance *probe = &s->experiment->probes[i];
         const wisp_task_v0 *vtable = probe->plugin->descriptor->vtable;

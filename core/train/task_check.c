@@ -84,14 +84,65 @@ static wisp_status check_labels(const wispi_experiment *x, const wispi_instance 
     return WISP_OK;
 }
 
+wisp_embed_request wispi_task_reads(const wispi_instance *task)
+{
+    const wisp_task_v0 *t = task_table(task);
+    wisp_embed_request request;
+    memset(&request, 0, sizeof request);
+    request.struct_size = sizeof request;
+    if (WISP_HAS(t, wisp_task_v0, reads) && t->reads)
+        WISPI_VISIT(task->plugin, "reads", t->reads(task->self, &request));
+    return request;
+}
+
+wisp_status wispi_embedding_check(const wispi_experiment *x, const wisp_backbone_info *backbone,
+                                  const wisp_embed_request *r, wisp_error *err)
+{
+    const wisp_descriptor *method = x->method.plugin->descriptor;
+    const wisp_method_v0 *vtable = method->vtable;
+    if (r->source == WISP_EMBED_POOLED)
+        return WISP_OK;
+    if (r->source == WISP_EMBED_SCORES) {
+        if (WISP_HAS(vtable, wisp_method_v0, predict) && vtable->predict)
+            return WISP_OK;
+        return wisp_fail(err, WISP_E_CONFIG, "method %s has no classifier to judge", method->name);
+    }
+    if (r->source != WISP_EMBED_CLASS_TOKENS)
+        return wisp_fail(err, WISP_E_INVALID, "there are no embeddings of source %d", r->source);
+    if (!(backbone->taps & WISP_TAP_CLASS_TOKENS))
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "backbone %s has no class tokens: take the pooled embedding",
+                         x->backbone.plugin->descriptor->name);
+    if (r->n_blocks < 1 || r->n_blocks > backbone->n_blocks)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "class tokens of the last %d blocks are asked for, backbone %s has %d",
+                         r->n_blocks, x->backbone.plugin->descriptor->name, backbone->n_blocks);
+    return WISP_OK;
+}
+
+/* A probe that learns gets the pooled embedding. */
+static wisp_status check_reads(const wispi_experiment *x, const wisp_backbone_info *backbone,
+                               const wispi_instance *task, wisp_error *err)
+{
+    const wisp_embed_request request = wispi_task_reads(task);
+    wisp_error cause = {0};
+    const wisp_status status = wispi_embedding_check(x, backbone, &request, &cause);
+    if (status == WISP_OK)
+        return WISP_OK;
+    return wisp_fail(err, status, "[[%s]] %s: %s", task->table_path, task->plugin->descriptor->name,
+                     cause.message);
+}
+
 /* `*compares` becomes 1 when one data set's labels are judged by the other's: only then must their
  * classes be the same. */
-static wisp_status check_one(const wispi_experiment *x, const wispi_instance *task, int as_probe,
-                             int *compares, wisp_error *err)
+static wisp_status check_one(const wispi_experiment *x, const wisp_backbone_info *backbone,
+                             const wispi_instance *task, int as_probe, int *compares,
+                             wisp_error *err)
 {
     const uint32_t needs = wispi_task_needs(task, as_probe);
     WISP_TRY(check_entries(task, needs, as_probe, err));
     WISP_TRY(check_labels(x, task, needs, err));
+    WISP_TRY(check_reads(x, backbone, task, err));
     if ((needs & BOTH) != BOTH)
         return WISP_OK;
     *compares = 1;
@@ -102,13 +153,14 @@ static wisp_status check_one(const wispi_experiment *x, const wispi_instance *ta
     return WISP_OK;
 }
 
-wisp_status wispi_tasks_check(const wispi_experiment *x, wisp_error *err)
+wisp_status wispi_tasks_check(const wispi_experiment *x, const wisp_backbone_info *backbone,
+                              wisp_error *err)
 {
     int compares = 0;
     for (int32_t i = 0; i < x->n_tasks; i++)
-        WISP_TRY(check_one(x, &x->tasks[i], 0, &compares, err));
+        WISP_TRY(check_one(x, backbone, &x->tasks[i], 0, &compares, err));
     for (int32_t i = 0; i < x->n_probes; i++)
-        WISP_TRY(check_one(x, &x->probes[i], 1, &compares, err));
+        WISP_TRY(check_one(x, backbone, &x->probes[i], 1, &compares, err));
     if (compares)
         compare_class_names(x);
     return WISP_OK;

@@ -822,6 +822,94 @@ START_TEST(divergence_is_no_result)
 }
 END_TEST
 
+/* --- the method's own classifier --- */
+
+/* The fifth class comes fifth only where nothing ties with it; what is no number is never right. */
+START_TEST(classify_counts_the_highest_scores)
+{
+    static const float scores[6][7] = {{9, 1, 2, 3, 4, 5, 6}, {1, 9, 2, 3, 4, 5, 6},
+                                       {9, 8, 7, 6, 5, 4, 3}, {9, 8, 7, 6, 5, 5, 3},
+                                       {1, 1, 1, 1, 1, 1, 1}, {9, 8, 7, 6, NAN, 1, 2}};
+    static const int32_t labels[6] = {0, 0, 4, 4, 2, 4}; /* first, seventh, fifth, sixth, -, - */
+    wisp_embeddings test = new_split(6, 7, 7);
+    memcpy(values_of(&test), scores, sizeof scores);
+    memcpy(labels_of(&test), labels, sizeof labels);
+    fake_context f;
+    fake_open(&f, &test, &test);
+    f.source = WISP_EMBED_SCORES;
+    judge("classify", "", &f);
+    ck_assert_double_eq_tol(fake_value(&f, "classifier top-1"), 100.0 / 6, 1e-9);
+    ck_assert_double_eq_tol(fake_value(&f, "classifier top-5"), 200.0 / 6, 1e-9);
+    ck_assert_ptr_nonnull(strstr(f.results[0].protocol, "\"test\": 6"));
+    ck_assert_int_eq(f.embeds, 1); /* the training split has no part in it */
+    free_split(&test);
+}
+END_TEST
+
+START_TEST(limits_of_classify)
+{
+    wisp_embeddings test = random_split(2, 40, 5, 5, 2), bad = test;
+    fake_context f;
+    fake_open(&f, &test, &test);
+    f.source = WISP_EMBED_SCORES;
+    judge("classify", "", &f);
+    ck_assert_int_eq(f.n_results, 1); /* top-5 of five classes says nothing */
+    bad.dim = 4;
+    fake_open(&f, &test, &bad);
+    f.source = WISP_EMBED_SCORES;
+    refuse("classify", "", &f, WISP_E_DATA, "4 scores of 40 images do not fit the 5 classes");
+    bad = test;
+    bad.labels = NULL;
+    fake_open(&f, &test, &bad);
+    f.source = WISP_EMBED_SCORES;
+    refuse("classify", "", &f, WISP_E_DATA, "do not fit");
+    labels_of(&test)[7] = 5;
+    fake_open(&f, &test, &test);
+    f.source = WISP_EMBED_SCORES;
+    refuse("classify", "", &f, WISP_E_DATA, "image 7 of the test split has the label 5");
+    free_split(&test);
+}
+END_TEST
+
+/* What a task asks embed() for is what it said at start that it would. */
+START_TEST(features_are_those_asked_for)
+{
+    static const struct {
+        const char *use, *text;
+        int32_t source, n_blocks;
+    } cases[] = {
+        {"knn", "k = 3", WISP_EMBED_POOLED, 0},
+        {"knn", "k = 3\nfeatures = \"class_tokens\"", WISP_EMBED_CLASS_TOKENS, 1},
+        {"knn", "k = 3\nfeatures = \"class_tokens\"\nblocks = 3", WISP_EMBED_CLASS_TOKENS, 3},
+        {"linear_probe", "epochs = 2", WISP_EMBED_POOLED, 0},
+        {"linear_probe", "epochs = 2\nfeatures = \"class_tokens\"", WISP_EMBED_CLASS_TOKENS, 4},
+        {"linear_probe", "epochs = 2\naugment = false\nfeatures = \"class_tokens\"\nblocks = 2",
+         WISP_EMBED_CLASS_TOKENS, 2},
+        {"classify", "", WISP_EMBED_SCORES, 0},
+    };
+    wisp_embeddings train = random_split(1, 50, 6, 6, 2), test = random_split(2, 40, 6, 6, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake_context f;
+        bench b;
+        wisp_embed_request said;
+        memset(&said, 0, sizeof said);
+        open_bench(&b, cases[i].use, cases[i].text);
+        const wisp_task_v0 *vtable = b.task->plugin->descriptor->vtable;
+        vtable->reads(b.task->self, &said);
+        ck_assert_int_eq(said.source, cases[i].source);
+        ck_assert(said.source != WISP_EMBED_CLASS_TOKENS || said.n_blocks == cases[i].n_blocks);
+        built_plugins_close(&b.plugins);
+        fake_open(&f, &train, &test);
+        f.source = cases[i].source;
+        f.n_blocks = cases[i].n_blocks;
+        judge(cases[i].use, cases[i].text, &f); /* fake_embed() compares */
+        ck_assert_int_gt(f.embeds, 0);
+    }
+    free_split(&train);
+    free_split(&test);
+}
+END_TEST
+
 START_TEST(wrong_options_are_refused)
 {
     static const struct {
@@ -834,6 +922,10 @@ START_TEST(wrong_options_are_refused)
         {"knn", "neighbours = 5", "neighbours"},
         {"linear", "init = \"zero\"", "init"},
         {"linear", "epochs = 3", "epochs"},
+        {"knn", "features = \"tokens\"", "class_tokens"},
+        {"knn", "blocks = 0", "blocks"},
+        {"classify", "k = 5", "k"},
+        {"linear_probe", "features = \"map\"", "class_tokens"},
         {"linear_probe", "epochs = 0", "epochs"},
         {"linear_probe", "batch = 0", "batch"},
         {"linear_probe", "optimizer = \"adam\"", "lars"},
@@ -906,6 +998,7 @@ START_TEST(tasks_say_what_they_need)
         {"knn", "protocol = \"leave_one_out\"", WISP_TASK_NEEDS_TEST},
         {"linear", "", WISP_TASK_NEEDS_LABELS | WISP_TASK_NEEDS_TEST | WISP_TASK_LEARNS},
         {"linear_probe", "", WISP_TASK_NEEDS_LABELS | WISP_TASK_NEEDS_TEST},
+        {"classify", "", WISP_TASK_NEEDS_LABELS | WISP_TASK_NEEDS_TEST},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bench b;
@@ -1077,6 +1170,9 @@ int main(void)
     tcase_add_test(tests, unusable_splits_are_refused);
     tcase_add_test(tests, limits_of_knn);
     tcase_add_test(tests, divergence_is_no_result);
+    tcase_add_test(tests, classify_counts_the_highest_scores);
+    tcase_add_test(tests, limits_of_classify);
+    tcase_add_test(tests, features_are_those_asked_for);
     tcase_add_test(tests, wrong_options_are_refused);
     tcase_add_loop_test(tests, lack_of_memory_is_survived, 0, 2);
     tcase_add_test(tests, tasks_say_what_they_need);

@@ -16,7 +16,7 @@ typedef struct wisp_backbone_info {
     uint32_t taps;      /* WISP_TAP_... that it can give */
     int64_t dim;        /* of the pooled embedding */
     int32_t has_tokens; /* forward accepts mask and keep_index */
-    int32_t reserved;
+    int32_t n_blocks;   /* class tokens that WISP_TAP_CLASS_TOKENS gives; 0 where it cannot */
 } wisp_backbone_info;
 
 typedef struct wisp_backbone_v0 {

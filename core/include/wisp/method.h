@@ -74,6 +74,9 @@ typedef struct wisp_method_v0 {
     /* Owns the loop instead of `step`: feature caching, mining, clustering, staged training.
      * Optional; its services live in draft/ until a plugin needs them. */
     wisp_status (*phase)(void *self, int32_t index, wisp_error *err);
+    /* Class scores T(N,n_classes) of images T(N,H,W,3) by the method's own classifier, in eval
+     * mode: for methods that learn from labels. Optional. [main] */
+    wisp_tensor *(*predict)(void *self, wisp_step *s, wisp_tensor *images);
 } wisp_method_v0;
 
 #ifdef __cplusplus

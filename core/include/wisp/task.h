@@ -15,7 +15,29 @@ extern "C" {
 
 enum { WISP_SPLIT_TRAIN = 0, WISP_SPLIT_TEST = 1 };
 
-/* Embeddings of a whole split, host memory, owned by the host until the task returns. */
+/* What is to be embedded, and what of it is wanted. */
+enum {
+    WISP_EMBED_POOLED = 0,       /* the pooled embedding */
+    WISP_EMBED_CLASS_TOKENS = 1, /* class tokens of the last n_blocks blocks, each through the final
+                                    norm, side by side, the last block's last */
+    WISP_EMBED_SCORES = 2        /* class scores by the method's own classifier, wisp_method's
+                                    predict() */
+};
+
+typedef struct wisp_embed_request {
+    uint32_t struct_size;
+    int32_t split;    /* WISP_SPLIT_... */
+    int32_t source;   /* WISP_EMBED_... */
+    int32_t n_blocks; /* class tokens only */
+    int32_t crops;    /* 0: the evaluation view (resize, centre crop); 1: random resized crops and
+                         flips drawn for `epoch` */
+    int32_t reserved;
+    int64_t epoch;
+    double scale[2]; /* of the random crops: lowest and highest share of the image's area */
+} wisp_embed_request;
+
+/* Embeddings of a whole split, host memory, owned by the host until the task returns; of random
+ * crops until the task asks for others. */
 typedef struct wisp_embeddings {
     int64_t count, dim;
     const float *values;   /* (count, dim) row-major, not normalised */
@@ -35,17 +57,13 @@ typedef struct wisp_task_context {
     uint64_t seed;
     const struct wisp_host *host;
 
-    /* Embeddings of a split under the evaluation view (resize, centre crop), by the evaluated
-     * network in eval mode; computed once for all tasks of one evaluation. [main] */
-    wisp_status (*embed)(struct wisp_task_context *context, int32_t split, wisp_embeddings *out,
-                         wisp_error *err);
-    /* Embeddings of the training split under random resized crops and flips drawn for `epoch`.
-     * [main] */
-    wisp_status (*embed_augmented)(struct wisp_task_context *context, int64_t epoch,
-                                   const double scale[2], wisp_embeddings *out, wisp_error *err);
+    /* Embeddings of a split by the evaluated network in eval mode. Those of the evaluation view
+     * are computed once for all tasks of one evaluation. [main] */
+    wisp_status (*embed)(struct wisp_task_context *context, const wisp_embed_request *request,
+                         wisp_embeddings *out, wisp_error *err);
     /* One line of the result; `protocol` is a JSON object text that says how it was measured (k,
-     * temperature, crop, weights ...) and is stored beside the number. `value` in per cent for
-     * accuracies. [main] */
+     * temperature, crop, weights ...) and is stored beside the number; the host adds the evaluation
+     * view and the network. `value` in per cent for accuracies. [main] */
     wisp_status (*report)(struct wisp_task_context *context, const char *metric, double value,
                           const char *protocol, wisp_error *err);
     /* y (m,n) = a (m,k) . b (n,k)^T in f32 on the device; host memory. [main] */
@@ -79,6 +97,10 @@ typedef struct wisp_task_v0 {
     /* Judges and reports. Absent for a probe that only learns: then the host measures top-1 of
      * predict over the test split. [main] */
     wisp_status (*evaluate)(void *self, wisp_task_context *context, wisp_error *err);
+    /* Fills source and n_blocks of a zeroed request with what it will ask embed() for, so that what
+     * backbone or method cannot give is refused at start. Optional: the pooled embedding. [setup]
+     */
+    void (*reads)(void *self, wisp_embed_request *request);
 } wisp_task_v0;
 
 #ifdef __cplusplus

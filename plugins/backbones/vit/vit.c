@@ -227,6 +227,7 @@ static wisp_status build(void *self, wisp_build *b, wisp_module *parent, wisp_ba
     info->dim = net->dim;
     info->taps = WISP_TAP_TOKENS | WISP_TAP_BLOCKS | WISP_TAP_ATTENTION | WISP_TAP_CLASS_TOKENS;
     info->has_tokens = 1;
+    info->n_blocks = (int32_t)net->depth;
     return WISP_OK;
 }
 

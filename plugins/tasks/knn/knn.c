@@ -17,15 +17,21 @@ enum { QUERY_ROWS = 512, BANK_ROWS = 4096 };
 enum { PIECE_WORK = 1 << 17 };
 
 typedef struct knn {
-    int64_t k;
+    int64_t k, blocks;
     double temperature;
-    int32_t protocol;
+    int32_t protocol, features;
 } knn;
 
 static const wisp_choice protocols[] = {
     {"train_test", "the test split is judged by the labels of the training split", TRAIN_TEST, 0},
     {"leave_one_out", "each image of the test split is judged by the others' labels", LEAVE_ONE_OUT,
      0},
+    {NULL, NULL, 0, 0}};
+
+static const wisp_choice features[] = {
+    {"pooled", "the backbone's pooled embedding", WISP_EMBED_POOLED, 0},
+    {"class_tokens", "class tokens of the last `blocks` blocks, each through the final norm",
+     WISP_EMBED_CLASS_TOKENS, 0},
     {NULL, NULL, 0, 0}};
 
 static const wisp_option options[] = {
@@ -50,6 +56,19 @@ static const wisp_option options[] = {
      .default_value = "\"train_test\"",
      .choices = protocols,
      .help = "which images vote on which; numbers of different protocols do not compare"},
+    {.key = "features",
+     .type = WISP_OPTION_ENUM,
+     .offset = offsetof(knn, features),
+     .default_value = "\"pooled\"",
+     .choices = features,
+     .help = "what stands for an image"},
+    {.key = "blocks",
+     .type = WISP_OPTION_I64,
+     .offset = offsetof(knn, blocks),
+     .default_value = "1",
+     .min = 1,
+     .max = 64,
+     .help = "features = \"class_tokens\": the last so many blocks"},
 };
 
 /* --- neighbours --- */
@@ -251,9 +270,11 @@ static wisp_status report_top(const search *s, const char *metric, int32_t top, 
     for (int64_t i = 0; i < s->query_split.count; i++)
         hits += s->ranks[i] < top;
     snprintf(protocol, sizeof protocol,
-             "{\"k\": %lld, \"temperature\": %.9g, \"protocol\": \"%s\", \"bank\": %lld, "
-             "\"queries\": %lld}",
+             "{\"k\": %lld, \"temperature\": %.9g, \"protocol\": \"%s\", \"features\": \"%s\", "
+             "\"blocks\": %lld, \"bank\": %lld, \"queries\": %lld}",
              (long long)c->k, c->temperature, protocols[c->protocol].name,
+             features[c->features].name,
+             c->features == WISP_EMBED_CLASS_TOKENS ? (long long)c->blocks : 0LL,
              (long long)s->bank_split.count, (long long)s->query_split.count);
     return s->context->report(s->context, metric,
                               100.0 * (double)hits / (double)s->query_split.count, protocol, err);
@@ -333,12 +354,29 @@ static void release(search *s)
         h->free(h, blocks[i]);
 }
 
+static void ask_for(const knn *c, wisp_embed_request *request)
+{
+    request->source = c->features;
+    request->n_blocks = (int32_t)c->blocks;
+}
+
+static void reads(void *self, wisp_embed_request *request)
+{
+    ask_for(self, request);
+}
+
+static wisp_status embed(const search *s, int32_t split, wisp_embeddings *out, wisp_error *err)
+{
+    wisp_embed_request request = {.struct_size = sizeof request, .split = split};
+    ask_for(s->config, &request);
+    return s->context->embed(s->context, &request, out, err);
+}
+
 static wisp_status judge(search *s, wisp_error *err)
 {
     const int alone = s->config->protocol == LEAVE_ONE_OUT;
-    const int32_t bank = alone ? WISP_SPLIT_TEST : WISP_SPLIT_TRAIN;
-    WISP_TRY(s->context->embed(s->context, WISP_SPLIT_TEST, &s->query_split, err));
-    WISP_TRY(s->context->embed(s->context, bank, &s->bank_split, err));
+    WISP_TRY(embed(s, WISP_SPLIT_TEST, &s->query_split, err));
+    WISP_TRY(embed(s, alone ? WISP_SPLIT_TEST : WISP_SPLIT_TRAIN, &s->bank_split, err));
     WISP_TRY(check_splits(s, err));
     WISP_TRY(allocate(s, err));
     WISP_TRY(find_neighbours(s, err));
@@ -363,7 +401,7 @@ static uint32_t needs(void *self)
 }
 
 static const wisp_task_v0 vtable = {
-    .struct_size = sizeof vtable, .needs = needs, .evaluate = evaluate};
+    .struct_size = sizeof vtable, .needs = needs, .evaluate = evaluate, .reads = reads};
 
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,

@@ -10,7 +10,8 @@
 #include "softmax_regression.h"
 
 typedef struct probe {
-    int64_t epochs, batch;
+    int64_t epochs, batch, blocks;
+    int32_t features;
     int32_t optimizer, nesterov;
     double lr_per_256, lr_end, momentum, weight_decay;
     int32_t augment, standardize;
@@ -22,7 +23,26 @@ static const wisp_choice optimizers[] = {
     {"lars", "steps in proportion to the weights' length; biases plainly", REGRESSION_LARS, 0},
     {NULL, NULL, 0, 0}};
 
+static const wisp_choice features[] = {
+    {"pooled", "the backbone's pooled embedding", WISP_EMBED_POOLED, 0},
+    {"class_tokens", "class tokens of the last `blocks` blocks, each through the final norm",
+     WISP_EMBED_CLASS_TOKENS, 0},
+    {NULL, NULL, 0, 0}};
+
 static const wisp_option options[] = {
+    {.key = "features",
+     .type = WISP_OPTION_ENUM,
+     .offset = offsetof(probe, features),
+     .default_value = "\"pooled\"",
+     .choices = features,
+     .help = "what the classifier sees of an image"},
+    {.key = "blocks",
+     .type = WISP_OPTION_I64,
+     .offset = offsetof(probe, blocks),
+     .default_value = "4",
+     .min = 1,
+     .max = 64,
+     .help = "features = \"class_tokens\": the last so many blocks"},
     {.key = "epochs",
      .type = WISP_OPTION_I64,
      .offset = offsetof(probe, epochs),
@@ -186,15 +206,37 @@ static wisp_status check_splits(const training *t, wisp_error *err)
     return WISP_OK;
 }
 
+static void ask_for(const probe *p, wisp_embed_request *request)
+{
+    request->source = p->features;
+    request->n_blocks = (int32_t)p->blocks;
+}
+
+static void reads(void *self, wisp_embed_request *request)
+{
+    ask_for(self, request);
+}
+
+static wisp_embed_request request_of(const training *t, int32_t split)
+{
+    wisp_embed_request request = {.struct_size = sizeof request, .split = split};
+    ask_for(t->config, &request);
+    return request;
+}
+
 /* Every epoch's embeddings are looked at anew: they come from a data set that is a plugin too. */
 static wisp_status embed_train(training *t, int64_t epoch, wisp_error *err)
 {
     wisp_task_context *c = t->context;
     const int64_t expected = t->train.count;
-    if (t->config->augment)
-        WISP_TRY(c->embed_augmented(c, epoch, t->config->crop_scale.items, &t->train, err));
-    else if (epoch == 0)
-        WISP_TRY(c->embed(c, WISP_SPLIT_TRAIN, &t->train, err));
+    wisp_embed_request request = request_of(t, WISP_SPLIT_TRAIN);
+    if (t->config->augment) {
+        request.crops = 1;
+        request.epoch = epoch;
+        memcpy(request.scale, t->config->crop_scale.items, sizeof request.scale);
+    }
+    if (epoch == 0 || t->config->augment)
+        WISP_TRY(c->embed(c, &request, &t->train, err));
     if (epoch > 0 && t->train.count != expected)
         return wisp_fail(err, WISP_E_DATA, "the training split had %lld images, now it has %lld",
                          (long long)expected, (long long)t->train.count);
@@ -403,13 +445,16 @@ static wisp_status report_one(const training *t, const char *metric, double valu
 {
     const probe *p = t->config;
     const double *scale = p->crop_scale.items;
-    char crop[64] = "null", protocol[480];
+    char crop[64] = "null", protocol[500];
     if (p->augment)
         snprintf(crop, sizeof crop, "[%.6g, %.6g]", scale[0], scale[1]);
     snprintf(protocol, sizeof protocol,
-             "{\"optimizer\": \"%s\", \"epochs\": %lld, \"batch\": %lld, \"lr\": %.6g, \"lr_end\": "
+             "{\"features\": \"%s\", \"blocks\": %lld, \"optimizer\": \"%s\", \"epochs\": %lld, "
+             "\"batch\": %lld, \"lr\": %.6g, \"lr_end\": "
              "%.6g, \"momentum\": %.6g, \"nesterov\": %s, \"weight_decay\": %.6g, \"random_crop\": "
              "%s, \"standardize\": %s, \"train\": %lld, \"test\": %lld, \"epoch\": %lld}",
+             features[p->features].name,
+             p->features == WISP_EMBED_CLASS_TOKENS ? (long long)p->blocks : 0LL,
              optimizers[p->optimizer].name, (long long)p->epochs, (long long)p->batch,
              first_rate(p), p->lr_end, p->momentum, p->nesterov ? "true" : "false", p->weight_decay,
              crop, p->standardize ? "true" : "false", (long long)t->train.count,
@@ -430,7 +475,8 @@ static wisp_status report_all(const training *t, wisp_error *err)
 
 static wisp_status train_and_judge(training *t, wisp_error *err)
 {
-    WISP_TRY(t->context->embed(t->context, WISP_SPLIT_TEST, &t->test, err));
+    const wisp_embed_request request = request_of(t, WISP_SPLIT_TEST);
+    WISP_TRY(t->context->embed(t->context, &request, &t->test, err));
     WISP_TRY(embed_train(t, 0, err));
     WISP_TRY(allocate(t, err));
     if (t->config->standardize)
@@ -456,7 +502,7 @@ static uint32_t needs(void *self)
 }
 
 static const wisp_task_v0 vtable = {
-    .struct_size = sizeof vtable, .needs = needs, .evaluate = evaluate};
+    .struct_size = sizeof vtable, .needs = needs, .evaluate = evaluate, .reads = reads};
 
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,
