@@ -99,7 +99,7 @@ static wisp_status evaluate(trainer *t, const wispi_instance *tasks, int32_t n_t
                          "from %s",
                          (long long)t->facts.step, (long long)t->last_step, t->folder.path);
     WISP_TRY(status);
-    WISP_TRY(wispi_scoreboard_add(t->board, source_name, t->facts.step, t->results, err));
+    WISP_TRY(wispi_scoreboard_add(t->board, source_name, &t->session->clock, t->results, err));
     return wispi_results_log(t->results, t->log, kind, t->session->clock.epoch, t->facts.step, err);
 }
 
@@ -413,12 +413,25 @@ static void print_profile(const trainer *t)
                1e3 * rows[i].seconds, (long long)rows[i].calls, rows[i].op, rows[i].implementation);
 }
 
+static json_t *probes_json(const wispi_scoreboard *board)
+{
+    wispi_probe_record r;
+    json_t *list = json_array();
+    for (int32_t i = 0; wispi_scoreboard_probe(board, i, &r); i++)
+        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:I, s:I}", "metric", r.metric,
+                                              "last", r.last, "best", r.best, "last_epoch",
+                                              (json_int_t)r.last_epoch, "best_epoch",
+                                              (json_int_t)r.best_epoch));
+    return list;
+}
+
 static wisp_status print_json(const trainer *t, wisp_error *err)
 {
     char *results = wispi_scoreboard_dump(t->board);
-    json_t *report = json_pack("{s:o, s:I, s:o}", "folder", wispi_json_string(t->folder.path),
-                               "step", (json_int_t)t->facts.step, "results",
-                               results ? json_loads(results, 0, NULL) : NULL);
+    json_t *report =
+        json_pack("{s:o, s:I, s:o, s:o}", "folder", wispi_json_string(t->folder.path), "step",
+                  (json_int_t)t->facts.step, "results",
+                  results ? json_loads(results, 0, NULL) : NULL, "probes", probes_json(t->board));
     char *text = report ? json_dumps(report, 0) : NULL;
     if (text)
         printf("%s\n", text);
@@ -430,6 +443,20 @@ static wisp_status print_json(const trainer *t, wisp_error *err)
     return status;
 }
 
+/* Over the run, the best value of each metric of the probes; it was chosen on what it measures. */
+static wisp_status log_best(const trainer *t, wisp_error *err)
+{
+    wispi_probe_record r;
+    for (int32_t i = 0; wispi_scoreboard_probe(t->board, i, &r); i++) {
+        char key[WISPI_TASK_NAME + WISPI_METRIC_NAME];
+        wispi_metric_key(r.metric, key, sizeof key);
+        const wispi_metric_value value = {key, r.best};
+        WISP_TRY(wispi_metric_log_add(t->log, "best_probe", r.best_epoch, r.best_step, &value, 1,
+                                      r.protocol, err));
+    }
+    return WISP_OK;
+}
+
 static wisp_status finish_run(trainer *t, wisp_error *err)
 {
     const wispi_experiment *x = t->experiment;
@@ -437,6 +464,7 @@ static wisp_status finish_run(trainer *t, wisp_error *err)
         wispi_scoreboard_remove(t->board, "trained");
         WISP_TRY(
             evaluate(t, x->tasks, x->n_tasks, 0, WISPI_EVALUATE_NETWORK, "trained", "task", err));
+        WISP_TRY(log_best(t, err));
         t->facts.tasks_step = t->facts.step;
         WISP_TRY(checkpoint(t, err));
     }
