@@ -58,6 +58,7 @@ typedef struct training {
     wispi_metrics metrics;
     wispi_program *program;
     wisp_tensor *loss;
+    int32_t n_classes; /* above 0: the batch has labels */
 } training;
 
 static inline void training_make_rates(wisp_build *b, const training_recipe *r)
@@ -93,6 +94,7 @@ static inline void training_build(training *t, const training_recipe *r)
     b->steps_per_epoch = TRAINING_STEPS_PER_EPOCH;
     b->epochs = TRAINING_EPOCHS;
     b->batch = TRAINING_BATCH;
+    b->n_classes = t->n_classes;
     training_make_rates(b, r);
     TRAINING_OK(t->method->build(t->self, b, &t->batch.plugin, err));
     TRAINING_OK(wispi_model_build_status(t->model, err));
@@ -101,8 +103,10 @@ static inline void training_build(training *t, const training_recipe *r)
     TRAINING_OK(wispi_model_copy_to_followers(t->model, err));
 }
 
-/* `backend`: NULL for the reference kernels, or "cpu". */
-static inline training *training_open(const training_recipe *r, const char *backend)
+/* `backend`: NULL for the reference kernels, or "cpu". With classes the batch has labels, and SGD
+ * Nesterov's momentum. */
+static inline training *training_open_labelled(const training_recipe *r, const char *backend,
+                                               int32_t n_classes)
 {
     char toml[1024];
     const wispi_batch zero = {.parts = 0};
@@ -115,16 +119,23 @@ static inline training *training_open(const training_recipe *r, const char *back
     t->method = method->plugin->descriptor->vtable;
     t->self = method->self;
     t->batch = zero;
+    t->n_classes = n_classes;
     TRAINING_OK(wispi_batch_init(t->device, &t->batch, training_groups, 2, TRAINING_BATCH, WISP_F32,
-                                 0, err));
+                                 n_classes ? WISP_NEED_LABELS : 0, err));
     training_build(t, r);
     wispi_optimizer_config config = wispi_optimizer_defaults(r->optimizer);
     config.clip = r->clip;
     config.clip_per_tensor = 1;
     config.trust = 0.02;
+    config.nesterov = n_classes > 0;
     TRAINING_OK(wispi_optimizer_create(t->model, &config, &t->optimizer, err));
     wispi_model_set_metrics(t->model, &t->metrics);
     return t;
+}
+
+static inline training *training_open(const training_recipe *r, const char *backend)
+{
+    return training_open_labelled(r, backend, 0);
 }
 
 static inline void training_close(training *t)
@@ -166,6 +177,15 @@ static inline void training_set_views(training *t, int64_t step)
     }
 }
 
+static inline void training_set_labels(training *t, int64_t step)
+{
+    int64_t labels[TRAINING_BATCH];
+    for (int64_t i = 0; i < TRAINING_BATCH; i++)
+        labels[i] = t->n_classes ? (step * TRAINING_BATCH + i) * 7 % t->n_classes : 0;
+    if (t->n_classes)
+        TRAINING_OK(wispi_variable_write(t->device, &t->batch.label, labels, err));
+}
+
 /* Recorded once an epoch, as the host does it. */
 static inline void training_step(training *t, int64_t step)
 {
@@ -181,6 +201,7 @@ static inline void training_step(training *t, int64_t step)
         TRAINING_OK(wispi_model_refresh(t->model, err));
     }
     training_set_views(t, step);
+    training_set_labels(t, step);
     TRAINING_OK(wispi_model_set_clock(t->model, &clock, err));
     TRAINING_OK(wispi_program_run(t->program, training_calls, t, NULL, err));
 }
@@ -296,13 +317,19 @@ static const struct {
     {NULL, "", ""}, {"cpu", "", ""}, {"cpu", "avx2", "AVX2"}, {"cpu", "plain", "SSE41"}};
 enum { TRAINING_DEVICES = sizeof training_devices / sizeof *training_devices };
 
-static inline training *training_open_on(const training_recipe *r, int device)
+static inline training *training_open_labelled_on(const training_recipe *r, int device,
+                                                  int32_t n_classes)
 {
     if (training_devices[device].onednn[0] != '\0') {
         setenv("WISP_CPU_ISA", training_devices[device].own_kernels, 1);
         setenv("ONEDNN_MAX_CPU_ISA", training_devices[device].onednn, 1);
     }
-    return training_open(r, training_devices[device].backend);
+    return training_open_labelled(r, training_devices[device].backend, n_classes);
+}
+
+static inline training *training_open_on(const training_recipe *r, int device)
+{
+    return training_open_labelled_on(r, device, 0);
 }
 
 #endif
