@@ -6,8 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <wisp/dataset.h>
-#include <wisp/host.h>
+#include <wisp/subset.h>
 
 enum { SIDE = 32, PIXELS = SIDE * SIDE, RECORD = 1 + 3 * PIXELS, CLASSES = 10, NAME_BYTES = 64 };
 enum { TRAIN = 1, TEST = 2, MAX_FILES = 5, RECORDS_PER_FILE = 10000, NAMES_FILE_BYTES = 4096 };
@@ -19,6 +18,7 @@ typedef struct cifar10_config {
     const char *path;
     int32_t split;
     int32_t reserved;
+    wisp_subset_options subset;
 } cifar10_config;
 
 typedef struct cifar10 {
@@ -29,6 +29,7 @@ typedef struct cifar10 {
     char files[MAX_FILES][32];
     int64_t first[MAX_FILES + 1]; /* record with which a file begins */
     char class_names[CLASSES][NAME_BYTES];
+    wisp_subset subset;
 } cifar10;
 
 static const wisp_choice splits[] = {
@@ -49,6 +50,7 @@ static const wisp_option options[] = {
      .default_value = "\"train\"",
      .choices = splits,
      .help = "which images"},
+    WISP_SUBSET_OPTIONS(offsetof(cifar10_config, subset)),
 };
 
 /* --- reading the files --- */
@@ -189,37 +191,12 @@ static wisp_status read_names(cifar10 *c, const char *folder, wisp_error *err)
     return WISP_OK;
 }
 
-static void destroy(void *self)
-{
-    cifar10 *c = self;
-    if (!c)
-        return;
-    c->host->free(c->host, c->records);
-    c->host->free(c->host, c);
-}
-
-static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
-{
-    const cifar10_config *o = config;
-    cifar10 *c = host->alloc(host, sizeof *c);
-    if (!c)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for a data set");
-    c->host = host;
-    wisp_status status = read_split(c, o, err);
-    if (status == WISP_OK)
-        status = read_names(c, o->path, err);
-    if (status == WISP_OK)
-        *self = c;
-    else
-        destroy(c);
-    return status;
-}
-
 /* --- use --- */
 
 static int64_t count(const void *self)
 {
-    return ((const cifar10 *)self)->n;
+    const cifar10 *c = self;
+    return wisp_subset_count(&c->subset, c->n);
 }
 
 static int32_t n_classes(const void *self)
@@ -233,15 +210,21 @@ static const char *class_name(const void *self, int32_t label)
     return label < 0 || label >= CLASSES ? NULL : ((const cifar10 *)self)->class_names[label];
 }
 
+static const uint8_t *record_at(const cifar10 *c, int64_t index)
+{
+    return c->records + wisp_subset_at(&c->subset, index) * RECORD;
+}
+
 static int32_t label_of(const void *self, int64_t index)
 {
-    return ((const cifar10 *)self)->records[index * RECORD];
+    return *record_at(self, index);
 }
 
 static void sample_name(const void *self, int64_t index, char *text, size_t bytes)
 {
     const cifar10 *c = self;
     int file = 0;
+    index = wisp_subset_at(&c->subset, index);
     while (file + 1 < c->n_files && index >= c->first[file + 1])
         file++;
     snprintf(text, bytes, "%s image %lld", c->files[file], (long long)(index - c->first[file]));
@@ -250,7 +233,7 @@ static void sample_name(const void *self, int64_t index, char *text, size_t byte
 static wisp_status read_sample(const void *self, int64_t index, wisp_sample_sink *sink,
                                wisp_sample *sample, wisp_error *err)
 {
-    const uint8_t *plane = ((const cifar10 *)self)->records + index * RECORD + 1;
+    const uint8_t *plane = record_at(self, index) + 1;
     uint8_t *rgb = sink->reserve(sink, (size_t)3 * PIXELS);
     if (!rgb)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for an image of %d px", SIDE);
@@ -279,7 +262,7 @@ static uint64_t fingerprint(const void *self)
         hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
         hash ^= hash >> 32;
     }
-    return hash;
+    return wisp_subset_fingerprint(&c->subset, hash);
 }
 
 static const wisp_dataset_v0 vtable = {
@@ -293,6 +276,37 @@ static const wisp_dataset_v0 vtable = {
     .fingerprint = fingerprint,
 };
 
+/* --- life --- */
+
+static void destroy(void *self)
+{
+    cifar10 *c = self;
+    if (!c)
+        return;
+    wisp_subset_free(c->host, &c->subset);
+    c->host->free(c->host, c->records);
+    c->host->free(c->host, c);
+}
+
+static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
+{
+    const cifar10_config *o = config;
+    cifar10 *c = host->alloc(host, sizeof *c);
+    if (!c)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a data set");
+    c->host = host;
+    wisp_status status = read_split(c, o, err);
+    if (status == WISP_OK)
+        status = read_names(c, o->path, err);
+    if (status == WISP_OK)
+        status = wisp_subset_choose(host, &vtable, c, &o->subset, &c->subset, err);
+    if (status == WISP_OK)
+        *self = c;
+    else
+        destroy(c);
+    return status;
+}
+
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,
     .option_size = sizeof(wisp_option),
@@ -300,9 +314,11 @@ static const wisp_descriptor descriptor = {
     .name = "cifar10",
     .version = "0.1.0",
     .summary = "the binary version of CIFAR-10",
-    .doc = "Reads data_batch_1.bin to data_batch_5.bin, or test_batch.bin, from `path` into memory "
-           "(150 MB or 30 MB), and the names of the classes from batches.meta.txt where it is "
-           "there. A file may hold any number of records of 3073 bytes.",
+    .doc =
+        "Reads data_batch_1.bin to data_batch_5.bin, or test_batch.bin, from `path` into memory "
+        "(150 MB or 30 MB), and the names of the classes from batches.meta.txt where it is "
+        "there. A file may hold any number of records of 3073 bytes. `list` and `fraction` take a "
+        "part of the images.",
     .license = "Apache-2.0",
     .reference = "Krizhevsky, Learning multiple layers of features from tiny images, 2009",
     .options = options,

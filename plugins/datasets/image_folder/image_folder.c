@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <wisp/dataset.h>
+#include <wisp/subset.h>
 
 #include "folder_list.h"
 
@@ -13,12 +13,14 @@ typedef struct folder_config {
     const char *path;
     int32_t labels;
     int32_t reserved;
+    wisp_subset_options subset;
 } folder_config;
 
 typedef struct image_folder {
     const wisp_host *host;
     int fd; /* of the folder, so that a change of the working directory does no harm */
     folder_list list;
+    wisp_subset subset;
     uint64_t fingerprint;
 } image_folder;
 
@@ -36,9 +38,10 @@ static const wisp_option options[] = {
      .offset = offsetof(folder_config, labels),
      .default_value = "true",
      .help = "whether the folders in it are classes; false: all images below, without classes"},
+    WISP_SUBSET_OPTIONS(offsetof(folder_config, subset)),
 };
 
-/* --- making an instance --- */
+/* --- listing --- */
 
 static void write_log(const image_folder *f, int32_t level, const char *path, const char *what)
 {
@@ -105,45 +108,17 @@ static wisp_status open_folder(image_folder *f, const folder_config *config, wis
     return WISP_OK;
 }
 
-static void destroy(void *self)
-{
-    image_folder *f = self;
-    if (!f)
-        return;
-    folder_list_free(&f->list);
-    if (f->fd >= 0)
-        close(f->fd);
-    f->host->free(f->host, f);
-}
-
-static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
-{
-    image_folder *f = host->alloc(host, sizeof *f);
-    if (!f)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for a data set");
-    f->host = host;
-    f->fd = -1;
-    wisp_status status = open_folder(f, config, err);
-    if (status != WISP_OK) {
-        destroy(f);
-        return status;
-    }
-    f->fingerprint = find_fingerprint(&f->list);
-    tell_oddities(f, config);
-    *self = f;
-    return WISP_OK;
-}
-
 /* --- use --- */
 
 static const folder_image *image_at(const image_folder *f, int64_t index)
 {
-    return &folder_images(&f->list)[index];
+    return &folder_images(&f->list)[wisp_subset_at(&f->subset, index)];
 }
 
 static int64_t count(const void *self)
 {
-    return ((const image_folder *)self)->list.n_images;
+    const image_folder *f = self;
+    return wisp_subset_count(&f->subset, f->list.n_images);
 }
 
 static int32_t n_classes(const void *self)
@@ -241,6 +216,41 @@ static const wisp_dataset_v0 vtable = {
     .fingerprint = fingerprint,
 };
 
+/* --- life --- */
+
+static void destroy(void *self)
+{
+    image_folder *f = self;
+    if (!f)
+        return;
+    wisp_subset_free(f->host, &f->subset);
+    folder_list_free(&f->list);
+    if (f->fd >= 0)
+        close(f->fd);
+    f->host->free(f->host, f);
+}
+
+static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
+{
+    image_folder *f = host->alloc(host, sizeof *f);
+    if (!f)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a data set");
+    f->host = host;
+    f->fd = -1;
+    const folder_config *o = config;
+    wisp_status status = open_folder(f, config, err);
+    if (status == WISP_OK)
+        status = wisp_subset_choose(host, &vtable, f, &o->subset, &f->subset, err);
+    if (status != WISP_OK) {
+        destroy(f);
+        return status;
+    }
+    f->fingerprint = wisp_subset_fingerprint(&f->subset, find_fingerprint(&f->list));
+    tell_oddities(f, config);
+    *self = f;
+    return WISP_OK;
+}
+
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,
     .option_size = sizeof(wisp_option),
@@ -252,7 +262,8 @@ static const wisp_descriptor descriptor = {
         "The folders in `path`, sorted by name, are the classes; images in folders below a class "
         "belong to it. A folder that holds images and no class folders has no labels. Files end "
         "in .jpg, .jpeg or .png in any case; names that begin with a dot are passed over; "
-        "symbolic links are followed. Images are sorted by class, then by path.",
+        "symbolic links are followed. Images are sorted by class, then by path. `list` takes the "
+        "images that a file names, `fraction` draws a share of them with as many of each class.",
     .license = "Apache-2.0",
     .options = options,
     .n_options = WISP_COUNT(options),
