@@ -57,8 +57,11 @@ static wisp_module *evaluated_network(void *self)
     return ((simsiam *)self)->backbone;
 }
 
-static const wisp_method_v0 vtable = {sizeof vtable, 0,    requirements,      build, NULL, step,
-                                      NULL,          NULL, evaluated_network, NULL};
+static const wisp_method_v0 vtable = {.struct_size = sizeof vtable,
+                                      .requirements = requirements,
+                                      .build = build,
+                                      .step = step,
+                                      .evaluated_network = evaluated_network};
 
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,
