@@ -134,6 +134,24 @@ static wisp_status embed(wisp_task_context *plugin, const wisp_embed_request *r,
 
 /* --- results --- */
 
+/* A classifier that the method trained is judged with its training. */
+static void tell_training(const context *c, char *out, size_t bytes)
+{
+    const wispi_experiment *x = c->session->experiment;
+    const wispi_optimizer_settings *o = &x->optimizer;
+    out[0] = '\0';
+    if (c->session->clock.step == 0 ||
+        wispi_task_reads(&c->request->tasks[c->task]).source != WISP_EMBED_SCORES)
+        return;
+    snprintf(
+        out, bytes,
+        "\"method\": \"%s\", \"optimizer\": \"%s\", \"lr\": %.6g, \"batch\": %lld, \"epochs\": "
+        "%lld, \"train\": %lld, ",
+        x->method.plugin->descriptor->name, wispi_optimizer_name(o->kind),
+        o->lr > 0 ? o->lr : o->lr_per_256 * (double)x->run.batch / 256.0, (long long)x->run.batch,
+        (long long)x->run.epochs, (long long)wispi_dataset_of(&x->data)->count(x->data.self));
+}
+
 /* The host knows how images came in and whose embeddings they are; it ends the protocol. */
 static int write_protocol(const context *c, const char *protocol, char out[WISPI_PROTOCOL_BYTES])
 {
@@ -141,12 +159,14 @@ static int write_protocol(const context *c, const char *protocol, char out[WISPI
     const int raw = c->request->source == WISPI_EVALUATE_RAW;
     const char *path = raw ? "none, raw pixels" : wispi_module_path(c->session->evaluated);
     const size_t n = protocol ? strlen(protocol) : 0;
+    char training[300];
+    tell_training(c, training, sizeof training);
     if (n < 2 || protocol[n - 1] != '}')
         return 0;
     const int length =
         snprintf(out, WISPI_PROTOCOL_BYTES,
-                 "%.*s%s\"eval_resize\": %lld, \"eval_size\": %lld, \"network\": \"%s\"}",
-                 (int)(n - 1), protocol, n > 2 ? ", " : "", (long long)input->eval_resize,
+                 "%.*s%s%s\"eval_resize\": %lld, \"eval_size\": %lld, \"network\": \"%s\"}",
+                 (int)(n - 1), protocol, n > 2 ? ", " : "", training, (long long)input->eval_resize,
                  (long long)input->eval_size, path);
     return length > 0 && length < WISPI_PROTOCOL_BYTES;
 }
