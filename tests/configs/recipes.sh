@@ -168,6 +168,95 @@ tells cifar10.dino.resnet18.baseline "pixel scale 1.54 by area"
 tells cifar10.dino.vit_tiny.baseline "pixel scale 1.97 by area"
 tells cifar10.dino.resnet18.sslight "pixel scale 1.20 by area"
 
+# --- evaluations ---
+
+# judged FOLDER FILE CELL: the tasks of an evaluation as the run of a cell would have them.
+judged() {
+    {
+        echo "extends = \"$source_folder/configs/$1/$3.toml\""
+        cat "$source_folder/configs/$1/eval/$2.toml"
+    } >"judged.$1.$2.toml"
+    "$wisp" check "judged.$1.$2.toml" run.device=cpu data.use=synthetic data.count=50000 \
+        data.classes=100 test.use=synthetic test.split=test test.count=10000 test.classes=100 \
+        >"$1.$2.out" 2>"$1.$2.err" || complain "$1/eval/$2: $(cat "$1.$2.err")"
+    flatten <"$1.$2.out" >"$1.$2.toml"
+    has "$1.$2" "${@:4}"
+}
+schedule="task.0.epochs = 100
+task.0.lr_end = 1e-06
+task.0.momentum = 0.9
+task.0.nesterov = false
+task.0.weight_decay = 0.0
+task.0.crop_scale = [0.08, 1.0]
+task.0.standardize = false"
+mapfile -t schedule <<<"$schedule"
+judged imagenet linear_cnn dino/resnet18_sslight 'task.0.features = "pooled"' 'task.0.batch = 4096' \
+    'task.0.optimizer = "lars"' 'task.0.lr_per_256 = 0.05' 'task.0.augment = true' "${schedule[@]}"
+judged imagenet linear_vit dino/vit_tiny_sslight 'task.0.features = "class_tokens"' 'task.0.blocks = 4' \
+    'task.0.batch = 1024' 'task.0.optimizer = "sgd"' 'task.0.lr_per_256 = 0.01' 'task.0.augment = true' \
+    "${schedule[@]}"
+judged cifar10 linear_cnn dino/resnet18_sslight 'task.0.optimizer = "lars"' 'task.0.batch = 512' \
+    "${schedule[@]}"
+judged cifar10 linear_vit dino/vit_tiny_sslight 'task.0.features = "class_tokens"' 'task.0.blocks = 4' \
+    'task.0.optimizer = "sgd"' 'task.0.batch = 256' "${schedule[@]}"
+for folder in imagenet cifar10; do
+    judged $folder knn_reference dino/resnet18_sslight 'task.0.k = 20' 'task.0.temperature = 0.07' \
+        'task.0.protocol = "leave_one_out"'
+    judged $folder knn_literature dino/resnet18_sslight 'task.0.k = 20' 'task.0.temperature = 0.07' \
+        'task.0.protocol = "train_test"'
+done
+# The run itself ends with the same probe.
+has imagenet.dino.vit_tiny.sslight 'task.0.features = "class_tokens"' 'task.0.blocks = 4' \
+    'task.0.optimizer = "sgd"' 'task.0.batch = 1024'
+has imagenet.dino.resnet18.sslight 'task.0.features = "pooled"' 'task.0.optimizer = "lars"' \
+    'task.0.batch = 4096'
+
+# Weights to begin with: one step on generated images; nothing but names and shapes counts.
+"$wisp" run "$source_folder/configs/imagenet/dino/mobilenet_v2_sslight.toml" run.out=start run.steps=1 \
+    run.batch=4 data.use=synthetic data.count=8 test.use=synthetic test.count=8 sampler.global.size=32 \
+    sampler.local.size=32 probe=[] task=[] run.device=cpu >start.out 2>&1 ||
+    complain "no weights to begin with: $(cat start.out)"
+start=start/imagenet-dino-mobilenet_v2-sslight/0
+
+# tuned FOLDER FILE IMAGES BATCH EPOCHS STEPS HEAD OVERRIDES...: fine-tuning from these weights.
+tuned() {
+    "$wisp" check "$source_folder/configs/$1/eval/$2.toml" run.device=cpu data.use=synthetic \
+        data.count="$3" data.classes=100 test.use=synthetic test.split=test test.count=1000 \
+        test.classes=100 "${@:8}" >"$1.$2.out" 2>"$1.$2.err" ||
+        complain "$1/eval/$2: $(cat "$1.$2.err")"
+    grep '^#' "$1.$2.out" >"$1.$2.facts"
+    flatten <"$1.$2.out" >"$1.$2.toml"
+    has "$1.$2" "run.batch = $4" "run.epochs = $5" 'method.use = "supervised"' "method.head = \"$7\"" \
+        'optimizer.use = "sgd"' 'optimizer.nesterov = true' 'optimizer.momentum = 0.9' \
+        'optimizer.weight_decay = 0.0' 'optimizer.lr_per_256 = 0.03' 'schedule.lr.kind = "cosine"' \
+        'schedule.lr.per = "epoch"' 'schedule.lr.end = 1e-06' 'schedule.lr.warmup_epochs = 0.0' \
+        'sampler.global.count = 1' 'sampler.global.scale = [0.08, 1.0]' 'sampler.local.count = 0' \
+        'sampler.flip = 0.5' 'sampler.jitter = 0.0' 'sampler.gray = 0.0' 'sampler.global.blur = [0.0]' \
+        'sampler.global.solarize = [0.0]' 'probe.0.use = "classify"'
+    tells "$1.$2" "$5 epochs of $6 steps of $4 images"
+}
+tuned imagenet semi_1 12811 1024 60 12 mlp init.0.weights=$start init.1.weights=$start
+tuned imagenet semi_10 128116 1024 30 125 mlp init.0.weights=$start init.1.weights=$start
+tuned imagenet finetune 1281167 1024 30 1251 linear init.0.weights=$start
+tuned cifar10 semi_1 500 64 60 7 mlp init=[]
+tuned cifar10 semi_10 5000 256 30 19 mlp init=[]
+tuned cifar10 finetune 50000 256 30 195 linear init=[]
+for of in imagenet.semi_1 imagenet.semi_10; do
+    # MobileNetV2, two layers of 2,048 with batch norm, and here 100 classes instead of 1,000.
+    tells $of "method: $((2223872 + 1280 * 2048 + 2048 * 2048 + 2 * 3 * 2048 + 2048 * 100 + 100)) trained"
+    has $of 'method.hidden_dim = 2048' 'init.1.from = "student.head.mlp"' \
+        'init.1.into = "network.head.mlp"' 'init.1.skip = ["6.*"]' 'schedule.lr.value = 0.12' \
+        'run.precision = "f32"' 'input.eval_size = 224' 'sampler.global.size = 224'
+done
+grep -qx 'fraction = 0.01' "$source_folder/configs/imagenet/eval/semi_1.toml" &&
+    grep -qx 'fraction = 0.1' "$source_folder/configs/imagenet/eval/semi_10.toml" ||
+    complain "semi-supervised runs take another share of the images"
+for file in "$source_folder"/configs/{imagenet,cifar10}/eval/*.toml; do
+    of=${file#"$source_folder"/configs/}
+    of=${of%.toml}
+    [ -e "${of/\/eval\//.}.toml" ] || complain "$file was not looked at"
+done
+
 # --- what the pages say is there ---
 
 cd "$source_folder" || exit 1
