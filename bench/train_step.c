@@ -1,10 +1,11 @@
 /* train_step - one complete DINO training step on views that are ready in memory.
  *
  *   train_step PLUGIN_FOLDER [--shape imagenet|cifar|tiny] [--backbone NAME] [--depth 18|34|50]
- *              [--batch N] [--bf16] [--threads N] [--steps N] [--seconds S] [--json] [--profile]
- *              [KEY=VALUE ...]
+ *              [--batch N] [--bf16] [--threads N] [--steps N] [--seconds S] [--json]
+ *              [--profile implementation|op|shape] [KEY=VALUE ...]
  *
  * KEY=VALUE overrides the experiment, as backbone.width=0.5 does; --depth is for resnet alone.
+ * --profile adds one line for each operation: by implementation, as a whole, or by shapes.
  * Prints images/s (source images), GFLOP/s and their share of the matrix product's rate measured in
  * the same process, the time of each phase, the peak memory, and the host's own overhead an
  * operation. FLOPs are twice the multiply-adds of convolutions, linear layers and products that the
@@ -22,7 +23,8 @@ enum { MAX_OVERRIDES = 16 };
 
 typedef struct arguments {
     const char *plugins, *shape, *backbone;
-    int depth, batch, bf16, threads, steps, json, profile;
+    int depth, batch, bf16, threads, steps, json;
+    const char *profile;
     double seconds;
     int n_overrides;
     const char *overrides[MAX_OVERRIDES];
@@ -46,6 +48,15 @@ static const shape *find_shape(const char *name)
         if (strcmp(shapes[i].name, name) == 0)
             return &shapes[i];
     return NULL;
+}
+
+static int32_t profile_by(const char *name)
+{
+    static const char *const names[] = {"implementation", "op", "shape"};
+    for (int32_t i = 0; name && i < (int32_t)WISP_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
 }
 
 static int parse(int argc, char **argv, arguments *a)
@@ -77,7 +88,7 @@ static int parse(int argc, char **argv, arguments *a)
         else if (strcmp(argv[i], "--json") == 0)
             a->json = 1;
         else if (strcmp(argv[i], "--profile") == 0)
-            a->profile = 1;
+            a->profile = value, i++;
         else if (!a->plugins && argv[i][0] != '-')
             a->plugins = argv[i];
         else if (strchr(argv[i], '=') && a->n_overrides < MAX_OVERRIDES)
@@ -85,6 +96,8 @@ static int parse(int argc, char **argv, arguments *a)
         else
             return 0;
     }
+    if (a->profile && profile_by(a->profile) < 0)
+        return 0;
     return a->plugins && find_shape(a->shape) && a->batch > 0 && a->steps > 0;
 }
 
@@ -245,11 +258,15 @@ static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wis
     f->least = times[0];
     f->most = times[f->n - 1];
     double start = wispi_seconds();
-    WISP_TRY(wispi_session_step(s, &batch, &profiled, err));
-    double whole = wispi_seconds() - start;
+    const int n = a->profile ? a->steps : 1;
+    for (int i = 0; i < n; i++)
+        WISP_TRY(wispi_session_step(s, &batch, &profiled, err));
+    double whole = (wispi_seconds() - start) / n;
     wispi_program_facts facts;
     wispi_program_facts_of(s->program, &facts);
     wispi_program_phases(s->program, f->phases);
+    for (int i = 0; i < 3; i++)
+        f->phases[i] /= n;
     f->gflop = 2e-9 * facts.total_macs;
     f->overhead = (whole - f->phases[0] - f->phases[1] - f->phases[2]) / facts.n_calls;
     for (int32_t g = 0; g < s->n_groups; g++)
@@ -257,14 +274,26 @@ static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wis
     return measure_peak(s, a->bf16, &f->peak, err);
 }
 
-static void print_profile(const wispi_session *s, double whole)
+static void print_row(const wispi_profile_row *row, int32_t by, int n_steps, double whole)
 {
-    wispi_profile_row rows[64];
-    const int32_t n = wispi_program_profile(s->program, rows, 64);
+    const wisp_desc *descs[] = {row->in[0], row->in[1], row->out};
+    char text[96];
+    printf("  %8.2f ms %5.1f %%  %4lld calls %7.1f GFLOP/s  %s", 1e3 * row->seconds / n_steps,
+           100 * row->seconds / n_steps / whole, (long long)row->calls / n_steps,
+           2e-9 * row->macs / row->seconds, row->op);
+    if (by != WISPI_PROFILE_OP)
+        printf(", %s", row->implementation);
+    for (size_t i = 0; by == WISPI_PROFILE_SHAPE && i < WISP_COUNT(descs); i++)
+        printf(" %s", descs[i] ? wispi_shape_text(descs[i], text, sizeof text) : "-");
+    printf("\n");
+}
+
+static void print_profile(const wispi_session *s, int32_t by, int n_steps, double whole)
+{
+    static wispi_profile_row rows[1024];
+    const int32_t n = wispi_program_profile(s->program, by, rows, 1024);
     for (int32_t i = 0; i < n; i++)
-        printf("  %8.1f ms %5.1f %%  %4lld calls  %s, %s\n", 1e3 * rows[i].seconds,
-               100 * rows[i].seconds / whole, (long long)rows[i].calls, rows[i].op,
-               rows[i].implementation);
+        print_row(&rows[i], by, n_steps, whole);
 }
 
 static void print(const arguments *a, const wispi_session *s, const figures *f)
@@ -299,7 +328,8 @@ static void print(const arguments *a, const wispi_session *s, const figures *f)
            100 * rate / f->peak, f->peak, SIDE);
     printf("  peak memory %.0f MiB, overhead %.2f us an operation\n", f->memory, 1e6 * f->overhead);
     if (a->profile)
-        print_profile(s, f->phases[0] + f->phases[1] + f->phases[2]);
+        print_profile(s, profile_by(a->profile), a->steps,
+                      f->phases[0] + f->phases[1] + f->phases[2]);
 }
 
 static wisp_status run(const arguments *a, const char *path, wisp_error *err)

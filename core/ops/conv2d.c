@@ -115,7 +115,7 @@ static wisp_status grad_input_infer(const void *attrs, const wisp_desc *const *i
     return WISP_OK;
 }
 
-static const char *const grad_weight_in[] = {"x", "dy"};
+static const char *const grad_weight_in[] = {"x", "dy", "sum"};
 static const char *const grad_weight_out[] = {"dw", "dbias"};
 
 static wisp_status grad_weight_infer(const void *attrs, const wisp_desc *const *in, int32_t n_in,
@@ -135,6 +135,7 @@ static wisp_status grad_weight_infer(const void *attrs, const wisp_desc *const *
     WISP_TRY(wispi_rule_shape(&rule, 1, &want));
     const wisp_desc dw = wisp_desc4(WISP_F32, s.o, s.c / a->groups, s.kh, s.kw);
     WISP_TRY(wispi_rule_countable(&rule, &dw));
+    WISP_TRY(wispi_rule_optional_f32(&rule, 2, &dw));
     out[0] = dw;
     out[1] = a->want_bias ? wisp_desc1(WISP_F32, s.o) : (wisp_desc){0, 0, {0}};
     return WISP_OK;
@@ -207,6 +208,7 @@ static void grad_input_reference(const void *attrs, const wispi_ref *in, int32_t
     all_terms(attrs, &out[0], &in[1], &in[0], add_to_x);
 }
 
+/* dw is inout where there is a sum, so it holds the sum already. */
 static void grad_weight_reference(const void *attrs, const wispi_ref *in, int32_t n_in,
                                   wispi_ref *out)
 {
@@ -313,6 +315,28 @@ static const wispi_op_case conv_cases[] = {
      .in = {WISPI_F32_OF(64, 4, 5, 64), WISPI_F32_OF(80, 64, 3, 3)},
      .skip_grad = 1,
      WISPI_UNIT_VALUES},
+    {.name = "few_pixels",
+     .attrs = CONV(PLAIN, .pad_h = 1, .pad_w = 1),
+     .n_in = 3,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(2, 3, 5, 64), WISPI_F32_OF(192, 64, 3, 3), WISPI_F32_OF(192)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "few_pixels_stride",
+     .attrs = CONV(.stride_h = 2, .stride_w = 1, .pad_h = 1, .pad_w = 2, .dilation_h = 1,
+                   .dilation_w = 2, .groups = 1),
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(3, 5, 4, 96), WISPI_F32_OF(224, 96, 2, 3)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "few_pixels_pointwise",
+     .attrs = CONV(.stride_h = 2, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .groups = 1),
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(5, 5, 3, 320), WISPI_F32_OF(352, 320, 1, 1)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
     {.name = "empty_batch",
      .attrs = CONV(PLAIN),
      .n_in = 3,
@@ -355,6 +379,29 @@ static const wispi_op_case grad_input_cases[] = {
      .n_in = 2,
      .n_out = 1,
      .in = {WISPI_F32_OF(64, 2, 3, 80), WISPI_F32_OF(80, 64, 3, 3)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "few_pixels",
+     .attrs = CONV(PLAIN, .pad_h = 1, .pad_w = 1, .in_h = 3, .in_w = 5),
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(2, 3, 5, 192), WISPI_F32_OF(192, 64, 3, 3)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "few_pixels_stride",
+     .attrs = CONV(.stride_h = 2, .stride_w = 1, .pad_h = 1, .pad_w = 2, .dilation_h = 1,
+                   .dilation_w = 2, .groups = 1, .in_h = 5, .in_w = 4),
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(3, 3, 4, 224), WISPI_F32_OF(224, 96, 2, 3)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "few_pixels_pointwise", /* pixels between those that are read get 0 */
+     .attrs = CONV(.stride_h = 2, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .groups = 1,
+                   .in_h = 5, .in_w = 3),
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(5, 3, 2, 352), WISPI_F32_OF(352, 320, 1, 1)},
      .skip_grad = 1,
      WISPI_UNIT_VALUES},
     {.name = "depthwise",
@@ -409,6 +456,64 @@ static const wispi_op_case grad_weight_cases[] = {
      .in = {WISPI_F32_OF(64, 4, 5, 64), WISPI_F32_OF(64, 2, 3, 80)},
      .skip_grad = 1,
      WISPI_UNIT_VALUES},
+    {.name = "few_pixels",
+     .attrs = CONV(PLAIN, .pad_h = 1, .pad_w = 1, .kernel_h = 3, .kernel_w = 3, .want_bias = 1),
+     .n_in = 2,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(2, 3, 5, 64), WISPI_F32_OF(2, 3, 5, 192)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "few_pixels_stride",
+     .attrs = CONV(.stride_h = 2, .stride_w = 1, .pad_h = 1, .pad_w = 2, .dilation_h = 1,
+                   .dilation_w = 2, .groups = 1, .kernel_h = 2, .kernel_w = 3),
+     .n_in = 2,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(3, 5, 4, 96), WISPI_F32_OF(3, 3, 4, 224)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "few_pixels_sum",
+     .attrs = CONV(PLAIN, .pad_h = 1, .pad_w = 1, .kernel_h = 3, .kernel_w = 3, .want_bias = 1),
+     .n_in = 3,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(2, 3, 5, 64), WISPI_F32_OF(2, 3, 5, 192), WISPI_F32_OF(192, 64, 3, 3)},
+     .inout = 1,
+     .inout_from = {2},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "odd_sum",
+     .attrs = CONV(PLAIN, .pad_h = 1, .pad_w = 1, .kernel_h = 3, .kernel_w = 3, .want_bias = 1),
+     .n_in = 3,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(2, 7, 5, 3), WISPI_F32_OF(2, 7, 5, 5), WISPI_F32_OF(5, 3, 3, 3)},
+     .inout = 1,
+     .inout_from = {2},
+     WISPI_UNIT_VALUES},
+    {.name = "grouped_sum",
+     .attrs = CONV(.stride_h = 1, .stride_w = 1, .pad_h = 1, .pad_w = 1, .dilation_h = 1,
+                   .dilation_w = 1, .groups = 3, .kernel_h = 3, .kernel_w = 3),
+     .n_in = 3,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(2, 5, 6, 6), WISPI_F32_OF(2, 5, 6, 9), WISPI_F32_OF(9, 2, 3, 3)},
+     .inout = 1,
+     .inout_from = {2},
+     WISPI_UNIT_VALUES},
+    {.name = "small_map_many_channels_sum",
+     .attrs = CONV(PLAIN, .pad_h = 1, .pad_w = 1, .kernel_h = 3, .kernel_w = 3),
+     .n_in = 3,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(65, 3, 2, 66), WISPI_F32_OF(65, 3, 2, 70), WISPI_F32_OF(70, 66, 3, 3)},
+     .inout = 1,
+     .inout_from = {2},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES},
+    {.name = "empty_batch_sum",
+     .attrs = CONV(PLAIN, .kernel_h = 3, .kernel_w = 3, .want_bias = 1),
+     .n_in = 3,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(0, 4, 4, 3), WISPI_F32_OF(0, 2, 2, 2), WISPI_F32_OF(2, 3, 3, 3)},
+     .inout = 1,
+     .inout_from = {2},
+     WISPI_UNIT_VALUES},
     {.name = "empty_batch",
      .attrs = CONV(PLAIN, .kernel_h = 3, .kernel_w = 3, .want_bias = 1),
      .n_in = 2,
@@ -437,8 +542,9 @@ static const wispi_op grad_weight_op = {
     .name = "conv2d_grad_weight",
     .attrs_bytes = sizeof(wisp_conv2d_attrs),
     .min_in = 2,
-    .max_in = 2,
+    .max_in = 3,
     .n_out = 2,
+    .parameter_in = 1u << 2,
     .in_names = grad_weight_in,
     .out_names = grad_weight_out,
     .infer = grad_weight_infer,
@@ -468,13 +574,14 @@ static wisp_status conv2d_gradient(wispi_grad *grad)
         attrs.kernel_h = (int32_t)w->shape[2];
         attrs.kernel_w = (int32_t)w->shape[3];
         attrs.want_bias = want_bias;
-        wisp_tensor *in[] = {grad->in[0], dy};
+        wisp_tensor *sum = wispi_grad_wants(grad, 1) ? wispi_grad_sum(grad, 1) : NULL;
+        wisp_tensor *in[] = {grad->in[0], dy, sum};
         wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
         if (wispi_grad_wants(grad, 1))
-            out[0] = wispi_grad_target(grad, 1);
+            out[0] = sum ? sum : wispi_grad_target(grad, 1);
         if (want_bias)
             out[1] = wispi_grad_target(grad, 2);
-        wispi_apply(grad->step, &grad_weight_op, &attrs, in, 2, out);
+        wispi_apply(grad->step, &grad_weight_op, &attrs, in, sum ? 3 : 2, out);
         wispi_grad_give(grad, 1, out[0]);
         wispi_grad_give(grad, 2, out[1]);
     }

@@ -115,6 +115,9 @@ int wispi_grad_wants(const wispi_grad *grad, int32_t i);
 /* A destination for the gradient of input i: the parameter's own slot when this is its first
  * contribution in the step, else NULL (let wispi_apply make a tensor). */
 wisp_tensor *wispi_grad_target(const wispi_grad *grad, int32_t i);
+/* What a further contribution to the gradient of a parameter may be added to in place: its slot, or
+ * NULL. To be handed over as the contribution. */
+wisp_tensor *wispi_grad_sum(const wispi_grad *grad, int32_t i);
 /* Hands over a contribution to the gradient of input i; several are summed. */
 void wispi_grad_give(const wispi_grad *grad, int32_t i, wisp_tensor *value);
 

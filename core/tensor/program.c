@@ -515,6 +515,21 @@ static wisp_status bind_kernels(wispi_program *program, wisp_error *err)
     return wispi_device_scratch(program->device, (size_t)program->facts.scratch_bytes, err);
 }
 
+static double call_macs(const event *e)
+{
+    const wisp_desc *in[WISPI_MAX_IN];
+    wisp_desc out[WISPI_MAX_OUT];
+    if (!e->op->macs)
+        return 0;
+    memset(out, 0, sizeof out);
+    for (int32_t k = 0; k < e->n_in; k++)
+        in[k] = e->in[k] ? &e->in[k]->desc : NULL;
+    for (int32_t k = 0; k < e->op->n_out; k++)
+        if (e->out[k])
+            out[k] = e->out[k]->desc;
+    return e->op->macs(e->attrs, in, out);
+}
+
 static void count_work(wispi_program *program)
 {
     for (int32_t i = 0; i < program->n_events; i++) {
@@ -522,17 +537,7 @@ static void count_work(wispi_program *program)
         if (e->kind != EVENT_CALL)
             continue;
         program->facts.n_calls++;
-        if (!e->op->macs)
-            continue;
-        const wisp_desc *in[WISPI_MAX_IN];
-        wisp_desc out[WISPI_MAX_OUT];
-        memset(out, 0, sizeof out);
-        for (int32_t k = 0; k < e->n_in; k++)
-            in[k] = e->in[k] ? &e->in[k]->desc : NULL;
-        for (int32_t k = 0; k < e->op->n_out; k++)
-            if (e->out[k])
-                out[k] = e->out[k]->desc;
-        double macs = e->op->macs(e->attrs, in, out);
+        double macs = call_macs(e);
         program->facts.total_macs += macs;
         if (!e->in_backward)
             program->facts.forward_macs += macs;
@@ -691,7 +696,31 @@ static int slower_first(const void *a, const void *b)
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-int32_t wispi_program_profile(const wispi_program *program, wispi_profile_row *rows, int32_t max)
+static const wisp_desc *desc_of(const event *e, int32_t i)
+{
+    return i < e->n_in && e->in[i] ? &e->in[i]->desc : NULL;
+}
+
+static int same_desc(const wisp_desc *a, const wisp_desc *b)
+{
+    return a && b ? memcmp(a, b, sizeof *a) == 0 : a == b;
+}
+
+static int belongs(const wispi_profile_row *row, const event *e, int32_t by)
+{
+    if (strcmp(row->op, e->op->name) != 0)
+        return 0;
+    if (by == WISPI_PROFILE_OP)
+        return 1;
+    if (strcmp(row->implementation, e->kernel->implementation) != 0)
+        return 0;
+    return by == WISPI_PROFILE_IMPLEMENTATION ||
+           (same_desc(row->in[0], desc_of(e, 0)) && same_desc(row->in[1], desc_of(e, 1)) &&
+            same_desc(row->out, &e->out[0]->desc));
+}
+
+int32_t wispi_program_profile(const wispi_program *program, int32_t by, wispi_profile_row *rows,
+                              int32_t max)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < program->n_events; i++) {
@@ -699,16 +728,19 @@ int32_t wispi_program_profile(const wispi_program *program, wispi_profile_row *r
         if (e->kind != EVENT_CALL || !e->runs)
             continue;
         int32_t at = 0;
-        while (at < n && (strcmp(rows[at].op, e->op->name) != 0 ||
-                          strcmp(rows[at].implementation, e->kernel->implementation) != 0))
+        while (at < n && !belongs(&rows[at], e, by))
             at++;
         if (at == n) {
             if (n == max)
                 continue;
-            rows[n++] = (wispi_profile_row){e->op->name, e->kernel->implementation, 0, 0};
+            rows[n++] = (wispi_profile_row){.op = e->op->name,
+                                            .implementation = e->kernel->implementation,
+                                            .in = {desc_of(e, 0), desc_of(e, 1)},
+                                            .out = &e->out[0]->desc};
         }
         rows[at].calls += e->runs;
         rows[at].seconds += e->seconds;
+        rows[at].macs += e->runs * call_macs(e);
     }
     qsort(rows, (size_t)n, sizeof *rows, slower_first);
     return n;

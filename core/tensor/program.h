@@ -58,16 +58,22 @@ typedef struct wispi_program_facts {
 
 void wispi_program_facts_of(const wispi_program *program, wispi_program_facts *facts);
 
-/* One line of the profile: calls of one op with one implementation, summed. */
+enum { WISPI_PROFILE_IMPLEMENTATION = 0, WISPI_PROFILE_OP, WISPI_PROFILE_SHAPE };
+
+/* One line of the profile: calls of one op with one implementation, summed; by op alone, or by
+ * shapes as well. `implementation` is that of the first call. */
 typedef struct wispi_profile_row {
     const char *op, *implementation;
     int64_t calls;
     double seconds;
+    double macs; /* of all its calls together */
+    const wisp_desc *in[2], *out;
 } wispi_profile_row;
 
 /* Seconds that the kernels of the profiled runs took together: before, in and after backward. */
 void wispi_program_phases(const wispi_program *program, double seconds[3]);
 /* Writes at most `max` rows, slowest first, and returns their number. */
-int32_t wispi_program_profile(const wispi_program *program, wispi_profile_row *rows, int32_t max);
+int32_t wispi_program_profile(const wispi_program *program, int32_t by, wispi_profile_row *rows,
+                              int32_t max);
 
 #endif

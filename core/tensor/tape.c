@@ -256,6 +256,12 @@ wisp_tensor *wispi_grad_target(const wispi_grad *grad, int32_t i)
     return x->grad_slot;
 }
 
+wisp_tensor *wispi_grad_sum(const wispi_grad *grad, int32_t i)
+{
+    wisp_tensor *x = i < grad->n_in ? grad->in[i] : NULL;
+    return x && x->kind == WISPI_TENSOR_VARIABLE && x->grad_written ? x->grad_slot : NULL;
+}
+
 static void give_to_variable(wispi_step *step, wisp_tensor *x, wisp_tensor *value)
 {
     if (value == x->grad_slot) {

@@ -404,7 +404,9 @@ static wisp_status begin_run(trainer *t, wisp_error *err)
 static void print_profile(const trainer *t)
 {
     wispi_profile_row rows[128];
-    int32_t n = t->session->program ? wispi_program_profile(t->session->program, rows, 128) : 0;
+    int32_t n = t->session->program ? wispi_program_profile(t->session->program,
+                                                            WISPI_PROFILE_IMPLEMENTATION, rows, 128)
+                                    : 0;
     double total = 0;
     for (int32_t i = 0; i < n; i++)
         total += rows[i].seconds;

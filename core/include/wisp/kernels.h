@@ -10,7 +10,8 @@
  *   name                     inputs -> outputs
  *   conv2d                   x T(N,H,W,C), w f32(O,C/g,kh,kw), bias? f32(O) -> y T(N,Ho,Wo,O)
  *   conv2d_grad_input        dy T, w -> dx T(N,H,W,C)                  (attrs.in_h, in_w give H, W)
- *   conv2d_grad_weight       x, dy -> dw f32(O,C/g,kh,kw), dbias? f32(O)
+ *   conv2d_grad_weight       x, dy, sum? f32(O,C/g,kh,kw) -> dw f32(O,C/g,kh,kw), dbias? f32(O);
+ *                            with sum, which is dw: dw inout += the gradient
  *   linear                   x T(...,I), w f32|T(O,I), bias? f32(O) -> y T(...,O)
  *   linear_grad_input        dy T(...,O), w f32|T(O,I) -> dx T(...,I)
  *   linear_grad_weight       x T(...,I), dy T(...,O) -> dw f32(O,I), dbias? f32(O)

@@ -171,10 +171,12 @@ static wisp_status plan_unpack(cpu_device *device, const wisp_kernel_request *re
     cpu_md made = cpu_primitive_md(&s->conv, CPU_WEIGHTS);
     s->after_conv = conv_scratch(request, s);
     s->after_packed = s->after_conv;
-    if (cpu_md_is(made, plain))
+    const int adds = request->n_in > 2 && request->in[2];
+    if (!adds && cpu_md_is(made, plain))
         return WISP_OK;
     s->after_packed += cpu_align64(dnnl_memory_desc_get_size(made));
-    dnnl_status_t status = cpu_make_reorder(device, NULL, made, plain, NULL, &s->unpack);
+    dnnl_status_t status = adds ? cpu_make_reorder_add(device, NULL, made, plain, &s->unpack)
+                                : cpu_make_reorder(device, NULL, made, plain, NULL, &s->unpack);
     if (status != dnnl_success)
         return cpu_onednn_fail(request, status, "reorder of the weights' gradient", err);
     return WISP_OK;

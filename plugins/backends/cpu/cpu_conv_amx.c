@@ -48,7 +48,7 @@ typedef struct amx_conv {
     int64_t group, pitch;            /* pixels of dy and of x in a group */
     int64_t n_groups, n_units;
     size_t dy_at, sum_at, zeros_at, total; /* offsets in scratch; x is at 0 */
-    int32_t n_taps, n_planes, n_copies, narrow, has_bias;
+    int32_t n_taps, n_planes, n_copies, narrow, has_bias, adds;
     tap taps[MAX_TAPS];
     plane planes[MAX_TAPS];
 } amx_conv;
@@ -381,8 +381,10 @@ static void unpack_block(const amx_conv *s, const float *sum, int64_t ob, int64_
             int64_t kx = line / s->c, c = line - kx * s->c;
             float *to = dw + (o * s->c + c) * window + kx;
             const float *from = sum + line % BLOCK * BLOCK + o % BLOCK;
-            for (int32_t t = 0; t < s->n_taps; t++)
-                to[s->taps[t].ky * s->kw + s->taps[t].kx] = from[t * BLOCK * BLOCK];
+            for (int32_t t = 0; t < s->n_taps; t++) {
+                float *place = &to[s->taps[t].ky * s->kw + s->taps[t].kx];
+                *place = from[t * BLOCK * BLOCK] + (s->adds ? *place : 0.0f);
+            }
         }
 }
 
@@ -458,6 +460,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     s->kh = a->kernel_h, s->kw = a->kernel_w;
     s->stride_h = a->stride_h, s->stride_w = a->stride_w;
     s->narrow = s->c < FEW_CHANNELS;
+    s->adds = request->n_in > 2 && request->in[2];
     plan_taps(s, a);
     plan_groups(s);
     s->has_bias = a->want_bias && request->n_out > 1 && request->out[1] && request->out[1]->dtype;

@@ -234,7 +234,7 @@ static dnnl_status_t plan_with_weights(cpu_device *device, const sizes *z, small
     return status;
 }
 
-static dnnl_status_t plan_grad_weight(cpu_device *device, const sizes *z, small_conv *s)
+static dnnl_status_t plan_grad_weight(cpu_device *device, const sizes *z, int adds, small_conv *s)
 {
     const cpu_layout x = pixel_matrix(z->dtype, z->n, z->h * z->w, z->c);
     const cpu_layout x_t = cpu_layout_transposed(x);
@@ -245,7 +245,8 @@ static dnnl_status_t plan_grad_weight(cpu_device *device, const sizes *z, small_
     const cpu_layout wanted = cpu_layout_plain(WISP_F32, 4, dims);
     dnnl_status_t status = make_products(device, &x_t, &dy, &dw, s);
     if (status == dnnl_success)
-        status = cpu_make_reorder(device, &made, NULL, &wanted, NULL, &s->unpack);
+        status = adds ? cpu_make_reorder_add(device, &made, NULL, &wanted, &s->unpack)
+                      : cpu_make_reorder(device, &made, NULL, &wanted, NULL, &s->unpack);
     s->pack_at = (size_t)(z->kh * z->kw * z->c * z->o) * sizeof(float);
     return status;
 }
@@ -293,7 +294,8 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     small_conv *s = made->state;
     s->pass = pass;
     s->n_terms = list_terms(&z, a, pass, s->terms);
-    dnnl_status_t status = pass == CPU_BACKWARD_WEIGHTS ? plan_grad_weight(device, &z, s)
+    const int adds = request->n_in > 2 && request->in[2];
+    dnnl_status_t status = pass == CPU_BACKWARD_WEIGHTS ? plan_grad_weight(device, &z, adds, s)
                                                         : plan_with_weights(device, &z, s);
     if (status != dnnl_success) {
         made->release(made);

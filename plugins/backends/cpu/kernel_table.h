@@ -19,7 +19,8 @@ typedef struct cpu_kernel_entry {
 
 /* X(file): one line a file. */
 #define CPU_KERNEL_TABLES(X)                                                                       \
-    X(conv_small) X(conv_amx) X(conv) X(linear) X(matmul) X(attention) X(vector)
+    X(conv_few)                                                                                    \
+    X(conv_small) X(conv_amx) X(conv) X(linear_few) X(linear) X(matmul) X(attention) X(vector)
 
 #define CPU_DECLARE_TABLE(file) extern const cpu_kernel_entry cpu_##file##_kernels[];
 CPU_KERNEL_TABLES(CPU_DECLARE_TABLE)

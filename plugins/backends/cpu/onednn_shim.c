@@ -469,8 +469,9 @@ dnnl_status_t cpu_make_matmul_add(cpu_device *device, const cpu_layout *src,
     return make_matmul(device, src, weights, NULL, dst, added, made);
 }
 
-dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_md from_md,
-                               const cpu_layout *to, cpu_md to_md, cpu_primitive *made)
+static dnnl_status_t make_reorder(cpu_device *device, const cpu_layout *from, cpu_md from_md,
+                                  const cpu_layout *to, cpu_md to_md, ending e,
+                                  cpu_primitive *made)
 {
     dnnl_engine_t engine = device->onednn->engine;
     dnnl_primitive_desc_t desc = NULL;
@@ -481,7 +482,7 @@ dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_m
         from_md = MD(m.md[CPU_SRC]);
     if (to)
         to_md = MD(m.md[CPU_DST]);
-    dnnl_status_t status = make_attr(as_it_is, &attr);
+    dnnl_status_t status = make_attr(e, &attr);
     if (status == dnnl_success)
         status = dnnl_reorder_primitive_desc_create(&desc, from_md, engine, to_md, engine, attr);
     if (status == dnnl_success)
@@ -489,6 +490,19 @@ dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_m
     dnnl_primitive_attr_destroy(attr);
     free_mds(&m);
     return status;
+}
+
+dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_md from_md,
+                               const cpu_layout *to, cpu_md to_md, cpu_primitive *made)
+{
+    return make_reorder(device, from, from_md, to, to_md, as_it_is, made);
+}
+
+dnnl_status_t cpu_make_reorder_add(cpu_device *device, const cpu_layout *from, cpu_md from_md,
+                                   const cpu_layout *to, cpu_primitive *made)
+{
+    const ending added = {1.0, 1};
+    return make_reorder(device, from, from_md, to, NULL, added, made);
 }
 
 /* --- Use --- */

@@ -86,6 +86,9 @@ dnnl_status_t cpu_make_matmul_add(cpu_device *device, const cpu_layout *src,
 /* From CPU_SRC to CPU_DST. Exactly one of a layout and a descriptor is given for either end. */
 dnnl_status_t cpu_make_reorder(cpu_device *device, const cpu_layout *from, cpu_md from_md,
                                const cpu_layout *to, cpu_md to_md, cpu_primitive *made);
+/* The same, but adds to what is there. */
+dnnl_status_t cpu_make_reorder_add(cpu_device *device, const cpu_layout *from, cpu_md from_md,
+                                   const cpu_layout *to, cpu_primitive *made);
 void cpu_primitive_destroy(cpu_primitive *p);
 
 /* The descriptor of an argument; lives as long as the primitive. */

@@ -1,0 +1,65 @@
+/* cpu_few.h - products with few rows of activations, on processors with AVX-512.
+ *
+ *   forward    y[m,o]  = bias[o] + sum over k of x[m,k] * w[o,k]
+ *   input      dx[m,k] = sum over o of dy[m,o] * w[o,k]
+ *   weights    dw[o,k] = sum over m of dy[m,o] * x[m,k], or is added to dw
+ *
+ * Where rows m are few, reading w (or writing dw) takes longer than the arithmetic. So w is read
+ * once, as it lies, f32, and dw written once; what would be gained by a packed copy of w is lost by
+ * making it. With bf16 activations w is rounded on its way into the matrix tiles.
+ *
+ * All threads of a team call the functions with their part; a barrier stands between lay and
+ * multiply, and before what they leave is read. Every value is summed by one thread in an order
+ * that depends on sizes alone. */
+#ifndef CPU_FEW_H
+#define CPU_FEW_H
+
+#include "cpu_device.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define CPU_CAN_FEW 1
+
+enum { CPU_FEW_FORWARD, CPU_FEW_INPUT, CPU_FEW_WEIGHTS };
+
+typedef struct cpu_few {
+    int64_t rows, k, o;
+    int32_t pass, dtype;
+    size_t second_at, threads_at, thread_bytes; /* in scratch: packed operands, then per thread */
+    size_t scratch_bytes;
+} cpu_few;
+
+typedef struct cpu_few_call {
+    const void *x, *dy; /* of the activations' type */
+    const float *w, *bias;
+    void *y;      /* forward: of the activations' type */
+    float *dx;    /* input: f32, with room for cpu_few_room() rows */
+    float *dw;    /* weights */
+    int32_t adds; /* weights: dw += */
+    char *scratch;
+} cpu_few_call;
+
+/* NULL, or why these sizes are not for here. */
+const char *cpu_few_refusal(const cpu_device *device, int64_t k, int64_t o, int32_t dtype);
+cpu_few cpu_few_plan(const cpu_device *device, int32_t pass, int64_t rows, int64_t k, int64_t o,
+                     int32_t dtype);
+int64_t cpu_few_room(const cpu_few *few);
+
+void cpu_few_lay(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts);
+void cpu_few_multiply(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts);
+
+/* The two of them for each type. */
+void cpu_few_multiply_f32(const cpu_few *few, const cpu_few_call *call, int64_t part,
+                          int64_t parts);
+void cpu_few_plan_bf16(cpu_few *few, int64_t n_threads);
+void cpu_few_lay_bf16(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts);
+void cpu_few_multiply_bf16(const cpu_few *few, const cpu_few_call *call, int64_t part,
+                           int64_t parts);
+
+/* Start of part i of n. */
+static inline int64_t cpu_few_cut(int64_t n, int64_t parts, int64_t i)
+{
+    return n * i / parts;
+}
+
+#endif
+#endif
