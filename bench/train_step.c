@@ -263,8 +263,8 @@ static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wis
         WISP_TRY(wispi_session_step(s, &batch, &profiled, err));
     double whole = (wispi_seconds() - start) / n;
     wispi_program_facts facts;
-    wispi_program_facts_of(s->program, &facts);
-    wispi_program_phases(s->program, f->phases);
+    wispi_program_facts_of(s->whole.program, &facts);
+    wispi_program_phases(s->whole.program, f->phases);
     for (int i = 0; i < 3; i++)
         f->phases[i] /= n;
     f->gflop = 2e-9 * facts.total_macs;
@@ -291,7 +291,7 @@ static void print_row(const wispi_profile_row *row, int32_t by, int n_steps, dou
 static void print_profile(const wispi_session *s, int32_t by, int n_steps, double whole)
 {
     static wispi_profile_row rows[1024];
-    const int32_t n = wispi_program_profile(s->program, by, rows, 1024);
+    const int32_t n = wispi_program_profile(s->whole.program, by, rows, 1024);
     for (int32_t i = 0; i < n; i++)
         print_row(&rows[i], by, n_steps, whole);
 }

@@ -84,7 +84,7 @@ static wisp_status collect(wispi_session *s, json_t **out, wisp_error *err)
         json_decref(views);
         return status;
     }
-    wispi_program_facts_of(s->program, &facts);
+    wispi_program_facts_of(s->whole.program, &facts);
     wispi_experiment_describe_sampler(x, views_in_words, sizeof views_in_words);
     int64_t stores = (int64_t)wispi_device_bytes(s->device);
     json_t *starts = wispi_start_records_json(s->starts, s->n_starts);

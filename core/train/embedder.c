@@ -154,7 +154,7 @@ static wisp_status prepare(computation *c, wisp_error *err)
     if (status == WISP_OK)
         status = wispi_model_refresh(s->model, err);
     wispi_model_set_eval(s->model, 0);
-    wispi_model_set_metrics(s->model, &s->metrics);
+    wispi_model_set_metrics(s->model, &s->now->metrics);
     return status;
 }
 

@@ -135,7 +135,7 @@ wisp_status wispi_session_feed(const wispi_session *s, const wispi_instance *dat
     if (how == WISPI_FEED_SAMPLED) {
         o.sampler = s->experiment->sampler.plugin->descriptor->vtable;
         o.sampler_self = s->experiment->sampler.self;
-        o.drop_last = 1;
+        o.drop_last = s->experiment->run.drop_last;
     }
     return wispi_feed_create(&o, feed, err);
 }
@@ -149,6 +149,21 @@ wisp_status wispi_session_crop_feed(const wispi_session *s, const wispi_instance
     return wispi_feed_create(&o, feed, err);
 }
 
+static wisp_status find_steps(wispi_session *s, int64_t images, wisp_error *err)
+{
+    const wispi_run_settings *run = &s->experiment->run;
+    s->rest_size = run->drop_last ? 0 : images % run->batch;
+    s->steps_per_epoch = images / run->batch + (s->rest_size > 0);
+    if (s->steps_per_epoch < 1)
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "run.batch = %lld is larger than the data set, which has %lld images: take a smaller "
+            "batch",
+            (long long)run->batch, (long long)images);
+    s->total_steps = s->steps_per_epoch * run->epochs;
+    return WISP_OK;
+}
+
 static wisp_status find_shapes(wispi_session *s, wisp_error *err)
 {
     const wispi_experiment *x = s->experiment;
@@ -157,16 +172,7 @@ static wisp_status find_shapes(wispi_session *s, wisp_error *err)
     WISPI_CALL(status, x->sampler.plugin, "groups", err,
                sampler->groups(x->sampler.self, s->groups, &s->n_groups, err));
     WISP_TRY(status);
-    int64_t n = wispi_dataset_of(&x->data)->count(x->data.self);
-    s->steps_per_epoch = n / x->run.batch;
-    if (s->steps_per_epoch < 1)
-        return wisp_fail(
-            err, WISP_E_CONFIG,
-            "run.batch = %lld is larger than the data set, which has %lld images: take a smaller "
-            "batch",
-            (long long)x->run.batch, (long long)n);
-    s->total_steps = s->steps_per_epoch * x->run.epochs;
-    return WISP_OK;
+    return find_steps(s, wispi_dataset_of(&x->data)->count(x->data.self), err);
 }
 
 static const wisp_method_v0 *method_table(const wispi_session *s)
@@ -210,19 +216,45 @@ static wisp_status check_requirements(const wispi_session *s, uint32_t *needs, w
     if ((r.needs & WISP_NEED_LABELS) && wispi_dataset_of(&x->data)->n_classes(x->data.self) == 0)
         return wisp_fail(err, WISP_E_CONFIG, "method %s needs labels, data set %s has none",
                          x->method.plugin->descriptor->name, x->data.plugin->descriptor->name);
+    if (s->rest_size > 0 && (x->method.plugin->descriptor->flags & WISP_FLAG_BATCH_COUPLED))
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "run.drop_last = false: method %s compares the images of a batch with each "
+            "other, so the last batch of an epoch cannot be smaller",
+            x->method.plugin->descriptor->name);
     *needs = r.needs;
     return WISP_OK;
 }
 
-static wisp_status make_batch(wispi_session *s, uint32_t needs, wisp_error *err)
+static wisp_status make_step(wispi_session *s, wispi_sized_step *step, int64_t size, uint32_t needs,
+                             wisp_error *err)
 {
-    const wispi_experiment *x = s->experiment;
-    WISP_TRY(wispi_batch_init(s->device, &s->batch, s->groups, s->n_groups, x->run.batch,
-                              x->run.precision, needs, err));
+    const wisp_desc labels = wisp_desc1(WISP_I64, size);
+    WISP_TRY(wispi_batch_init(s->device, &step->batch, s->groups, s->n_groups, size,
+                              s->experiment->run.precision, needs, err));
+    for (int32_t g = 0; g < s->n_groups; g++)
+        step->own_views[g] = step->batch.views[g].data;
     if (!s->any_learning)
         return WISP_OK;
-    wisp_desc desc = wisp_desc1(WISP_I64, x->run.batch);
-    return wispi_variable_init(s->device, &s->probe_labels, "probe.labels", &desc, NULL, err);
+    return wispi_variable_init(s->device, &step->probe_labels, "probe.labels", &labels, NULL, err);
+}
+
+static wisp_status make_batches(wispi_session *s, uint32_t needs, wisp_error *err)
+{
+    s->now = &s->whole;
+    WISP_TRY(make_step(s, &s->whole, s->experiment->run.batch, needs, err));
+    return s->rest_size > 0 ? make_step(s, &s->rest, s->rest_size, needs, err) : WISP_OK;
+}
+
+static void release_step(wispi_session *s, wispi_sized_step *step)
+{
+    for (int32_t g = 0; g < s->n_groups; g++)
+        step->batch.views[g].data = step->own_views[g];
+    wispi_program_destroy(step->program);
+    if (!s->device)
+        return;
+    wispi_batch_fini(s->device, &step->batch);
+    wispi_variable_fini(s->device, &step->probe_labels);
 }
 
 /* --- model --- */
@@ -406,7 +438,7 @@ static wisp_tensor *first_embedding(wispi_session *s, wisp_step *step)
         wispi_step_fail(step, WISP_E_PLUGIN, "the method's step never ran its evaluated network");
         return NULL;
     }
-    const int64_t rows = wisp_shape_of(step, pooled)->shape[0], batch = s->experiment->run.batch;
+    const int64_t rows = wisp_shape_of(step, pooled)->shape[0], batch = s->now->batch.plugin.size;
     wisp_tensor *first = wisp_slice(step, pooled, 0, 0, rows < batch ? rows : batch);
     return wisp_stop_gradient(step, first);
 }
@@ -416,7 +448,7 @@ static wisp_tensor *add_probe_losses(wispi_session *s, wisp_step *step, wisp_ten
     if (!s->any_learning)
         return loss;
     wisp_tensor *embedding = first_embedding(s, step);
-    wisp_tensor *labels = wisp_slice(step, wispi_step_variable(step, &s->probe_labels), 0, 0,
+    wisp_tensor *labels = wisp_slice(step, wispi_step_variable(step, &s->now->probe_labels), 0, 0,
                                      wisp_shape_of(step, embedding)->shape[0]);
     for (int32_t i = 0; i < s->experiment->n_probes; i++) {
         const wispi_instance *probe = s->learning[i].instance;
@@ -443,9 +475,10 @@ static void train_step(wisp_step *step, void *user)
     const wisp_method_v0 *vtable = method_table(s);
     wispi_module_forget_pooled(s->evaluated);
     wisp_tensor *loss = NULL;
-    WISPI_VISIT(method->plugin, "step", loss = vtable->step(method->self, step, &s->batch.plugin));
+    WISPI_VISIT(method->plugin, "step",
+                loss = vtable->step(method->self, step, &s->now->batch.plugin));
     wispi_step_keep(step, loss);
-    s->loss = loss;
+    s->now->loss = loss;
     wispi_step_backward(step, add_probe_losses(s, step, loss));
     if (vtable->after_backward)
         WISPI_VISIT(method->plugin, "after_backward", vtable->after_backward(method->self, step));
@@ -454,19 +487,29 @@ static void train_step(wisp_step *step, void *user)
         WISPI_VISIT(method->plugin, "after_step", vtable->after_step(method->self, step));
 }
 
-wisp_status wispi_session_record(wispi_session *s, uint32_t flags, wisp_error *err)
+static wisp_status record_step(wispi_session *s, wispi_sized_step *which, uint32_t flags,
+                               wisp_error *err)
 {
     const wispi_instance *method = &s->experiment->method;
     wispi_program *fresh = NULL;
-    s->metrics.n = 0;
-    wispi_model_set_metrics(s->model, &s->metrics);
-    wispi_model_set_eval(s->model, 0);
+    s->now = which;
+    which->metrics.n = 0;
+    wispi_model_set_metrics(s->model, &which->metrics);
     wisp_status status = wispi_program_record(s->device, wispi_ops_table(), s->model, flags,
                                               train_step, s, &fresh, err);
     if (status != WISP_OK)
         return wispi_mark_error(method->plugin, "step", status, err);
-    wispi_program_destroy(s->program);
-    s->program = fresh;
+    wispi_program_destroy(which->program);
+    which->program = fresh;
+    return WISP_OK;
+}
+
+wisp_status wispi_session_record(wispi_session *s, uint32_t flags, wisp_error *err)
+{
+    wispi_model_set_eval(s->model, 0);
+    if (s->rest_size > 0)
+        WISP_TRY(record_step(s, &s->rest, flags, err));
+    WISP_TRY(record_step(s, &s->whole, flags, err));
     return wispi_model_refresh(s->model, err);
 }
 
@@ -481,30 +524,35 @@ static wisp_status put(wispi_session *s, wispi_variable *variable, const void *v
 
 static wisp_status bind_batch(wispi_session *s, const wispi_feed_batch *batch, wisp_error *err)
 {
+    wispi_batch *own = &s->now->batch;
     for (int32_t g = 0; g < s->n_groups; g++) {
         if (wispi_device_host_visible(s->device))
-            s->batch.views[g].data = batch->groups[g];
+            own->views[g].data = batch->groups[g];
         else
-            WISP_TRY(put(s, &s->batch.views[g], batch->groups[g], err));
+            WISP_TRY(put(s, &own->views[g], batch->groups[g], err));
     }
-    WISP_TRY(put(s, &s->batch.index, batch->index, err));
-    WISP_TRY(put(s, &s->batch.boxes, batch->boxes, err));
-    WISP_TRY(put(s, &s->batch.flip, batch->flip, err));
-    WISP_TRY(put(s, &s->batch.label, batch->label, err));
-    return put(s, &s->probe_labels, batch->label, err);
+    WISP_TRY(put(s, &own->index, batch->index, err));
+    WISP_TRY(put(s, &own->boxes, batch->boxes, err));
+    WISP_TRY(put(s, &own->flip, batch->flip, err));
+    WISP_TRY(put(s, &own->label, batch->label, err));
+    return put(s, &s->now->probe_labels, batch->label, err);
 }
 
 wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
                                const wispi_run_options *options, wisp_error *err)
 {
+    s->now = batch->size == s->experiment->run.batch ? &s->whole : &s->rest;
+    if (batch->size != s->now->batch.plugin.size)
+        return wisp_fail(err, WISP_E_INTERNAL, "no step for a batch of %lld images",
+                         (long long)batch->size);
     WISP_TRY(bind_batch(s, batch, err));
     WISP_TRY(wispi_model_set_clock(s->model, &s->clock, err));
-    return wispi_program_run(s->program, train_step, s, options, err);
+    return wispi_program_run(s->now->program, train_step, s, options, err);
 }
 
 wisp_status wispi_session_loss(wispi_session *s, float *loss, wisp_error *err)
 {
-    return wispi_program_read(s->program, s->loss, loss, err);
+    return wispi_program_read(s->now->program, s->now->loss, loss, err);
 }
 
 /* --- life --- */
@@ -516,9 +564,7 @@ static wisp_status open_session(wispi_session *s, wisp_error *err)
     WISP_TRY(find_shapes(s, err));
     WISP_TRY(check_requirements(s, &needs, err));
     WISP_TRY(build_model(s, err));
-    WISP_TRY(make_batch(s, needs, err));
-    for (int32_t g = 0; g < s->n_groups; g++)
-        s->own_views[g] = s->batch.views[g].data;
+    WISP_TRY(make_batches(s, needs, err));
     const wispi_run_settings *run = &s->experiment->run;
     s->clock = (wisp_clock){0, run->epochs, 0, s->total_steps, s->steps_per_epoch};
     return WISP_OK;
@@ -543,13 +589,8 @@ void wispi_session_close(wispi_session *s)
 {
     if (!s)
         return;
-    for (int32_t g = 0; g < s->n_groups; g++)
-        s->batch.views[g].data = s->own_views[g];
-    wispi_program_destroy(s->program);
-    if (s->device) {
-        wispi_batch_fini(s->device, &s->batch);
-        wispi_variable_fini(s->device, &s->probe_labels);
-    }
+    release_step(s, &s->whole);
+    release_step(s, &s->rest);
     wispi_optimizer_destroy(s->optimizer);
     wispi_model_destroy(s->model);
     for (int32_t i = 0; i < s->n_backbones; i++)

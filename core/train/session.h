@@ -16,6 +16,16 @@ typedef struct wispi_learning_probe {
     wisp_module *network;
 } wispi_learning_probe;
 
+/* The training step for batches of one size, as last recorded. */
+typedef struct wispi_sized_step {
+    wispi_batch batch;
+    wispi_variable probe_labels;           /* i64(B); prepared when a probe learns */
+    void *own_views[WISP_MAX_VIEW_GROUPS]; /* device memory; NULL where the feed's memory serves */
+    wispi_program *program;
+    const wisp_tensor *loss;
+    wispi_metrics metrics;
+} wispi_sized_step;
+
 typedef struct wispi_session {
     wispi_experiment *experiment;
     wispi_instance backend;
@@ -33,18 +43,15 @@ typedef struct wispi_session {
 
     wisp_view_group groups[WISP_MAX_VIEW_GROUPS];
     int32_t n_groups;
-    wispi_batch batch;
-    wispi_variable probe_labels;           /* i64(B); prepared when a probe learns */
-    void *own_views[WISP_MAX_VIEW_GROUPS]; /* device memory; NULL where the feed's memory serves */
+    wispi_sized_step whole;
+    wispi_sized_step rest; /* of what is left at the end of an epoch, where it is trained on */
+    int64_t rest_size;     /* images of it; 0: none, and `rest` is not prepared */
+    wispi_sized_step *now; /* one of both: of the latest step */
     int64_t steps_per_epoch, total_steps;
     wisp_clock clock;
 
     wispi_start_record *starts; /* what was loaded before the first step; or NULL */
     int32_t n_starts;
-
-    wispi_program *program; /* the training step as last recorded */
-    const wisp_tensor *loss;
-    wispi_metrics metrics;
 } wispi_session;
 
 /* Opens the device, builds and initialises everything; shapes are checked by recording one step

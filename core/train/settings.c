@@ -50,6 +50,12 @@ const wisp_option wispi_run_options_table[] = {
      .max = 1e6,
      .unit = "images",
      .help = "source images of a step, over all ranks"},
+    {.key = "drop_last",
+     .type = WISP_OPTION_BOOL,
+     .offset = RUN(drop_last),
+     .default_value = "true",
+     .help = "an epoch leaves out the images that do not fill a batch; false: its last batch is "
+             "smaller"},
     {.key = "steps",
      .type = WISP_OPTION_I64,
      .offset = RUN(steps),

@@ -17,7 +17,7 @@ typedef struct wispi_run_settings {
     int64_t checkpoint_epochs, probe_epochs, metric_steps;
     double checkpoint_minutes, log_seconds;
     int32_t precision; /* WISP_F32 or WISP_BF16 */
-    int32_t resume, deterministic, fallback, baselines;
+    int32_t resume, deterministic, fallback, baselines, drop_last;
 } wispi_run_settings;
 
 /* [input] */

@@ -170,11 +170,11 @@ static wisp_status log_step(trainer *t, float loss, wisp_error *err)
     wispi_session *s = t->session;
     wispi_metric_value values[WISPI_MAX_METRICS + 1];
     double read[WISPI_MAX_METRICS];
-    WISP_TRY(wispi_metrics_read(&s->metrics, s->program, read, err));
+    WISP_TRY(wispi_metrics_read(&s->now->metrics, s->now->program, read, err));
     values[0] = (wispi_metric_value){"loss", loss};
     int32_t n = 1;
-    for (int32_t i = 0; i < s->metrics.n; i++)
-        values[n++] = (wispi_metric_value){s->metrics.entries[i].name, read[i]};
+    for (int32_t i = 0; i < s->now->metrics.n; i++)
+        values[n++] = (wispi_metric_value){s->now->metrics.entries[i].name, read[i]};
     WISP_TRY(
         wispi_metric_log_add(t->log, "train", s->clock.epoch, t->facts.step, values, n, NULL, err));
     wispi_metric_value schedules[WISPI_MAX_METRICS];
@@ -404,9 +404,10 @@ static wisp_status begin_run(trainer *t, wisp_error *err)
 static void print_profile(const trainer *t)
 {
     wispi_profile_row rows[128];
-    int32_t n = t->session->program ? wispi_program_profile(t->session->program,
-                                                            WISPI_PROFILE_IMPLEMENTATION, rows, 128)
-                                    : 0;
+    int32_t n = t->session->whole.program
+                    ? wispi_program_profile(t->session->whole.program, WISPI_PROFILE_IMPLEMENTATION,
+                                            rows, 128)
+                    : 0;
     double total = 0;
     for (int32_t i = 0; i < n; i++)
         total += rows[i].seconds;

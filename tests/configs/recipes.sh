@@ -226,7 +226,7 @@ tuned() {
         complain "$1/eval/$2: $(cat "$1.$2.err")"
     grep '^#' "$1.$2.out" >"$1.$2.facts"
     flatten <"$1.$2.out" >"$1.$2.toml"
-    has "$1.$2" "run.batch = $4" "run.epochs = $5" 'method.use = "supervised"' "method.head = \"$7\"" \
+    has "$1.$2" 'run.drop_last = false' "run.batch = $4" "run.epochs = $5" 'method.use = "supervised"' "method.head = \"$7\"" \
         'optimizer.use = "sgd"' 'optimizer.nesterov = true' 'optimizer.momentum = 0.9' \
         'optimizer.weight_decay = 0.0' 'optimizer.lr_per_256 = 0.03' 'schedule.lr.kind = "cosine"' \
         'schedule.lr.per = "epoch"' 'schedule.lr.end = 1e-06' 'schedule.lr.warmup_epochs = 0.0' \
@@ -235,12 +235,12 @@ tuned() {
         'sampler.global.solarize = [0.0]' 'probe.0.use = "classify"'
     tells "$1.$2" "$5 epochs of $6 steps of $4 images"
 }
-tuned imagenet semi_1 12811 1024 60 12 mlp init.0.weights=$start init.1.weights=$start
-tuned imagenet semi_10 128116 1024 30 125 mlp init.0.weights=$start init.1.weights=$start
-tuned imagenet finetune 1281167 1024 30 1251 linear init.0.weights=$start
-tuned cifar10 semi_1 500 64 60 7 mlp init=[]
-tuned cifar10 semi_10 5000 256 30 19 mlp init=[]
-tuned cifar10 finetune 50000 256 30 195 linear init=[]
+tuned imagenet semi_1 12811 1024 60 13 mlp init.0.weights=$start init.1.weights=$start
+tuned imagenet semi_10 128116 1024 30 126 mlp init.0.weights=$start init.1.weights=$start
+tuned imagenet finetune 1281167 1024 30 1252 linear init.0.weights=$start
+tuned cifar10 semi_1 500 64 60 8 mlp init=[]
+tuned cifar10 semi_10 5000 256 30 20 mlp init=[]
+tuned cifar10 finetune 50000 256 30 196 linear init=[]
 for of in imagenet.semi_1 imagenet.semi_10; do
     # MobileNetV2, two layers of 2,048 with batch norm, and here 100 classes instead of 1,000.
     tells $of "method: $((2223872 + 1280 * 2048 + 2048 * 2048 + 2 * 3 * 2048 + 2048 * 100 + 100)) trained"
