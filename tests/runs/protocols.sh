@@ -128,8 +128,19 @@ top() { sed -n "s/^$1: .*trained \([0-9.]* %\)$/\1/p" out; }
     fail "the last class token is not the pooled embedding"
 metrics=$(echo tokens/*/0/metrics.jsonl)
 grep -q '"features": "class_tokens", "blocks": 1' $metrics || fail "the protocol hides the features"
-features "$vit" 2 >two_blocks.toml
+# Two blocks are not one, whoever asked before: not all of six numbers can be the same.
+{
+    printf 'extends = "%s"\n' "$vit"
+    for k in 1 3 7; do
+        printf '[[task]]\nuse = "knn"\nk = %d\n' $k
+        printf '[[task]]\nuse = "knn"\nk = %d\nfeatures = "class_tokens"\nblocks = 2\n' $k
+    done
+} >two_blocks.toml
 run 0 run two_blocks.toml run.out=two
+odd=$(sed -n 's/^\(knn[.][35] \)\?k-NN top-\([15]\): .*trained /\2 /p' out)
+even=$(sed -n 's/^knn[.][246] k-NN top-\([15]\): .*trained /\1 /p' out)
+[ "$(wc -l <<<"$odd")" = 6 ] && [ "$(wc -l <<<"$even")" = 6 ] || fail "not twelve numbers"
+[ "$odd" != "$even" ] || fail "class tokens of two blocks are the pooled embedding"
 features "$vit" 65 >deep.toml
 run 2 check deep.toml
 says "blocks"
