@@ -2,6 +2,7 @@
 # What a run shows while it trains: lines where the output is no terminal, one line that is written
 # over where it is, nothing where only results are wanted.
 . "$(dirname "$0")/expect.bash"
+export OMP_WAIT_POLICY=passive
 steps=12
 run=(run "$source/configs/smoke/base.toml" run.epochs=3 run.steps=0 run.metric_steps=1)
 line='^epoch [1-3]/3 step [0-9]+/12  loss [0-9]+\.[0-9]{4}  lr [0-9.e-]+  [0-9]+\.[0-9] images/s  '
@@ -31,7 +32,7 @@ for mode in --quiet --json; do
 done
 
 # A terminal: each line begins over the one before; what follows begins on a line of its own.
-if command -v script >/dev/null; then
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then # not without pseudo-terminals
     call="wisp run in a terminal"
     script -qec "'$wisp' ${run[*]@Q} run.out=$work/terminal" /dev/null </dev/null >"$work/out" 2>"$work/err" ||
         complain "$call: fails"
