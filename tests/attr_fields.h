@@ -50,6 +50,7 @@ static const attr_field attr_fields[] = {
     INTEGER("conv2d", conv2d, kernel_w),
     INTEGER("conv2d", conv2d, want_bias),
     INTEGER("linear", linear, want_bias),
+    INTEGER("linear", linear, activation),
     INTEGER("matmul", matmul, transpose_a),
     INTEGER("matmul", matmul, transpose_b),
     REAL("matmul", matmul, alpha),

@@ -10,9 +10,9 @@ static wisp_tensor *value_of(wisp_step *s, wispi_slot *slot)
     return slot ? wispi_step_variable(s, &slot->variable) : NULL;
 }
 
-static wisp_tensor *linear(wisp_step *s, const wisp_module *m, wisp_tensor *x)
+static wisp_tensor *linear(wisp_step *s, const wisp_module *m, wisp_tensor *x, int32_t act)
 {
-    const wisp_linear_attrs attrs = {0, 0};
+    const wisp_linear_attrs attrs = {0, act};
     wisp_tensor *in[3] = {x, value_of(s, m->weight), value_of(s, m->bias)};
     return wispi_call1(s, WISPI_CALL_linear, &attrs, in, 3);
 }
@@ -102,10 +102,19 @@ wisp_tensor *wispi_batch_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x
 
 /* --- trees --- */
 
+/* A GELU and the linear layer behind it are one call. */
 static wisp_tensor *children(wisp_step *s, const wisp_module *m, wisp_tensor *x)
 {
-    for (wisp_module *child = m->first; child; child = child->next)
-        x = wispi_forward(s, child, x);
+    for (wisp_module *child = m->first; child; child = child->next) {
+        wisp_module *next = child->next;
+        if (child->kind == WISPI_MODULE_ACTIVATION && child->activation == WISP_UNARY_GELU &&
+            next && next->kind == WISPI_MODULE_LINEAR) {
+            x = wispi_act_linear(s, next, x, child->activation);
+            child = next;
+        } else {
+            x = wispi_forward(s, child, x);
+        }
+    }
     return x;
 }
 
@@ -128,7 +137,7 @@ static wisp_tensor *forward_by_kind(wisp_step *s, wisp_module *m, wisp_tensor *x
     case WISPI_MODULE_CUSTOM:
         return m->forward(m->self, s, x);
     case WISPI_MODULE_LINEAR:
-        return linear(s, m, x);
+        return linear(s, m, x, 0);
     case WISPI_MODULE_CONV2D:
         return conv2d(s, m, x);
     case WISPI_MODULE_BATCH_NORM:
@@ -190,6 +199,20 @@ wisp_tensor *wispi_forward(wisp_step *s, wisp_module *m, wisp_tensor *x)
     return y;
 }
 
+wisp_tensor *wispi_act_linear(wisp_step *s, wisp_module *m, wisp_tensor *x, int32_t act)
+{
+    if (!check_module(s, "act_linear", m) || !wispi_usable(s, "act_linear", x))
+        return NULL;
+    if (m->kind != WISPI_MODULE_LINEAR)
+        wispi_step_fail(s, WISP_E_INVALID, "act_linear: %s is no linear layer", m->path);
+    wisp_tensor *y = wispi_step_of(s)->status == WISP_OK ? linear(s, m, x, act) : NULL;
+    if (wispi_step_of(s)->status != WISP_OK) {
+        name_place(s, m);
+        return NULL;
+    }
+    return y;
+}
+
 /* --- backbones --- */
 
 static wisp_module *find_backbone(wisp_step *s, wisp_module *m)
@@ -214,8 +237,7 @@ static int check_taps(wisp_step *s, const wisp_module *m, const wisp_features *o
                         (unsigned)out->struct_size, (unsigned)sizeof *out);
         return 0;
     }
-    static const char *const names[] = {"stages", "tokens", "blocks", "attention",
-                                        "class tokens"};
+    static const char *const names[] = {"stages", "tokens", "blocks", "attention", "class tokens"};
     for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((out->taps & ~m->info.taps) >> i & 1) {
             wispi_step_fail(s, WISP_E_UNSUPPORTED, "%s: the backbone has no tap \"%s\"", m->path,

@@ -6,6 +6,8 @@
 
 /* Any module: a layer, or a group's children one after another. */
 wisp_tensor *wispi_forward(wisp_step *s, wisp_module *m, wisp_tensor *x);
+/* The linear layer m of act(x). */
+wisp_tensor *wispi_act_linear(wisp_step *s, wisp_module *m, wisp_tensor *x, int32_t act);
 /* A backbone with taps; a group or network stands for the one backbone among its children. Returns
  * the pooled embedding. */
 wisp_tensor *wispi_forward_features(wisp_step *s, wisp_module *m, wisp_tensor *x,

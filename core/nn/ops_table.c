@@ -595,6 +595,7 @@ static const wisp_ops table = {
     .metric = metric,
     .apply = apply,
     .uniform = uniform,
+    .act_linear = wispi_act_linear,
 };
 
 const wisp_ops *wispi_ops_table(void)

@@ -1,14 +1,20 @@
 /* linear.c - the fully connected layer over the last dimension.
  *
- *   y[r,o] = bias[o] + sum over i of x[r,i] * w[o,i]
+ *   y[r,o] = bias[o] + sum over i of act(x[r,i]) * w[o,i]
  *
- * Rows r are all leading dimensions of x. Weights are parameters in f32, or already of the type of
- * x (a weight that was computed, such as a normalised one). */
+ * act is the identity or GELU: so the layer after a GELU keeps what GELU saw, and its result needs
+ * no memory of its own. Rows r are all leading dimensions of x. Weights are parameters in f32, or
+ * already of the type of x (a weight that was computed, such as a normalised one). */
+#include <math.h>
+
 #include "ops/index.h"
 #include "ops/rule.h"
 #include "ops/sample.h"
 
 extern const wispi_op_family wispi_op_cast;
+
+static const double root_half = 0.70710678118654752440;    /* 1 / sqrt(2) */
+static const double root_half_pi = 0.39894228040143267794; /* 1 / sqrt(2 pi) */
 
 static const char *const linear_in[] = {"x", "w", "bias"};
 static const char *const linear_out[] = {"y"};
@@ -24,11 +30,19 @@ static wisp_status check_weight(const wispi_rule *rule)
     return WISP_OK;
 }
 
+static wisp_status check_activation(const wispi_rule *rule, const wisp_linear_attrs *a)
+{
+    if (a->activation == 0 || a->activation == WISP_UNARY_GELU)
+        return WISP_OK;
+    return wispi_rule_fail(rule, WISP_E_INVALID, "attrs.activation %d is not 0 or WISP_UNARY_GELU",
+                           a->activation);
+}
+
 static wisp_status linear_infer(const void *attrs, const wisp_desc *const *in, int32_t n_in,
                                 wisp_desc *out, wisp_error *err)
 {
-    (void)attrs;
     const wispi_rule rule = {"linear", linear_in, in, n_in, err};
+    WISP_TRY(check_activation(&rule, attrs));
     WISP_TRY(wispi_rule_min_rank(&rule, 0, 1));
     WISP_TRY(wispi_rule_float(&rule, 0));
     WISP_TRY(check_weight(&rule));
@@ -44,14 +58,15 @@ static wisp_status linear_infer(const void *attrs, const wisp_desc *const *in, i
     return WISP_OK;
 }
 
-static const char *const grad_input_in[] = {"dy", "w"};
+static const char *const grad_input_in[] = {"dy", "w", "x"};
 static const char *const grad_input_out[] = {"dx"};
 
 static wisp_status grad_input_infer(const void *attrs, const wisp_desc *const *in, int32_t n_in,
                                     wisp_desc *out, wisp_error *err)
 {
-    (void)attrs;
+    const wisp_linear_attrs *a = attrs;
     const wispi_rule rule = {"linear_grad_input", grad_input_in, in, n_in, err};
+    WISP_TRY(check_activation(&rule, a));
     WISP_TRY(wispi_rule_min_rank(&rule, 0, 1));
     WISP_TRY(wispi_rule_float(&rule, 0));
     WISP_TRY(check_weight(&rule));
@@ -61,6 +76,10 @@ static wisp_status grad_input_infer(const void *attrs, const wisp_desc *const *i
     wisp_desc dx = *in[0];
     dx.shape[dx.rank - 1] = in[1]->shape[1];
     WISP_TRY(wispi_rule_countable(&rule, &dx));
+    if (a->activation) {
+        WISP_TRY(wispi_rule_same_dtype(&rule, 2, 0));
+        WISP_TRY(wispi_rule_shape(&rule, 2, &dx));
+    }
     out[0] = dx;
     return WISP_OK;
 }
@@ -73,6 +92,7 @@ static wisp_status grad_weight_infer(const void *attrs, const wisp_desc *const *
 {
     const wisp_linear_attrs *a = attrs;
     const wispi_rule rule = {"linear_grad_weight", grad_weight_in, in, n_in, err};
+    WISP_TRY(check_activation(&rule, a));
     WISP_TRY(wispi_rule_min_rank(&rule, 0, 1));
     WISP_TRY(wispi_rule_float(&rule, 0));
     WISP_TRY(wispi_rule_same_dtype(&rule, 1, 0));
@@ -89,10 +109,20 @@ static wisp_status grad_weight_infer(const void *attrs, const wisp_desc *const *
     return WISP_OK;
 }
 
+static double activated(const wisp_linear_attrs *a, double x)
+{
+    return a->activation ? 0.5 * x * (1 + erf(x * root_half)) : x;
+}
+
+static double slope(const wisp_linear_attrs *a, double x)
+{
+    const double density = root_half_pi * exp(-0.5 * x * x);
+    return a->activation ? 0.5 * (1 + erf(x * root_half)) + x * density : 1;
+}
+
 /* x (R,I), w (O,I), bias (O) -> y (R,O) */
 static void linear_reference(const void *attrs, const wispi_ref *in, int32_t n_in, wispi_ref *out)
 {
-    (void)attrs;
     const double *x = in[0].v, *w = in[1].v, *bias = wispi_values(in, n_in, 2);
     const int64_t rows = wispi_leading_count(in[0].desc, 1);
     const int64_t n_o = in[1].desc->shape[0], n_i = in[1].desc->shape[1];
@@ -100,31 +130,30 @@ static void linear_reference(const void *attrs, const wispi_ref *in, int32_t n_i
         for (int64_t o = 0; o < n_o; o++) {
             double sum = bias ? bias[o] : 0;
             for (int64_t i = 0; i < n_i; i++)
-                sum += x[r * n_i + i] * w[o * n_i + i];
+                sum += activated(attrs, x[r * n_i + i]) * w[o * n_i + i];
             out[0].v[r * n_o + o] = sum;
         }
 }
 
-/* dy (R,O), w (O,I) -> dx (R,I) */
+/* dy (R,O), w (O,I), x (R,I) -> dx (R,I) */
 static void grad_input_reference(const void *attrs, const wispi_ref *in, int32_t n_in,
                                  wispi_ref *out)
 {
-    (void)attrs;
-    (void)n_in;
-    const double *dy = in[0].v, *w = in[1].v;
+    const double *dy = in[0].v, *w = in[1].v, *x = wispi_values(in, n_in, 2);
     const int64_t rows = wispi_leading_count(in[0].desc, 1);
     const int64_t n_o = in[1].desc->shape[0], n_i = in[1].desc->shape[1];
     for (int64_t r = 0; r < rows; r++)
         for (int64_t o = 0; o < n_o; o++)
             for (int64_t i = 0; i < n_i; i++)
                 out[0].v[r * n_i + i] += dy[r * n_o + o] * w[o * n_i + i];
+    for (int64_t i = 0; x && i < rows * n_i; i++)
+        out[0].v[i] *= slope(attrs, x[i]);
 }
 
 /* x (R,I), dy (R,O) -> dw (O,I), dbias (O) */
 static void grad_weight_reference(const void *attrs, const wispi_ref *in, int32_t n_in,
                                   wispi_ref *out)
 {
-    (void)attrs;
     (void)n_in;
     const double *x = in[0].v, *dy = in[1].v;
     const int64_t rows = wispi_leading_count(in[0].desc, 1);
@@ -132,7 +161,7 @@ static void grad_weight_reference(const void *attrs, const wispi_ref *in, int32_
     for (int64_t r = 0; r < rows; r++)
         for (int64_t o = 0; o < n_o; o++) {
             for (int64_t i = 0; i < n_i; i++)
-                out[0].v[o * n_i + i] += dy[r * n_o + o] * x[r * n_i + i];
+                out[0].v[o * n_i + i] += dy[r * n_o + o] * activated(attrs, x[r * n_i + i]);
             if (out[1].v)
                 out[1].v[o] += dy[r * n_o + o];
         }
@@ -153,6 +182,18 @@ static double grad_weight_macs(const void *attrs, const wisp_desc *const *in, co
 }
 
 /* --- cases --- */
+
+#define GELU                                                                                       \
+    &(const wisp_linear_attrs)                                                                     \
+    {                                                                                              \
+        .activation = WISP_UNARY_GELU                                                              \
+    }
+#define GELU_BIAS                                                                                  \
+    &(const wisp_linear_attrs)                                                                     \
+    {                                                                                              \
+        .want_bias = 1, .activation = WISP_UNARY_GELU                                              \
+    }
+#define MANY_ROWS .skip_grad = 1 /* too many values for finite differences */
 
 static const wispi_op_case linear_cases[] = {
     {.name = "odd",
@@ -203,6 +244,33 @@ static const wispi_op_case linear_cases[] = {
      .in = {WISPI_F32_OF(31, 160), WISPI_F32_OF(288, 160)},
      .skip_grad = 1,
      WISPI_UNIT_VALUES},
+    {.name = "gelu",
+     .attrs = GELU,
+     .n_in = 3,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(2, 5, 17), WISPI_F32_OF(9, 17), WISPI_F32_OF(9)},
+     .low = {-4, -1, -1},
+     .high = {4, 1, 1}},
+    {.name = "many_rows",
+     .n_in = 3,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(3, 67, 45), WISPI_F32_OF(83, 45), WISPI_F32_OF(83)},
+     WISPI_UNIT_VALUES,
+     MANY_ROWS},
+    {.name = "many_rows_gelu",
+     .attrs = GELU,
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(131, 83), WISPI_F32_OF(45, 83)},
+     .low = {-4, -1},
+     .high = {4, 1},
+     MANY_ROWS},
+    {.name = "many_rows_computed_weight",
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_OF(WISP_BF16, 97, 64), WISPI_OF(WISP_BF16, 32, 64)},
+     WISPI_UNIT_VALUES,
+     MANY_ROWS},
     {.name = "empty_batch",
      .n_in = 3,
      .n_out = 1,
@@ -249,6 +317,27 @@ static const wispi_op_case grad_input_cases[] = {
      .n_out = 1,
      .in = {WISPI_OF(WISP_BF16, 9, 6), WISPI_OF(WISP_BF16, 6, 8)},
      WISPI_UNIT_VALUES},
+    {.name = "gelu",
+     .attrs = GELU,
+     .n_in = 3,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(2, 5, 9), WISPI_F32_OF(9, 17), WISPI_F32_OF(2, 5, 17)},
+     .low = {-1, -1, -4},
+     .high = {1, 1, 4}},
+    {.name = "many_rows",
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(3, 67, 83), WISPI_F32_OF(83, 45)},
+     WISPI_UNIT_VALUES,
+     MANY_ROWS},
+    {.name = "many_rows_gelu",
+     .attrs = GELU,
+     .n_in = 3,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(131, 45), WISPI_F32_OF(45, 83), WISPI_F32_OF(131, 83)},
+     .low = {-1, -1, -4},
+     .high = {1, 1, 4},
+     MANY_ROWS},
 };
 
 static const wispi_op_case grad_weight_cases[] = {
@@ -290,13 +379,35 @@ static const wispi_op_case grad_weight_cases[] = {
      .n_out = 2,
      .in = {WISPI_F32_OF(0, 6), WISPI_F32_OF(0, 4)},
      WISPI_UNIT_VALUES},
+    {.name = "gelu",
+     .attrs = GELU_BIAS,
+     .n_in = 2,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(2, 5, 17), WISPI_F32_OF(2, 5, 9)},
+     .low = {-4, -1},
+     .high = {4, 1}},
+    {.name = "many_rows",
+     .attrs = &(const wisp_linear_attrs){.want_bias = 1},
+     .n_in = 2,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(7, 191, 45), WISPI_F32_OF(7, 191, 83)},
+     WISPI_UNIT_VALUES,
+     MANY_ROWS},
+    {.name = "many_rows_gelu",
+     .attrs = GELU,
+     .n_in = 2,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(131, 83), WISPI_F32_OF(131, 45)},
+     .low = {-4, -1},
+     .high = {4, 1},
+     MANY_ROWS},
 };
 
 static const wispi_op grad_input_op = {
     .name = "linear_grad_input",
     .attrs_bytes = sizeof(wisp_linear_attrs),
     .min_in = 2,
-    .max_in = 2,
+    .max_in = 3,
     .n_out = 1,
     .parameter_in = 1u << 1,
     .in_names = grad_input_in,
@@ -338,10 +449,11 @@ static wisp_status linear_gradient(wispi_grad *grad)
     wisp_tensor *dy = grad->dout[0];
     if (!dy)
         return WISP_OK;
-    wisp_linear_attrs attrs = {0, 0};
+    wisp_linear_attrs attrs = *(const wisp_linear_attrs *)grad->attrs;
     if (wispi_grad_wants(grad, 0)) {
-        wisp_tensor *in[] = {dy, grad->in[1]};
-        wispi_grad_give(grad, 0, wispi_apply1(grad->step, &grad_input_op, &attrs, in, 2));
+        wisp_tensor *in[] = {dy, grad->in[1], grad->in[0]};
+        const int32_t n_in = attrs.activation ? 3 : 2;
+        wispi_grad_give(grad, 0, wispi_apply1(grad->step, &grad_input_op, &attrs, in, n_in));
     }
     attrs.want_bias = wispi_grad_wants(grad, 2);
     if (wispi_grad_wants(grad, 1) || attrs.want_bias) {

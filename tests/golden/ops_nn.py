@@ -31,16 +31,17 @@ def conv2d(add, name, x_shape, w_shape, bias=True, stride=(1, 1), pad=(0, 0), di
         [x, dy], [w.grad, b.grad if bias else None])
 
 
-def linear(add, name, x_shape, n_out, bias=True):
+def linear(add, name, x_shape, n_out, bias=True, gelu=False):
     seed("linear " + name)
     x, w = leaf(values(*x_shape)), leaf(values(n_out, x_shape[-1]))
     b = leaf(values(n_out)) if bias else None
-    y = F.linear(x, w, b)
+    y = F.linear(F.gelu(x) if gelu else x, w, b)
     dy = values(*y.shape)
     y.backward(dy)
-    add("linear", name, {}, [x, w, b], [y])
-    add("linear_grad_input", name, {}, [dy, w], [x.grad])
-    add("linear_grad_weight", name, {"want_bias": int(bias)}, [x, dy],
+    attrs = {"activation": 3} if gelu else {}
+    add("linear", name, attrs, [x, w, b], [y])
+    add("linear_grad_input", name, attrs, [dy, w] + ([x] if gelu else []), [x.grad])
+    add("linear_grad_weight", name, {**attrs, "want_bias": int(bias)}, [x, dy],
         [w.grad, b.grad if bias else None])
 
 
@@ -215,6 +216,7 @@ def cases(add):
     linear(add, "no_bias", (3, 17), 19, bias=False)
     linear(add, "tokens", (2, 5, 16), 11)
     linear(add, "one_row", (23,), 1)
+    linear(add, "gelu", (2, 5, 17), 9, gelu=True)
 
     matmul(add, "odd", (7, 13), (13, 5))
     matmul(add, "transposed_a", (3, 5, 7), (3, 5, 2), transpose_a=True, alpha=0.5)

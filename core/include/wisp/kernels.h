@@ -12,9 +12,10 @@
  *   conv2d_grad_input        dy T, w -> dx T(N,H,W,C)                  (attrs.in_h, in_w give H, W)
  *   conv2d_grad_weight       x, dy, sum? f32(O,C/g,kh,kw) -> dw f32(O,C/g,kh,kw), dbias? f32(O);
  *                            with sum, which is dw: dw inout += the gradient
- *   linear                   x T(...,I), w f32|T(O,I), bias? f32(O) -> y T(...,O)
- *   linear_grad_input        dy T(...,O), w f32|T(O,I) -> dx T(...,I)
- *   linear_grad_weight       x T(...,I), dy T(...,O) -> dw f32(O,I), dbias? f32(O)
+ *   linear                   x T(...,I), w f32|T(O,I), bias? f32(O) -> y T(...,O) = act(x) w' + bias
+ *   linear_grad_input        dy T(...,O), w f32|T(O,I), x? T(...,I) -> dx T(...,I); times act's slope
+ *                            at x, which is there when attrs.activation is not 0
+ *   linear_grad_weight       x T(...,I), dy T(...,O) -> dw f32(O,I) = dy' act(x), dbias? f32(O)
  *   matmul                   a T(...,M,K), b T(...,K,N) -> y T(...,M,N); same leading dimensions,
  *                            or b of rank 2; stored transposed where the attrs say so
  *   channel_stats            x T(...,C) -> mean f32(C), var f32(C)          (biased variance)
@@ -132,10 +133,6 @@ typedef struct wisp_conv2d_attrs {
     int32_t want_bias;          /* conv2d_grad_weight: dbias is wanted */
 } wisp_conv2d_attrs;
 
-typedef struct wisp_linear_attrs {
-    int32_t want_bias; /* linear_grad_weight: dbias is wanted */
-    int32_t reserved;
-} wisp_linear_attrs;
 
 typedef struct wisp_matmul_attrs {
     int32_t transpose_a; /* a is stored (...,K,M) */
@@ -183,6 +180,11 @@ typedef struct wisp_unary_attrs {
     int32_t kind;
     int32_t reserved;
 } wisp_unary_attrs;
+
+typedef struct wisp_linear_attrs {
+    int32_t want_bias;  /* linear_grad_weight: dbias is wanted */
+    int32_t activation; /* of x, before the product: 0 (none) or WISP_UNARY_GELU */
+} wisp_linear_attrs;
 
 enum {
     WISP_BINARY_ADD = 1,

@@ -205,7 +205,11 @@ typedef struct wisp_features {
        wisp_tensor *const *in, int32_t n_in, wisp_tensor **out, int32_t n_out),                    \
       (s, op, attrs, attrs_bytes, in, n_in, out, n_out))                                           \
     /* numbers in [0, 1) from the step's key, the same on every rank; f32(count) */                \
-    X(wisp_tensor *, uniform, (wisp_step *s, int64_t count), (s, count))
+    X(wisp_tensor *, uniform, (wisp_step *s, int64_t count), (s, count))                           \
+    /* a linear layer of act(x) in one: activation is 0 or WISP_UNARY_GELU */                      \
+    X(wisp_tensor *, act_linear,                                                                   \
+      (wisp_step *s, wisp_module *linear, wisp_tensor *x, int32_t activation),                     \
+      (s, linear, x, activation))
 
 /* clang-format on */
 

@@ -301,8 +301,9 @@ static wisp_tensor *run_block(const vit *net, int64_t i, wisp_step *s, wisp_tens
         out->attention[i] = probabilities(net, s, y, scale);
     y = wisp_forward(s, blk->proj, wisp_self_attention(s, y, (int32_t)net->heads, scale));
     x = wisp_add(s, x, wisp_drop_path(s, y, drop));
-    y = wisp_gelu(s, wisp_forward(s, blk->fc1, wisp_forward(s, blk->norm2, x)));
-    return wisp_add(s, x, wisp_drop_path(s, wisp_forward(s, blk->fc2, y), drop));
+    y = wisp_forward(s, blk->fc1, wisp_forward(s, blk->norm2, x));
+    y = wisp_act_linear(s, blk->fc2, y, WISP_UNARY_GELU);
+    return wisp_add(s, x, wisp_drop_path(s, y, drop));
 }
 
 /* Token 0 of tokens (N,T,C): (N,C). */

@@ -198,10 +198,9 @@ static int has_bf16_argument(const wisp_kernel_request *request)
     return 0;
 }
 
-static wisp_status prepare(void *handle, const wisp_kernel_request *request, wisp_kernel **kernel,
-                           wisp_error *err)
+wisp_status cpu_prepare(cpu_device *device, const wisp_kernel_request *request,
+                        wisp_kernel **kernel, wisp_error *err)
 {
-    cpu_device *device = handle;
     wisp_error all = {0}, one;
     int32_t n_asked = 0;
     if (!device->has_bf16 && has_bf16_argument(request))
@@ -225,6 +224,12 @@ static wisp_status prepare(void *handle, const wisp_kernel_request *request, wis
     if (n_asked == 0)
         return cpu_refuse(request, err, "the cpu backend has no kernel of this name");
     return wisp_fail(err, WISP_E_UNSUPPORTED, "%s", all.message);
+}
+
+static wisp_status prepare(void *handle, const wisp_kernel_request *request, wisp_kernel **kernel,
+                           wisp_error *err)
+{
+    return cpu_prepare(handle, request, kernel, err);
 }
 
 static const wisp_backend_v0 backend_table = {

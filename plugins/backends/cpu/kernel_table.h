@@ -20,7 +20,13 @@ typedef struct cpu_kernel_entry {
 /* X(file): one line a file. */
 #define CPU_KERNEL_TABLES(X)                                                                       \
     X(conv_few)                                                                                    \
-    X(conv_small) X(conv_amx) X(conv) X(linear_few) X(linear) X(matmul) X(attention) X(vector)
+    X(conv_small)                                                                                  \
+    X(conv_amx) X(conv) X(linear_amx) X(linear_act) X(linear_few) X(linear) X(matmul) X(attention) \
+        X(vector)
+
+/* Asks the tables: for kernels that are made of others. */
+wisp_status cpu_prepare(struct cpu_device *device, const wisp_kernel_request *request,
+                        wisp_kernel **kernel, wisp_error *err);
 
 #define CPU_DECLARE_TABLE(file) extern const cpu_kernel_entry cpu_##file##_kernels[];
 CPU_KERNEL_TABLES(CPU_DECLARE_TABLE)

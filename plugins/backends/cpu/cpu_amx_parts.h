@@ -1,0 +1,290 @@
+/* cpu_amx_parts.h - matrices as the tiles of AMX want them, from f32 or bf16, and their product.
+ *
+ * bf16 is one part. A number of f32 is the sum of three parts of bf16, exactly; of the nine
+ * products of parts the six largest are summed, and what is left out is below the rounding of f32.
+ * So AMX multiplies f32 at a sixth of its speed, which is still more than twice that of AVX-512.
+ * (An infinity becomes a NaN, and parts below 1e-38 are lost.)
+ *
+ * A left matrix lies as rows, [part][row][pitch]; a right one as panels of 32 columns in pairs of
+ * rows, [panel][part][k / 2][32][2]. */
+#ifndef CPU_AMX_PARTS_H
+#define CPU_AMX_PARTS_H
+
+#include "cpu_amx.h"
+
+#ifdef CPU_CAN_AMX
+
+#include "cpu_device.h"
+
+#define CPU_PARTS_TARGET                                                                           \
+    __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
+#define CPU_PARTS_INLINE CPU_PARTS_TARGET static inline __attribute__((always_inline))
+
+enum { CPU_PARTS_F32 = 3, CPU_PARTS_MAX = 3 };
+
+static inline int cpu_parts_of(int32_t dtype)
+{
+    return dtype == WISP_BF16 ? 1 : CPU_PARTS_F32;
+}
+
+/* A matrix in memory, rows `stride` elements apart. */
+typedef struct cpu_parts_source {
+    const void *data;
+    int64_t stride, rows, columns;
+    int32_t dtype;
+    int32_t gelu; /* its values go through GELU on the way */
+} cpu_parts_source;
+
+static inline __mmask16 cpu_parts_mask(int64_t n)
+{
+    return (__mmask16)(n >= 16 ? 0xffffu : n <= 0 ? 0 : (1u << n) - 1);
+}
+
+/* --- Values --- */
+
+CPU_PARTS_INLINE __m512 cpu_parts_widen(__m256i h)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+CPU_PARTS_INLINE __m512 cpu_parts_load(const void *p, int64_t i, __mmask16 mask, int32_t dtype)
+{
+    if (dtype == WISP_BF16)
+        return cpu_parts_widen(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)p + i));
+    return _mm512_maskz_loadu_ps(mask, (const float *)p + i);
+}
+
+CPU_PARTS_INLINE __m256i cpu_parts_round(__m512 v)
+{
+    return (__m256i)_mm512_cvtneps_pbh(v);
+}
+
+CPU_PARTS_INLINE void cpu_parts_store(void *p, int64_t i, __mmask16 mask, __m512 v, int32_t dtype)
+{
+    if (dtype == WISP_BF16)
+        _mm256_mask_storeu_epi16((uint16_t *)p + i, mask, cpu_parts_round(v));
+    else
+        _mm512_mask_storeu_ps((float *)p + i, mask, v);
+}
+
+CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m256i *part)
+{
+    part[0] = cpu_parts_round(v);
+    for (int i = 1; i < parts; i++) {
+        v = _mm512_sub_ps(v, cpu_parts_widen(part[i - 1]));
+        part[i] = cpu_parts_round(v);
+    }
+}
+
+/* exp(x) for -88 < x <= 0. */
+CPU_PARTS_INLINE __m512 cpu_parts_exp(__m512 x)
+{
+    x = _mm512_max_ps(x, _mm512_set1_ps(-87.3f));
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    __m512 p = _mm512_set1_ps(0.001381454f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.00836874512f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.0416683908f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.166665204f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.499999934f));
+    p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, r);
+    return _mm512_scalef_ps(_mm512_add_ps(p, _mm512_set1_ps(1.0f)), n);
+}
+
+/* cpu_normal of vector/cpu_elementary.h, sixteen at a time. */
+CPU_PARTS_INLINE __m512 cpu_parts_normal(__m512 x, __m512 *density)
+{
+    static const float c[] = {0.0655609371f, -0.230230198f, 0.306105202f,
+                              -0.137466765f, 0.173346519f,  0.0847056937f,
+                              0.123913263f,  0.119265162f,  1.77483631e-05f};
+    const __m512 a = _mm512_min_ps(_mm512_abs_ps(x), _mm512_set1_ps(13.2f));
+    const __m512 half = _mm512_mul_ps(a, _mm512_set1_ps(-0.5f));
+    const __m512 e = cpu_parts_exp(_mm512_mul_ps(half, a));
+    const __m512 one = _mm512_set1_ps(1.0f);
+    const __m512 d = _mm512_fmadd_ps(a, _mm512_set1_ps(0.3f), one);
+    __m512 u = _mm512_rcp14_ps(d);
+    u = _mm512_mul_ps(u, _mm512_fnmadd_ps(d, u, _mm512_set1_ps(2.0f)));
+    __m512 p = _mm512_set1_ps(-0.00521754735f);
+    for (int i = 0; i < 9; i++)
+        p = _mm512_fmadd_ps(p, u, _mm512_set1_ps(c[i]));
+    const __m512 tail = _mm512_mul_ps(p, e);
+    *density = _mm512_mul_ps(e, _mm512_set1_ps(0.398942280f));
+    const __mmask16 positive = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ);
+    return _mm512_mask_sub_ps(tail, positive, one, tail);
+}
+
+/* NaN in, NaN out: x is a factor or a summand of either result. */
+CPU_PARTS_INLINE __m512 cpu_parts_gelu(__m512 x)
+{
+    __m512 density;
+    return _mm512_mul_ps(x, cpu_parts_normal(x, &density));
+}
+
+CPU_PARTS_INLINE __m512 cpu_parts_gelu_slope(__m512 x)
+{
+    __m512 density;
+    const __m512 below = cpu_parts_normal(x, &density);
+    return _mm512_fmadd_ps(x, density, below);
+}
+
+/* Sixteen values of row r from column c on; zeros outside of the matrix. */
+CPU_PARTS_INLINE __m512 cpu_parts_read(const cpu_parts_source *s, int64_t r, int64_t c)
+{
+    if (r >= s->rows)
+        return _mm512_setzero_ps();
+    const __m512 v =
+        cpu_parts_load(s->data, r * s->stride + c, cpu_parts_mask(s->columns - c), s->dtype);
+    return s->gelu ? cpu_parts_gelu(v) : v;
+}
+
+/* --- Layouts --- */
+
+/* Rows first .. first + rows - 1 as a left matrix; columns up to `width`, a multiple of 32. */
+CPU_PARTS_INLINE void cpu_parts_rows(const cpu_parts_source *s, int64_t first, int64_t rows,
+                                     int64_t width, int parts, uint16_t *to, int64_t pitch)
+{
+    __m256i a[CPU_PARTS_MAX];
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < width; c += 16) {
+            cpu_parts_split(cpu_parts_read(s, first + r, c), parts, a);
+            for (int p = 0; p < parts; p++)
+                _mm256_store_si256((__m256i *)(to + (p * rows + r) * pitch + c), a[p]);
+        }
+}
+
+CPU_PARTS_INLINE __m512i cpu_parts_pair(__m256i even, __m256i odd)
+{
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(even),
+                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+}
+
+/* Rows first .. first + rows - 1 and 32 columns as the beginning of a panel of k rows. */
+CPU_PARTS_INLINE void cpu_parts_panel(const cpu_parts_source *s, int64_t first, int64_t column,
+                                      int64_t rows, int64_t k, int parts, uint16_t *to)
+{
+    __m256i even[CPU_PARTS_MAX], odd[CPU_PARTS_MAX];
+    for (int64_t r = 0; r < rows; r += 2)
+        for (int64_t c = 0; c < 32; c += 16) {
+            cpu_parts_split(cpu_parts_read(s, first + r, column + c), parts, even);
+            cpu_parts_split(cpu_parts_read(s, first + r + 1, column + c), parts, odd);
+            for (int p = 0; p < parts; p++)
+                _mm512_store_si512(to + (p * k + r) * 32 + c * 2, cpu_parts_pair(even[p], odd[p]));
+        }
+}
+
+/* The same from the transposed matrix: columns column .. column + k - 1 of 32 rows. */
+CPU_PARTS_INLINE void cpu_parts_panel_transposed(const cpu_parts_source *s, int64_t first,
+                                                 int64_t column, int64_t k, int parts, uint16_t *to)
+{
+    __m512i block[CPU_PARTS_MAX][16];
+    __m256i low[CPU_PARTS_MAX], high[CPU_PARTS_MAX];
+    for (int64_t c = 0; c < k; c += 32)
+        for (int64_t r = 0; r < 32; r += 16) {
+            for (int i = 0; i < 16; i++) {
+                cpu_parts_split(cpu_parts_read(s, first + r + i, column + c), parts, low);
+                cpu_parts_split(cpu_parts_read(s, first + r + i, column + c + 16), parts, high);
+                for (int p = 0; p < parts; p++)
+                    block[p][i] = _mm512_inserti64x4(_mm512_castsi256_si512(low[p]), high[p], 1);
+            }
+            for (int p = 0; p < parts; p++) {
+                cpu_amx_transpose16(block[p]);
+                for (int i = 0; i < 16; i++)
+                    _mm512_store_si512(to + (p * k + c + 2 * i) * 32 + r * 2, block[p][i]);
+            }
+        }
+}
+
+/* 16 columns of rows first .. first + 31 as 16 rows of a left matrix (`rows` of them a part);
+ * `sum`, if there is one, gets the sums of the columns added. */
+CPU_PARTS_INLINE void cpu_parts_lines(const cpu_parts_source *s, int64_t first, int64_t column,
+                                      int parts, uint16_t *to, int64_t rows, int64_t pitch,
+                                      float *sum)
+{
+    __m512i block[CPU_PARTS_MAX][16];
+    __m256i even[CPU_PARTS_MAX], odd[CPU_PARTS_MAX];
+    __m512 total = sum ? _mm512_loadu_ps(sum) : _mm512_setzero_ps();
+    for (int i = 0; i < 16; i++) {
+        const __m512 a = cpu_parts_read(s, first + 2 * i, column);
+        const __m512 b = cpu_parts_read(s, first + 2 * i + 1, column);
+        total = _mm512_add_ps(total, _mm512_add_ps(a, b));
+        cpu_parts_split(a, parts, even);
+        cpu_parts_split(b, parts, odd);
+        for (int p = 0; p < parts; p++)
+            block[p][i] = cpu_parts_pair(even[p], odd[p]);
+    }
+    for (int p = 0; p < parts; p++) {
+        cpu_amx_transpose16(block[p]);
+        for (int i = 0; i < 16; i++)
+            _mm512_store_si512(to + (p * rows + i) * pitch, block[p][i]);
+    }
+    if (sum)
+        _mm512_storeu_ps(sum, total);
+}
+
+/* --- Product --- */
+
+/* One step of 32 in k: the 2 x 2 tiles of a sum that are in registers 0 to 3. */
+#define CPU_PARTS_LEFT(part)                                                                       \
+    do {                                                                                           \
+        _tile_loadd(4, a + (part)*a_part + i, pitch * 2);                                          \
+        _tile_loadd(5, a + (part)*a_part + 16 * pitch + i, pitch * 2);                             \
+    } while (0)
+#define CPU_PARTS_RIGHT(part)                                                                      \
+    do {                                                                                           \
+        _tile_loadd(6, b + (part)*b_part + i * 32, 128);                                           \
+        _tile_loadd(7, b + (part)*b_part + i * 32 + 32, 128);                                      \
+    } while (0)
+#define CPU_PARTS_MULTIPLY                                                                         \
+    do {                                                                                           \
+        _tile_dpbf16ps(0, 4, 6);                                                                   \
+        _tile_dpbf16ps(1, 4, 7);                                                                   \
+        _tile_dpbf16ps(2, 5, 6);                                                                   \
+        _tile_dpbf16ps(3, 5, 7);                                                                   \
+    } while (0)
+
+/* sum (32,32) = or += a (32,k) * b (k,32); a_part and b_part are elements from part to part. */
+CPU_PARTS_INLINE void cpu_parts_product(const uint16_t *a, int64_t pitch, int64_t a_part,
+                                        const uint16_t *b, int64_t b_part, int64_t k, int parts,
+                                        float *sum, int fresh)
+{
+    if (fresh) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    } else {
+        _tile_loadd(0, sum, 128);
+        _tile_loadd(1, sum + 16, 128);
+        _tile_loadd(2, sum + 512, 128);
+        _tile_loadd(3, sum + 528, 128);
+    }
+    for (int64_t i = 0; i < k; i += 32) {
+        if (parts == 1) {
+            CPU_PARTS_LEFT(0);
+            CPU_PARTS_RIGHT(0);
+            CPU_PARTS_MULTIPLY;
+            continue;
+        }
+        CPU_PARTS_LEFT(1);
+        CPU_PARTS_RIGHT(1);
+        CPU_PARTS_MULTIPLY;
+        CPU_PARTS_RIGHT(0);
+        CPU_PARTS_MULTIPLY;
+        CPU_PARTS_LEFT(2);
+        CPU_PARTS_MULTIPLY;
+        CPU_PARTS_LEFT(0);
+        CPU_PARTS_MULTIPLY;
+        CPU_PARTS_RIGHT(1);
+        CPU_PARTS_MULTIPLY;
+        CPU_PARTS_RIGHT(2);
+        CPU_PARTS_MULTIPLY;
+    }
+    _tile_stored(0, sum, 128);
+    _tile_stored(1, sum + 16, 128);
+    _tile_stored(2, sum + 512, 128);
+    _tile_stored(3, sum + 528, 128);
+}
+
+#endif
+#endif
