@@ -196,6 +196,7 @@ judged imagenet linear_vit dino/vit_tiny_sslight 'task.0.features = "class_token
     'task.0.batch = 1024' 'task.0.optimizer = "sgd"' 'task.0.lr_per_256 = 0.01' 'task.0.augment = true' \
     "${schedule[@]}"
 judged cifar10 linear_cnn dino/resnet18_sslight 'task.0.optimizer = "lars"' 'task.0.batch = 512' \
+    'task.0.lr_per_256 = 0.5' \
     "${schedule[@]}"
 judged cifar10 linear_vit dino/vit_tiny_sslight 'task.0.features = "class_tokens"' 'task.0.blocks = 4' \
     'task.0.optimizer = "sgd"' 'task.0.batch = 256' "${schedule[@]}"
@@ -247,6 +248,12 @@ for of in imagenet.semi_1 imagenet.semi_10; do
     has $of 'method.hidden_dim = 2048' 'init.1.from = "student.head.mlp"' \
         'init.1.into = "network.head.mlp"' 'init.1.skip = ["6.*"]' 'schedule.lr.value = 0.12' \
         'run.precision = "f32"' 'input.eval_size = 224' 'sampler.global.size = 224'
+done
+# The other backbones, by override.
+for depth in 18:11176512 34:21284672; do
+    tuned imagenet semi_1 12811 1024 60 13 mlp init=[] backbone.use=resnet backbone.depth="${depth%:*}"
+    tells imagenet.semi_1 "backbone: ${depth#*:} parameters" \
+        "method: $((${depth#*:} + 512 * 2048 + 2048 * 2048 + 2 * 3 * 2048 + 2048 * 100 + 100)) trained"
 done
 grep -qx 'fraction = 0.01' "$source_folder/configs/imagenet/eval/semi_1.toml" &&
     grep -qx 'fraction = 0.1' "$source_folder/configs/imagenet/eval/semi_10.toml" ||
