@@ -69,6 +69,12 @@ diff <(column best_probe classifier_top_1) \
     <(metrics=stopped/smoke/0/metrics.jsonl; column best_probe classifier_top_1 | tail -n 1) >&2 ||
     fail "the best epoch of an interrupted run is another"
 
+# Untrained, it is judged too; raw pixels have no classifier.
+run 0 run supervised.toml run.out=base run.baselines=true run.steps=4
+grep -q '^{"kind": "untrained".*"classifier_top_1"' base/smoke/0/metrics.jsonl ||
+    fail "the untrained classifier was not judged"
+grep -q raw_pixels base/smoke/0/metrics.jsonl && fail "raw pixels were classified"
+
 # --- the classifier in a checkpoint ---
 
 printf '%s\n' "$judged" | sed -n '/task/,$p' >classify.toml
