@@ -5,7 +5,7 @@
 #include "nn/collective.h"
 #include "nn/op_call.h"
 
-static wisp_tensor *value_of(wisp_step *s, wispi_slot *slot)
+wisp_tensor *wispi_value_of(wisp_step *s, wispi_slot *slot)
 {
     return slot ? wispi_step_variable(s, &slot->variable) : NULL;
 }
@@ -13,7 +13,7 @@ static wisp_tensor *value_of(wisp_step *s, wispi_slot *slot)
 static wisp_tensor *linear(wisp_step *s, const wisp_module *m, wisp_tensor *x, int32_t act)
 {
     const wisp_linear_attrs attrs = {0, act};
-    wisp_tensor *in[3] = {x, value_of(s, m->weight), value_of(s, m->bias)};
+    wisp_tensor *in[3] = {x, wispi_value_of(s, m->weight), wispi_value_of(s, m->bias)};
     return wispi_call1(s, WISPI_CALL_linear, &attrs, in, 3);
 }
 
@@ -21,21 +21,21 @@ static wisp_tensor *weight_norm(wisp_step *s, const wisp_module *m, wisp_tensor 
 {
     const wisp_weight_norm_attrs norm = {0, 0};
     const wisp_linear_attrs attrs = {0, 0};
-    wisp_tensor *v[2] = {value_of(s, m->weight), value_of(s, m->bias)};
+    wisp_tensor *v[2] = {wispi_value_of(s, m->weight), wispi_value_of(s, m->bias)};
     wisp_tensor *in[3] = {x, wispi_call1(s, WISPI_CALL_weight_norm, &norm, v, 2), NULL};
     return wispi_call1(s, WISPI_CALL_linear, &attrs, in, 3);
 }
 
 static wisp_tensor *conv2d(wisp_step *s, const wisp_module *m, wisp_tensor *x)
 {
-    wisp_tensor *in[3] = {x, value_of(s, m->weight), value_of(s, m->bias)};
+    wisp_tensor *in[3] = {x, wispi_value_of(s, m->weight), wispi_value_of(s, m->bias)};
     return wispi_call1(s, WISPI_CALL_conv2d, &m->conv, in, 3);
 }
 
 static wisp_tensor *layer_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x)
 {
     const wisp_layer_norm_attrs attrs = {m->eps, 0, 0};
-    wisp_tensor *in[3] = {x, value_of(s, m->weight), value_of(s, m->bias)};
+    wisp_tensor *in[3] = {x, wispi_value_of(s, m->weight), wispi_value_of(s, m->bias)};
     return wispi_call1(s, WISPI_CALL_layer_norm, &attrs, in, 3);
 }
 
@@ -53,28 +53,46 @@ static wisp_tensor *l2_normalize(wisp_step *s, const wisp_module *m, wisp_tensor
 
 /* --- batch norm --- */
 
-/* Statistics of x over all ranks, and the running ones moved towards them. */
-static int64_t batch_statistics(wisp_step *s, const wisp_module *m, wisp_tensor *x, int update,
-                                wisp_tensor *stats[2])
+int wispi_norm_is_fixed(wisp_step *s, const wisp_module *m)
+{
+    return wispi_model_of(s)->eval || wispi_module_frozen(m).batch_norm_eval;
+}
+
+wispi_statistics wispi_running_statistics(wisp_step *s, const wisp_module *m)
+{
+    const wispi_statistics stats = {wispi_value_of(s, m->running_mean),
+                                    wispi_value_of(s, m->running_var), 0};
+    return stats;
+}
+
+wispi_statistics wispi_share_statistics(wisp_step *s, const wisp_module *m, const wisp_tensor *x,
+                                        wisp_tensor *mean, wisp_tensor *var)
 {
     const wisp_desc *desc = wispi_tensor_desc(x);
-    int64_t count = wisp_desc_count(desc);
-    count /= desc->rank > 0 && desc->shape[desc->rank - 1] > 0 ? desc->shape[desc->rank - 1] : 1;
-    wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
+    wispi_statistics stats = {mean, var, x ? wisp_desc_count(desc) : 0};
+    stats.count /=
+        x && desc->rank > 0 && desc->shape[desc->rank - 1] > 0 ? desc->shape[desc->rank - 1] : 1;
     wisp_no_grad_begin(s);
-    wispi_call(s, WISPI_CALL_channel_stats, NULL, &x, 1, out);
-    wispi_collective_statistics(s, &out[0], &out[1], &count);
-    stats[0] = out[0];
-    stats[1] = out[1];
-    if (update) {
-        const wisp_running_attrs attrs = {m->momentum, count};
-        wisp_tensor *running[WISPI_MAX_OUT] = {value_of(s, m->running_mean),
-                                               value_of(s, m->running_var)};
-        wisp_tensor *in[4] = {stats[0], stats[1], running[0], running[1]};
+    wispi_collective_statistics(s, &stats.mean, &stats.var, &stats.count);
+    if (!wispi_module_frozen(m).running_fixed) {
+        const wisp_running_attrs attrs = {m->momentum, stats.count};
+        wisp_tensor *running[WISPI_MAX_OUT] = {wispi_value_of(s, m->running_mean),
+                                               wispi_value_of(s, m->running_var)};
+        wisp_tensor *in[4] = {stats.mean, stats.var, running[0], running[1]};
         wispi_call(s, WISPI_CALL_running_update, &attrs, in, 4, running);
     }
     wisp_no_grad_end(s);
-    return count;
+    return stats;
+}
+
+wisp_tensor *wispi_normalize_with(wisp_step *s, const wisp_module *m, wisp_tensor *x,
+                                  const wispi_statistics *stats, wisp_tensor *residual, int32_t act)
+{
+    const wisp_batch_norm_attrs attrs = {m->eps, stats->count, act, 0};
+    wisp_tensor *in[6] = {
+        x,       stats->mean, stats->var, wispi_value_of(s, m->weight), wispi_value_of(s, m->bias),
+        residual};
+    return wispi_call1(s, WISPI_CALL_batch_norm, &attrs, in, 6);
 }
 
 wisp_tensor *wispi_batch_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x,
@@ -86,18 +104,17 @@ wisp_tensor *wispi_batch_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x
         wispi_step_fail(s, WISP_E_INVALID, "batch_norm: %s is no batch norm layer", m->path);
         return NULL;
     }
-    const wisp_freeze_desc frozen = wispi_module_frozen(m);
-    wisp_batch_norm_attrs attrs = {m->eps, 0, act, 0};
-    wisp_tensor *stats[2];
-    if (wispi_model_of(s)->eval || frozen.batch_norm_eval) {
-        stats[0] = value_of(s, m->running_mean);
-        stats[1] = value_of(s, m->running_var);
+    wispi_statistics stats;
+    if (wispi_norm_is_fixed(s, m)) {
+        stats = wispi_running_statistics(s, m);
     } else {
-        attrs.count = batch_statistics(s, m, x, !frozen.running_fixed, stats);
+        wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
+        wisp_no_grad_begin(s);
+        wispi_call(s, WISPI_CALL_channel_stats, NULL, &x, 1, out);
+        wisp_no_grad_end(s);
+        stats = wispi_share_statistics(s, m, x, out[0], out[1]);
     }
-    wisp_tensor *in[6] = {x,       stats[0], stats[1], value_of(s, m->weight), value_of(s, m->bias),
-                          residual};
-    return wispi_call1(s, WISPI_CALL_batch_norm, &attrs, in, 6);
+    return wispi_normalize_with(s, m, x, &stats, residual, act);
 }
 
 /* --- trees --- */

@@ -596,6 +596,8 @@ static const wisp_ops table = {
     .apply = apply,
     .uniform = uniform,
     .act_linear = wispi_act_linear,
+    .conv_norm = wispi_conv_norm,
+    .settle = wispi_settle,
 };
 
 const wisp_ops *wispi_ops_table(void)

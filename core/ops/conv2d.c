@@ -5,7 +5,7 @@
  *
  * It is linear in x and in w, so all three kernels are sums over the same products: the forward one
  * adds x*w to y, the gradients add dy*w to dx and x*dy to dw. */
-#include "ops/index.h"
+#include "ops/conv_products.h"
 #include "ops/rule.h"
 #include "ops/sample.h"
 
@@ -141,55 +141,26 @@ static wisp_status grad_weight_infer(const void *attrs, const wisp_desc *const *
     return WISP_OK;
 }
 
-/* What is done with one product of the sum. */
-typedef void conv_term(double *y, double *x, double *w);
-
-/* All products that make up output pixel (n,i,j). */
-static void window_terms(const wisp_conv2d_attrs *a, const wispi_ref *x, const wispi_ref *w,
-                         const wispi_ref *y, int64_t n, int64_t i, int64_t j, conv_term *term)
+static void add_to_y(const wispi_products *p, int64_t y, int64_t x, int64_t w)
 {
-    const int64_t o_count = w->desc->shape[0], c_count = w->desc->shape[1];
-    const int64_t kh = w->desc->shape[2], kw = w->desc->shape[3];
-    for (int64_t o = 0; o < o_count; o++) {
-        const int64_t first_channel = o / (o_count / a->groups) * c_count;
-        for (int64_t ky = 0; ky < kh; ky++) {
-            const int64_t row = i * a->stride_h - a->pad_h + ky * a->dilation_h;
-            for (int64_t kx = 0; kx < kw; kx++) {
-                const int64_t column = j * a->stride_w - a->pad_w + kx * a->dilation_w;
-                if (row < 0 || row >= x->desc->shape[1] || column < 0 ||
-                    column >= x->desc->shape[2])
-                    continue;
-                for (int64_t c = 0; c < c_count; c++)
-                    term(&y->v[wispi_at4(y->desc, n, i, j, o)],
-                         &x->v[wispi_at4(x->desc, n, row, column, first_channel + c)],
-                         &w->v[wispi_at4(w->desc, o, c, ky, kx)]);
-            }
-        }
-    }
+    p->y[y] += p->x[x] * p->w[w];
+}
+
+static void add_to_x(const wispi_products *p, int64_t y, int64_t x, int64_t w)
+{
+    p->x[x] += p->y[y] * p->w[w];
+}
+
+static void add_to_w(const wispi_products *p, int64_t y, int64_t x, int64_t w)
+{
+    p->w[w] += p->y[y] * p->x[x];
 }
 
 static void all_terms(const wisp_conv2d_attrs *a, const wispi_ref *x, const wispi_ref *w,
-                      const wispi_ref *y, conv_term *term)
+                      const wispi_ref *y, wispi_product *term)
 {
-    for (int64_t n = 0; n < y->desc->shape[0]; n++)
-        for (int64_t i = 0; i < y->desc->shape[1]; i++)
-            for (int64_t j = 0; j < y->desc->shape[2]; j++)
-                window_terms(a, x, w, y, n, i, j, term);
-}
-
-static void add_to_y(double *y, double *x, double *w)
-{
-    *y += *x * *w;
-}
-
-static void add_to_x(double *y, double *x, double *w)
-{
-    *x += *y * *w;
-}
-
-static void add_to_w(double *y, double *x, double *w)
-{
-    *w += *y * *x;
+    const wispi_products p = {x->desc, w->desc, y->desc, x->v, w->v, y->v, NULL};
+    wispi_each_product(a, &p, term);
 }
 
 static void conv2d_reference(const void *attrs, const wispi_ref *in, int32_t n_in, wispi_ref *out)

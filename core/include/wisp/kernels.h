@@ -28,6 +28,15 @@
  *                            statistics were constants (eval mode)
  *   running_update           mean f32(C), var f32(C), running_mean, running_var
  *                            -> running_mean inout, running_var inout      (unbiased variance)
+ *   norm_scale               mean f32(C), var f32(C), gamma? f32(C), beta? f32(C)
+ *                            -> scale f32(C), shift f32(C): norm(x) * gamma + beta = x * scale + shift
+ *   norm_scale_grad          dscale, dshift, mean, var, gamma? -> dmean, dvar, dgamma, dbeta f32(C)
+ *   conv_norm                x T(N,H,W,C), scale? f32(C), shift? f32(C), w f32(O,C/g,kh,kw)
+ *                            -> y T = conv2d(act(x * scale + shift), w), mean? f32(O), var? f32(O)
+ *                            of y                                           (biased variance)
+ *   conv_norm_grad           dy T, y? T, mean?, dmean?, dvar?, x, scale?, shift?, w -> dx? T,
+ *                            dscale? f32(C), dshift? f32(C), dw? f32(O,C/g,kh,kw); y and the three
+ *                            behind it are there together or not at all
  *   layer_norm               x T(...,C), gamma? f32(C), beta? f32(C)
  *                            -> y T, mean f32(...), rstd f32(...)
  *   layer_norm_grad          dy, x, gamma?, mean, rstd -> dx T, dgamma? f32(C), dbeta? f32(C)
@@ -153,6 +162,20 @@ typedef struct wisp_running_attrs {
     double momentum; /* running = (1 - momentum) * running + momentum * new */
     int64_t count;   /* elements per channel, for the unbiased variance */
 } wisp_running_attrs;
+
+enum { WISP_CONV_NORM_INPUT = 1, WISP_CONV_NORM_WEIGHT = 2 };
+
+typedef struct wisp_conv_norm_attrs {
+    wisp_conv2d_attrs conv; /* stride, padding, dilation and groups; the rest is 0 */
+    int32_t activation;     /* WISP_ACT_... of x * scale + shift; none without them */
+    int32_t want_stats;     /* conv_norm: mean and var are wanted */
+    int32_t want_grads;     /* conv_norm_grad: WISP_CONV_NORM_... */
+    int32_t reserved;
+} wisp_conv_norm_attrs;
+
+typedef struct wisp_norm_scale_attrs {
+    double eps;
+} wisp_norm_scale_attrs;
 
 typedef struct wisp_layer_norm_attrs {
     double eps;

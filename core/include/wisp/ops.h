@@ -59,6 +59,18 @@ typedef struct wisp_features {
     wisp_tensor *class_tokens[WISP_MAX_BLOCKS]; /* (N,C); probes and k-NN over the last blocks */
 } wisp_features;
 
+/* A map between two convolutions of a chain, whose batch norm and activation are still to be
+ * applied by whoever reads it. Begin with {.map = x}; the other fields are the host's. */
+typedef struct wisp_lazy_map {
+    wisp_tensor *map;
+    wisp_module *norm;          /* batch norm to come; NULL: the map is as it should be */
+    wisp_tensor *mean, *var;    /* of the map, where they are known already */
+    wisp_tensor *scale, *shift; /* the same as norm */
+    int64_t count;              /* behind mean and var; 0: running statistics */
+    int32_t activation;         /* after norm */
+    int32_t reserved;
+} wisp_lazy_map;
+
 /* X(return type, name, parameters, arguments); V(name, parameters, arguments) returns nothing.
  * Append only (ABI-4). Wrappers are named wisp_<name>. */
 /* clang-format off */
@@ -209,7 +221,16 @@ typedef struct wisp_features {
     /* a linear layer of act(x) in one: activation is 0 or WISP_UNARY_GELU */                      \
     X(wisp_tensor *, act_linear,                                                                   \
       (wisp_step *s, wisp_module *linear, wisp_tensor *x, int32_t activation),                     \
-      (s, linear, x, activation))
+      (s, linear, x, activation))                                                                  \
+    /* y = conv(x), with bn and the activation to come; y may be x. A chain of these stores no */  \
+    /* normalised maps and reads each map once, where the backend can */                           \
+    V(conv_norm,                                                                                   \
+      (wisp_step *s, wisp_module *conv, wisp_module *bn, const wisp_lazy_map *x,                   \
+       int32_t activation, wisp_lazy_map *y),                                                      \
+      (s, conv, bn, x, activation, y))                                                             \
+    /* the end of a chain: the map itself, act(norm(x) + residual) */                              \
+    X(wisp_tensor *, settle,                                                                       \
+      (wisp_step *s, const wisp_lazy_map *x, wisp_tensor *residual), (s, x, residual))
 
 /* clang-format on */
 

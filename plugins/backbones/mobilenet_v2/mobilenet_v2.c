@@ -161,32 +161,35 @@ static wisp_status build(void *self, wisp_build *b, wisp_module *parent, wisp_ba
 
 /* --- forward --- */
 
-static wisp_tensor *run_pair(const conv_norm *pair, wisp_step *s, wisp_tensor *x,
-                             wisp_tensor *residual, int32_t activation)
+static void run_pair(const conv_norm *pair, wisp_step *s, int32_t activation, wisp_lazy_map *x)
 {
-    return wisp_batch_norm_act(s, pair->bn, wisp_forward(s, pair->conv, x), residual, activation);
+    wisp_conv_norm(s, pair->conv, pair->bn, x, activation, x);
 }
 
-static wisp_tensor *run_block(const block *blk, wisp_step *s, wisp_tensor *x)
+/* `x` goes through the block; the skipped one is a map of its own. */
+static void run_block(const block *blk, wisp_step *s, wisp_lazy_map *x)
 {
-    wisp_tensor *y = x;
+    wisp_tensor *skipped = blk->skip ? x->map : NULL;
     if (blk->expand.conv)
-        y = run_pair(&blk->expand, s, y, NULL, WISP_ACT_RELU6);
-    y = run_pair(&blk->depthwise, s, y, NULL, WISP_ACT_RELU6);
-    return run_pair(&blk->project, s, y, blk->skip ? x : NULL, WISP_ACT_NONE);
+        run_pair(&blk->expand, s, WISP_ACT_RELU6, x);
+    run_pair(&blk->depthwise, s, WISP_ACT_RELU6, x);
+    run_pair(&blk->project, s, WISP_ACT_NONE, x);
+    *x = (wisp_lazy_map){.map = wisp_settle(s, x, skipped)};
 }
 
 static void forward(void *self, wisp_step *s, wisp_tensor *x, wisp_features *out)
 {
     const mobilenet *net = self;
     const block *blk = net->blocks;
-    x = run_pair(&net->stem, s, x, NULL, WISP_ACT_RELU6);
+    wisp_lazy_map y = {.map = x};
+    run_pair(&net->stem, s, WISP_ACT_RELU6, &y);
     for (int stage = 0; stage < N_STAGES; stage++) {
         for (int i = 0; i < stages[stage].blocks; i++)
-            x = run_block(blk++, s, x);
-        out->stages[stage] = x;
+            run_block(blk++, s, &y);
+        out->stages[stage] = y.map;
     }
-    x = run_pair(&net->last, s, x, NULL, WISP_ACT_RELU6);
+    run_pair(&net->last, s, WISP_ACT_RELU6, &y);
+    x = wisp_settle(s, &y, NULL);
     out->stages[N_STAGES] = x;
     out->n_stages = N_STAGES + 1;
     out->map = x;

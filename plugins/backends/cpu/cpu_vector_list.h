@@ -16,7 +16,7 @@
     X(gather_rows) X(gather_rows_grad) X(gather_tokens) X(gather_tokens_grad)                      \
     X(drop_path) X(drop_path_grad) X(uniform) X(resize_bicubic) X(resize_bicubic_grad) X(top_k)    \
     X(segment_norms) X(clip_segments) X(sgd_update) X(lars_update) X(adamw_update)                 \
-    X(ema_update)
+    X(ema_update) X(conv_norm) X(conv_norm_grad) X(norm_scale) X(norm_scale_grad)
 /* clang-format on */
 
 #endif

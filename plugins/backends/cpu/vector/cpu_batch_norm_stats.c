@@ -1,10 +1,8 @@
 /* cpu_batch_norm_stats.c - mean and variance per channel, and the running averages of them.
  *
- * One pass over x. Each block of rows sums d = x - s and d * d in f32, where s is the mean of the
- * block before it. Since sum_b (mean_b - mean_(b-1))^2 is at most four times the total variation,
- * what f32 loses is bounded by the variance itself however large the mean is. Blocks meet in
- * double. */
+ * One pass over x. */
 #include "cpu_channels.h"
+#include "cpu_moments.h"
 
 typedef struct stats_state {
     cpu_plan plan;
@@ -12,88 +10,9 @@ typedef struct stats_state {
 } stats_state;
 
 /* The part of scratch that belongs to a chunk. */
-typedef struct stats_part {
-    double *sum, *square;
-    float *shift, *d, *dd;
-} stats_part;
-
-static int64_t part_bytes(const cpu_channels *c)
+static cpu_moments part_of(const cpu_call *call, const cpu_channels *c, int64_t chunk)
 {
-    return (int64_t)cpu_align64((size_t)c->wide * (2 * sizeof(double) + 3 * sizeof(float)));
-}
-
-static stats_part part_of(const cpu_call *call, const cpu_channels *c, int64_t chunk)
-{
-    stats_part p;
-    p.sum = (double *)(call->scratch + chunk * part_bytes(c));
-    p.square = p.sum + c->wide;
-    p.shift = (float *)(p.square + c->wide);
-    p.d = p.shift + c->wide;
-    p.dd = p.d + c->wide;
-    return p;
-}
-
-/* The first block has none before it: its shift is the mean of every eighth of its rows. */
-CPU_INLINE void first_shift(const void *x, int64_t wide, int64_t rows, float *restrict shift,
-                            const int type)
-{
-    memset(shift, 0, (size_t)wide * sizeof *shift);
-    int64_t n = 0;
-    for (int64_t r = 0; r < rows; r += 8, n++) {
-        const void *row = cpu_at_const(x, r * wide, type);
-        CPU_SIMD
-        for (int64_t i = 0; i < wide; i++)
-            shift[i] += cpu_load(row, i, type);
-    }
-    const float scale = 1.0f / (float)n;
-    CPU_SIMD
-    for (int64_t i = 0; i < wide; i++)
-        shift[i] *= scale;
-}
-
-CPU_INLINE void sum_rows(const void *x, int64_t wide, int64_t rows, const float *restrict shift,
-                         float *restrict d, float *restrict dd, const int type)
-{
-    int64_t r = 0;
-    for (; r + 4 <= rows; r += 4) {
-        const void *row = cpu_at_const(x, r * wide, type);
-        CPU_SIMD
-        for (int64_t i = 0; i < wide; i++) {
-            const float s = shift[i];
-            const float d0 = cpu_load(row, i, type) - s, d1 = cpu_load(row, i + wide, type) - s,
-                        d2 = cpu_load(row, i + 2 * wide, type) - s,
-                        d3 = cpu_load(row, i + 3 * wide, type) - s;
-            d[i] += (d0 + d1) + (d2 + d3);
-            dd[i] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
-        }
-    }
-    for (; r < rows; r++) {
-        const void *row = cpu_at_const(x, r * wide, type);
-        CPU_SIMD
-        for (int64_t i = 0; i < wide; i++) {
-            const float d0 = cpu_load(row, i, type) - shift[i];
-            d[i] += d0;
-            dd[i] += d0 * d0;
-        }
-    }
-}
-
-/* Adds a block's sums to the chunk's, and leaves the block's mean as the next shift. */
-CPU_INLINE void close_block(const stats_part *p, int64_t wide, int64_t rows)
-{
-    double *restrict sum = p->sum, *restrict square = p->square;
-    float *restrict shift = p->shift, *restrict d = p->d, *restrict dd = p->dd;
-    const double n = (double)rows;
-    const float inverse = 1.0f / (float)rows;
-    CPU_SIMD
-    for (int64_t i = 0; i < wide; i++) {
-        const double s = (double)shift[i], e = (double)d[i];
-        sum[i] += n * s + e;
-        square[i] += (double)dd[i] + s * (2.0 * e + n * s);
-        shift[i] += d[i] * inverse;
-        d[i] = 0.0f;
-        dd[i] = 0.0f;
-    }
+    return cpu_moments_at(call->scratch + chunk * cpu_moments_bytes(c->wide), c->wide);
 }
 
 CPU_INLINE void sum_chunks(const cpu_call *call, int64_t first, int64_t last, const int type)
@@ -101,17 +20,16 @@ CPU_INLINE void sum_chunks(const cpu_call *call, int64_t first, int64_t last, co
     const stats_state *s = call->state;
     const cpu_channels *c = &s->c;
     for (int64_t chunk = first; chunk < last; chunk++) {
-        const stats_part p = part_of(call, c, chunk);
+        const cpu_moments p = part_of(call, c, chunk);
         int64_t row = cpu_cut(c->wide_rows, c->chunks, chunk);
         const int64_t end = cpu_cut(c->wide_rows, c->chunks, chunk + 1);
-        memset(p.sum, 0, (size_t)part_bytes(c));
+        memset(p.sum, 0, (size_t)cpu_moments_bytes(c->wide));
         for (int64_t n, begin = row; row < end; row += n) {
             n = cpu_min(CPU_CHANNEL_BLOCK_ROWS, end - row);
             const void *x = cpu_at_const(call->in[0].data, row * c->wide, type);
             if (row == begin)
-                first_shift(x, c->wide, n, p.shift, type);
-            sum_rows(x, c->wide, n, p.shift, p.d, p.dd, type);
-            close_block(&p, c->wide, n);
+                cpu_moments_begin(&p, x, c->wide, n, type);
+            cpu_moments_add(&p, x, c->wide, n, type);
         }
     }
 }
@@ -121,8 +39,8 @@ CPU_INLINE void finish(const cpu_call *call, int64_t first, int64_t last, const 
 {
     const stats_state *s = call->state;
     const cpu_channels *c = &s->c;
-    const stats_part p = part_of(call, c, 0);
-    const int64_t stride = part_bytes(c) / (int64_t)sizeof(double);
+    const cpu_moments p = part_of(call, c, 0);
+    const int64_t stride = cpu_moments_bytes(c->wide) / (int64_t)sizeof(double);
     float *mean = call->out[0].data, *var = call->out[1].data;
     const double n = c->rows > 0 ? (double)c->rows : 1.0;
     for (int64_t i = first; i < last; i++) {
@@ -147,7 +65,7 @@ CPU_PREPARE(channel_stats)
     WISP_TRY(cpu_plan_create(device, sizeof(stats_state), NULL, kernel, err));
     stats_state *s = (*kernel)->state;
     s->c = cpu_channels_of(cpu_rows(x), cpu_last(x));
-    (*kernel)->scratch_bytes = (size_t)(part_bytes(&s->c) * s->c.chunks);
+    (*kernel)->scratch_bytes = (size_t)(cpu_moments_bytes(s->c.wide) * s->c.chunks);
     cpu_plan_add(*kernel, CPU_PICK(sum_chunks, x->dtype), s->c.chunks, (double)wisp_desc_bytes(x));
     cpu_plan_add(*kernel, CPU_PICK(finish, x->dtype), s->c.channels,
                  16.0 * (double)(s->c.chunks * s->c.wide));
