@@ -41,6 +41,24 @@ typedef struct perf_size {
      {.name = label, .attrs = CONV_ATTRS(s, p, g, 0, k), .n_in = 2, .n_out = 2,                    \
       .in = {F32_4(n, size, size, c), F32_4(n, (size) / (s), (size) / (s), o)}, UNIT}}
 
+/* The same with what conv_norm does around it. */
+#define CONV_NORM_ATTRS(s, p, g)                                                                   \
+    &(const wisp_conv_norm_attrs)                                                                  \
+    {                                                                                              \
+        .conv = {.stride_h = s, .stride_w = s, .pad_h = p, .pad_w = p, .dilation_h = 1,            \
+                 .dilation_w = 1, .groups = g},                                                    \
+        .activation = WISP_ACT_RELU6, .want_stats = 1, .want_grads = 3                             \
+    }
+#define CONV_NORM(label, n, size, c, o, k, s, p, g)                                                \
+    {"conv_norm", {.name = label, .attrs = CONV_NORM_ATTRS(s, p, g), .n_in = 4, .n_out = 3,        \
+                   .in = {F32_4(n, size, size, c), F32_1(c), F32_1(c),                             \
+                   F32_4(o, (c) / (g), k, k)}, UNIT}},                                             \
+    {"conv_norm_grad",                                                                             \
+     {.name = label, .attrs = CONV_NORM_ATTRS(s, p, g), .n_in = 9, .n_out = 4,                     \
+      .in = {F32_4(n, (size) / (s), (size) / (s), o), F32_4(n, (size) / (s), (size) / (s), o),     \
+      F32_1(o), F32_1(o), F32_1(o), F32_4(n, size, size, c), F32_1(c), F32_1(c),                   \
+      F32_4(o, (c) / (g), k, k)}, UNIT}}
+
 #define LINEAR(label, rows, i, o)                                                                  \
     {"linear", {.name = label, .n_in = 3, .n_out = 1,                                              \
                 .in = {F32_2(rows, i), F32_2(o, i), F32_1(o)}, UNIT}},                             \
@@ -87,6 +105,13 @@ static const perf_size sizes[] = {
     CONV("layer4_96", 64, 3, 512, 512, 3, 1, 1, 1),
     CONV("pointwise", 16, 28, 192, 32, 1, 1, 0, 1),
     CONV("depthwise", 16, 56, 144, 144, 3, 1, 1, 144),
+    CONV_NORM("expand_112", 16, 112, 16, 96, 1, 1, 0, 1),
+    CONV_NORM("project_56", 16, 56, 144, 24, 1, 1, 0, 1),
+    CONV_NORM("expand_14", 16, 14, 64, 384, 1, 1, 0, 1),
+    CONV_NORM("project_14", 16, 14, 576, 96, 1, 1, 0, 1),
+    CONV_NORM("depthwise_112_stride", 16, 112, 96, 96, 3, 2, 1, 96),
+    CONV_NORM("depthwise_56", 16, 56, 144, 144, 3, 1, 1, 144),
+    CONV_NORM("depthwise_14", 16, 14, 384, 384, 3, 1, 1, 384),
     LINEAR("head_2048", 128, 2048, 2048),
     LINEAR("prototypes_65536", 128, 256, 65536),
     LINEAR("vit_tiny_mlp", 32 * 197, 192, 768),

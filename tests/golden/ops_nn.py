@@ -93,6 +93,47 @@ def batch_norm(add, name, shape, activation="none", residual=False, affine=True,
         [dy, x, kept, mean, var, gamma, *sums], [x.grad, r.grad if residual else None])
 
 
+def conv_norm(add, name, x_shape, w_shape, activation="none", scaled=True, stride=1, pad=0,
+              groups=1):
+    """y = conv2d(act(x * scale + shift)), its statistics, and the gradient through all three."""
+    seed("conv_norm " + name)
+    code, act = ACTIVATIONS[activation]
+    x, w = leaf(values(*x_shape, low=-4, high=4)), leaf(values(*w_shape))
+    scale = leaf(values(x_shape[-1], low=0.5, high=2)) if scaled else None
+    shift = leaf(values(x_shape[-1], low=-1, high=4)) if scaled else None
+    a = act(x * scale + shift) if scaled else x
+    assert code < 1 or (a == 0).any()
+    assert code < 2 or (a == 6).any()
+    y = nhwc(F.conv2d(nchw(a), w, None, stride, pad, 1, groups))
+    rows = y.reshape(-1, w_shape[0])
+    mean, var = rows.mean(0), rows.var(0, unbiased=False)
+    dy, dmean, dvar = values(*y.shape), values(w_shape[0], low=-9, high=9), \
+        values(w_shape[0], low=-9, high=9)
+    torch.autograd.backward([y, mean, var], [dy, dmean, dvar])
+    attrs = {"conv.stride_h": stride, "conv.stride_w": stride, "conv.pad_h": pad,
+             "conv.pad_w": pad, "conv.dilation_h": 1, "conv.dilation_w": 1, "conv.groups": groups,
+             "activation": code}
+    add("conv_norm", name, {**attrs, "want_stats": 1}, [x, scale, shift, w], [y, mean, var])
+    add("conv_norm_grad", name, {**attrs, "want_grads": 3},
+        [dy, y, mean, dmean, dvar, x, scale, shift, w],
+        [x.grad, scale.grad if scaled else None, shift.grad if scaled else None, w.grad])
+
+
+def norm_scale(add, name, channels, affine=True):
+    seed("norm_scale " + name)
+    mean, var = leaf(values(channels)), leaf(values(channels, low=0.2, high=2))
+    gamma, beta = (leaf(values(channels)), leaf(values(channels))) if affine else (None, None)
+    ends = torch.stack([torch.zeros(channels), torch.ones(channels)]).double()
+    ends = F.batch_norm(ends, mean.detach(), var.detach(), gamma, beta, False, 0.1, 1e-5).detach()
+    scale = (gamma if affine else 1) / (var + 1e-5).sqrt()
+    shift = (beta if affine else 0) - mean * scale
+    dscale, dshift = values(channels), values(channels)
+    torch.autograd.backward([scale, shift], [dscale, dshift])
+    add("norm_scale", name, {"eps": 1e-5}, [mean, var, gamma, beta], [ends[1] - ends[0], ends[0]])
+    add("norm_scale_grad", name, {"eps": 1e-5}, [dscale, dshift, mean, var, gamma],
+        [mean.grad, var.grad, gamma.grad if affine else None, beta.grad if affine else None])
+
+
 def layer_norm(add, name, shape, affine=True):
     seed("layer_norm " + name)
     x = leaf(values(*shape, low=-2, high=3))
@@ -225,6 +266,13 @@ def cases(add):
     matmul(add, "one_b", (3, 2, 5), (5, 11))
     matmul(add, "one_b_transposed", (3, 2, 5), (7, 5), transpose_b=True, alpha=3.0)
 
+    conv_norm(add, "pointwise", (2, 3, 5, 7), (11, 7, 1, 1), activation="relu6")
+    conv_norm(add, "depthwise", (2, 7, 6, 5), (5, 1, 3, 3), activation="relu6", pad=1, groups=5)
+    conv_norm(add, "depthwise_stride", (2, 7, 6, 5), (5, 1, 3, 3), activation="relu", stride=2,
+              pad=1, groups=5)
+    conv_norm(add, "plain_input", (2, 5, 4, 3), (6, 3, 3, 3), scaled=False, stride=2, pad=1)
+    norm_scale(add, "affine", 9)
+    norm_scale(add, "not_affine", 4, affine=False)
     batch_norm(add, "map", (3, 4, 5, 7))
     batch_norm(add, "relu", (2, 3, 5, 13), activation="relu")
     batch_norm(add, "relu6", (3, 4, 4, 5), activation="relu6")

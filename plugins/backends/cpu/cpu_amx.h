@@ -36,6 +36,12 @@ CPU_AMX_TARGET static inline void cpu_amx_end(void)
     _tile_release();
 }
 
+/* Between stores and products of what they wrote, in one function. */
+static inline void cpu_amx_fence(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
 /* sum (32,32) f32 += a (32,k) * b (k,32), or = where `fresh`. a is row-major with `pitch` bytes
  * from row to row; b lies in pairs of k: [k / 2][32][2]. k is a multiple of 32. */
 CPU_AMX_TARGET static inline void cpu_amx_product(const uint16_t *a, int64_t pitch,

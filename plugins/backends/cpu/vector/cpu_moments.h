@@ -78,14 +78,12 @@ CPU_INLINE void cpu_moments_sum(const void *x, int64_t wide, int64_t rows,
 }
 
 /* Adds a block's sums to those before, and leaves the block's mean as the next shift. */
-CPU_INLINE void cpu_moments_add(const cpu_moments *p, const void *x, int64_t wide, int64_t rows,
-                                const int type)
+CPU_INLINE void cpu_moments_close(const cpu_moments *p, int64_t wide, int64_t rows)
 {
     double *restrict sum = p->sum, *restrict square = p->square;
     float *restrict shift = p->shift, *restrict d = p->d, *restrict dd = p->dd;
     const double n = (double)rows;
     const float inverse = 1.0f / (float)rows;
-    cpu_moments_sum(x, wide, rows, shift, d, dd, type);
     CPU_SIMD
     for (int64_t i = 0; i < wide; i++) {
         const double s = (double)shift[i], e = (double)d[i];
@@ -95,6 +93,13 @@ CPU_INLINE void cpu_moments_add(const cpu_moments *p, const void *x, int64_t wid
         d[i] = 0.0f;
         dd[i] = 0.0f;
     }
+}
+
+CPU_INLINE void cpu_moments_add(const cpu_moments *p, const void *x, int64_t wide, int64_t rows,
+                                const int type)
+{
+    cpu_moments_sum(x, wide, rows, p->shift, p->d, p->dd, type);
+    cpu_moments_close(p, wide, rows);
 }
 
 enum { CPU_MOMENTS_ROWS = 128 };
