@@ -351,6 +351,12 @@ const wisp_option wispi_init_options_table[] = {
      .flags = WISP_OPTION_REQUIRED,
      .offset = INIT(weights),
      .help = "folder of a run (its last checkpoint), a checkpoint, or any safetensors file"},
+    {.key = "format",
+     .type = WISP_OPTION_STRING,
+     .offset = INIT(format),
+     .default_value = "\"wisp\"",
+     .help = "whose names the file has: wisp, or a library that the backbone knows, such as "
+             "torchvision or timm"},
     {.key = "from",
      .type = WISP_OPTION_STRING,
      .offset = INIT(from),

@@ -42,7 +42,7 @@ int32_t wispi_optimizer_kind(const char *name);
 
 /* [[init]] */
 typedef struct wispi_init_settings {
-    const char *weights, *from, *into;
+    const char *weights, *format, *from, *into;
     wisp_list skip;
     const struct wispi_node *node; /* where it stands, for messages; NULL: in no file */
 } wispi_init_settings;

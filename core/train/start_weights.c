@@ -8,11 +8,12 @@
 #include "base/memory.h"
 #include "tensor/op.h"
 #include "train/checkpoint.h"
+#include "train/exchange.h"
 #include "train/json_text.h"
 #include "train/safetensors.h"
 #include "train/session.h"
 
-enum { NAME_BYTES = 512, SHOWN = 4 };
+enum { NAME_BYTES = 800, SHOWN = 4 };
 
 /* Names for a message: the first few, and how many there are. */
 typedef struct name_list {
@@ -24,8 +25,10 @@ typedef struct name_list {
 typedef struct start {
     const wispi_session *session;
     const wispi_init_settings *settings;
-    int32_t index;
+    char title[32]; /* "init.0" */
+    wispi_exchange names;
     wispi_safetensors *file;
+    uint8_t *used; /* of each of the file's tensors: the model has a place for it */
     wispi_start_record *record;
 } start;
 
@@ -91,6 +94,16 @@ static int is_batch_count(const char *name)
     return n >= m && strcmp(name + n - m, last) == 0;
 }
 
+/* Where the file has what the model has at `rest` below `into`; 0: its library has no such thing,
+ * so the first value stays. */
+static int name_there(const start *s, const char *rest, char out[NAME_BYTES])
+{
+    char theirs[WISPI_EXCHANGE_NAME];
+    wispi_exchange_name(&s->names, rest, theirs);
+    join(out, s->record->from, theirs);
+    return theirs[0] != '\0' || rest[0] == '\0';
+}
+
 static int is_weight(const wispi_model_tensor *t)
 {
     return t->role == WISPI_ROLE_PARAMETER || t->role == WISPI_ROLE_BUFFER;
@@ -100,7 +113,7 @@ static int is_weight(const wispi_model_tensor *t)
 static wisp_status resolve_paths(start *s, wisp_error *err)
 {
     const char *from = s->settings->from, *into = s->settings->into;
-    if (!from[0]) {
+    if (!from[0] && s->names.own) {
         const char *evaluated = wispi_safetensors_text(s->file, WISPI_TEXT_EVALUATED);
         const char *format = wispi_safetensors_text(s->file, "format");
         if (evaluated)
@@ -116,7 +129,7 @@ static wisp_status resolve_paths(start *s, wisp_error *err)
     snprintf(s->record->into, sizeof s->record->into, "%s", into);
     if (strcmp(s->record->from, from) != 0 || strcmp(s->record->into, into) != 0)
         return wispi_place_fail(place_of(s, "from"), err, WISP_E_CONFIG, NULL,
-                                "init.%d: a path is too long", s->index);
+                                "%s: a path is too long", s->title);
     return WISP_OK;
 }
 
@@ -153,8 +166,11 @@ static void compare_one(const start *s, const wispi_model_tensor *t, const char 
                         comparison *c)
 {
     char name[NAME_BYTES];
-    join(name, s->record->from, rest);
+    if (!name_there(s, rest, name))
+        return;
     const wispi_stored_tensor *found = wispi_safetensors_find(s->file, name);
+    if (found)
+        s->used[found - wispi_safetensors_at(s->file, 0)] = 1;
     if (!found)
         add_name(&c->missing, name);
     else if (memcmp(&found->desc, t->desc, sizeof *t->desc) != 0)
@@ -182,13 +198,9 @@ static void compare_file(const start *s, comparison *c)
     for (int64_t i = 0; i < wispi_safetensors_count(s->file); i++) {
         const wispi_stored_tensor *stored = wispi_safetensors_at(s->file, i);
         const char *rest = below(stored->name, s->record->from);
-        char name[NAME_BYTES];
         c->n_there += rest != NULL;
-        if (!rest || is_skipped(s, rest) || is_batch_count(rest))
-            continue;
-        join(name, s->record->into, rest);
-        const wispi_model_tensor *t = wispi_model_tensor_named(s->session->model, name);
-        if (!t || !is_weight(t))
+        if (rest && !s->used[i] && !is_skipped(s, rest) && !is_batch_count(rest) &&
+            !wispi_exchange_is_classifier(&s->names, rest))
             add_name(&c->unused, stored->name);
     }
 }
@@ -220,7 +232,7 @@ static wisp_status nothing_here(const start *s, wisp_error *err)
             add_beginning(&known, wispi_model_tensor_at(model, i)->name, former);
     add_list(hint, sizeof hint, "there are", &known);
     return wispi_place_fail(place_of(s, "into"), err, WISP_E_CONFIG, hint,
-                            "init.%d.into = \"%.200s\" names nothing that has weights", s->index,
+                            "%s.into = \"%.200s\" names nothing that has weights", s->title,
                             s->record->into);
 }
 
@@ -232,8 +244,8 @@ static wisp_status nothing_there(const start *s, wisp_error *err)
         add_beginning(&known, wispi_safetensors_at(s->file, i)->name, former);
     add_list(hint, sizeof hint, "it holds", &known);
     return wispi_place_fail(place_of(s, "from"), err, WISP_E_CONFIG, hint,
-                            "init.%d: %.300s holds nothing below \"%.200s\"", s->index,
-                            s->record->file, s->record->from);
+                            "%s: %.300s holds nothing below \"%.200s\"", s->title, s->record->file,
+                            s->record->from);
 }
 
 static wisp_status report(const start *s, const comparison *c, wisp_error *err)
@@ -250,12 +262,12 @@ static wisp_status report(const start *s, const comparison *c, wisp_error *err)
     if (lists[0])
         return wispi_place_fail(
             place_of(s, "weights"), err, WISP_E_CONFIG,
-            "from and into name the parts that belong together; skip lists names to leave out",
-            "init.%d: %.100s does not fit %.60s: %s", s->index, s->record->file, s->record->into,
-            lists);
+            "from and into name the parts that belong together, format says whose names the file "
+            "has, skip lists names to leave out",
+            "%s: %.100s does not fit %.60s: %s", s->title, s->record->file, s->record->into, lists);
     if (s->record->n_tensors == 0)
         return wispi_place_fail(place_of(s, "skip"), err, WISP_E_CONFIG, NULL,
-                                "init.%d: skip leaves nothing to load", s->index);
+                                "%s: skip leaves nothing to load", s->title);
     return WISP_OK;
 }
 
@@ -263,6 +275,9 @@ static wisp_status compare(start *s, wisp_error *err)
 {
     comparison c;
     memset(&c, 0, sizeof c);
+    s->used = wispi_alloc((size_t)wispi_safetensors_count(s->file) + 1);
+    if (!s->used)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory to compare %.300s", s->record->file);
     WISP_TRY(resolve_paths(s, err));
     s->record->n_tensors = 0;
     compare_model(s, &c);
@@ -281,7 +296,8 @@ static wisp_status write_tensors(const start *s, wisp_error *err)
         char name[NAME_BYTES];
         if (!rest || is_skipped(s, rest))
             continue;
-        join(name, s->record->from, rest);
+        if (!name_there(s, rest, name))
+            continue;
         WISP_TRY(wispi_variable_write(wispi_model_device(model), t->variable,
                                       wispi_safetensors_find(s->file, name)->data, err));
     }
@@ -292,7 +308,7 @@ static wisp_status write_tensors(const start *s, wisp_error *err)
 static wisp_status told_at(const start *s, wisp_status status, const wisp_error *cause,
                            wisp_error *err)
 {
-    return wispi_place_fail(place_of(s, "weights"), err, status, NULL, "init.%d: %s", s->index,
+    return wispi_place_fail(place_of(s, "weights"), err, status, NULL, "%s: %s", s->title,
                             cause->message);
 }
 
@@ -310,14 +326,34 @@ static wisp_status open_file(start *s, wisp_error *err)
     return status == WISP_OK ? WISP_OK : told_at(s, status, &cause, err);
 }
 
+static wisp_status open_names(start *s, wisp_error *err)
+{
+    wisp_error cause = {0};
+    wisp_status status = wispi_exchange_open(&s->session->experiment->backbone, s->settings->format,
+                                             &s->names, &cause);
+    return status == WISP_OK ? WISP_OK
+                             : wispi_place_fail(place_of(s, "format"), err, status, NULL, "%s: %s",
+                                                s->title, cause.message);
+}
+
 static wisp_status visit(wispi_session *session, int32_t index, int load, wisp_error *err)
 {
-    start s = {session, &session->experiment->inits[index], index, NULL, &session->starts[index]};
+    start s;
+    memset(&s, 0, sizeof s);
+    s.session = session;
+    s.settings = &session->experiment->inits[index];
+    s.record = &session->starts[index];
+    if (s.settings->node)
+        snprintf(s.title, sizeof s.title, "init.%d", (int)index);
+    else
+        snprintf(s.title, sizeof s.title, "import");
+    WISP_TRY(open_names(&s, err));
     wisp_status status = open_file(&s, err);
     if (status == WISP_OK)
         status = compare(&s, err);
     if (status == WISP_OK && load)
         status = write_tensors(&s, err);
+    wispi_free(s.used);
     wispi_safetensors_close(s.file);
     return status;
 }

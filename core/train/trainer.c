@@ -34,6 +34,7 @@ typedef struct trainer {
     wispi_checkpoint_facts facts;
     double started;         /* clock at which facts.seconds was 0 */
     double last_checkpoint; /* clock */
+    int32_t begin_only;     /* leaves a checkpoint before the first step, and no more */
     int64_t last_step;      /* where training ends: all epochs, or run.steps */
 } trainer;
 
@@ -106,7 +107,7 @@ static wisp_status evaluate(trainer *t, const wispi_instance *tasks, int32_t n_t
 static wisp_status evaluate_baselines(trainer *t, wisp_error *err)
 {
     const wispi_experiment *x = t->experiment;
-    if (!x->run.baselines || x->n_tasks == 0)
+    if (!x->run.baselines || x->n_tasks == 0 || t->begin_only)
         return WISP_OK;
     WISP_TRY(
         evaluate(t, x->tasks, x->n_tasks, 0, WISPI_EVALUATE_RAW, "raw pixels", "raw_pixels", err));
@@ -317,12 +318,11 @@ static wisp_status open_folder(trainer *t, int *resume, wisp_error *err)
     const wispi_run_settings *run = &t->experiment->run;
     WISP_TRY(wispi_run_folder_open(run->out, run->name, run->seed, &t->folder, err));
     *resume = wispi_run_folder_has_checkpoint(&t->folder);
-    if (*resume && !run->resume)
+    if (*resume && (!run->resume || t->begin_only))
         return wisp_fail(
             err, WISP_E_CONFIG,
-            "%s already holds a run and run.resume is false: change run.name or run.seed, or "
-            "remove the folder",
-            t->folder.path);
+            "%s already holds a run%s: change run.name or run.seed, or remove the folder",
+            t->folder.path, t->begin_only ? "" : " and run.resume is false");
     wispi_text resolved = {0};
     wisp_status status =
         wispi_experiment_resolved(t->experiment, t->session->model, &resolved, err);
@@ -485,7 +485,7 @@ static wisp_status finish_run(trainer *t, wisp_error *err)
     return WISP_OK;
 }
 
-static wisp_status run_trainer(trainer *t, wisp_error *err)
+static wisp_status open_trainer(trainer *t, wisp_error *err)
 {
     WISP_TRY(wispi_session_open(t->experiment, &t->session, err));
     WISP_TRY(wispi_embedder_create(t->session, &t->embedder, err));
@@ -503,15 +503,19 @@ static wisp_status run_trainer(trainer *t, wisp_error *err)
     t->results = wispi_alloc(sizeof *t->results);
     if (!t->board || !t->results)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
-    WISP_TRY(begin_run(t, err));
-    wisp_status status = train_all(t, err);
-    if (status == WISP_OK)
-        status = finish_run(t, err);
-    return status;
+    return WISP_OK;
 }
 
-wisp_status wispi_train(wispi_experiment *experiment, const wispi_train_options *options,
-                        wisp_error *err)
+static wisp_status run_trainer(trainer *t, wisp_error *err)
+{
+    WISP_TRY(open_trainer(t, err));
+    WISP_TRY(begin_run(t, err));
+    WISP_TRY(train_all(t, err));
+    return finish_run(t, err);
+}
+
+static wisp_status create_trainer(wispi_experiment *experiment, const wispi_train_options *options,
+                                  trainer **out, wisp_error *err)
 {
     trainer *t = wispi_alloc(sizeof *t);
     if (!t)
@@ -519,7 +523,12 @@ wisp_status wispi_train(wispi_experiment *experiment, const wispi_train_options 
     t->experiment = experiment;
     t->options = options;
     t->folder.lock = -1;
-    wisp_status status = run_trainer(t, err);
+    *out = t;
+    return WISP_OK;
+}
+
+static void destroy_trainer(trainer *t)
+{
     wispi_progress_pause(&t->progress);
     wispi_feed_destroy(t->feed);
     wispi_metric_log_close(t->log);
@@ -530,5 +539,36 @@ wisp_status wispi_train(wispi_experiment *experiment, const wispi_train_options 
     wispi_free(t->results);
     free(t->facts.results);
     wispi_free(t);
+}
+
+wisp_status wispi_train(wispi_experiment *experiment, const wispi_train_options *options,
+                        wisp_error *err)
+{
+    trainer *t = NULL;
+    WISP_TRY(create_trainer(experiment, options, &t, err));
+    wisp_status status = run_trainer(t, err);
+    destroy_trainer(t);
+    return status;
+}
+
+static wisp_status begin_only(trainer *t, wispi_begun *begun, wisp_error *err)
+{
+    WISP_TRY(open_trainer(t, err));
+    WISP_TRY(begin_run(t, err));
+    WISP_TRY(checkpoint(t, err));
+    memcpy(begun->folder, t->folder.path, sizeof begun->folder);
+    if (t->session->n_starts > 0)
+        begun->start = t->session->starts[t->session->n_starts - 1];
+    return WISP_OK;
+}
+
+wisp_status wispi_train_begin(wispi_experiment *experiment, wispi_begun *begun, wisp_error *err)
+{
+    const wispi_train_options options = {.quiet = 1};
+    trainer *t = NULL;
+    WISP_TRY(create_trainer(experiment, &options, &t, err));
+    t->begin_only = 1;
+    wisp_status status = begin_only(t, begun, err);
+    destroy_trainer(t);
     return status;
 }

@@ -3,6 +3,8 @@
 #define WISPI_TRAIN_TRAINER_H
 
 #include "train/experiment.h"
+#include "train/run_folder.h"
+#include "train/start_weights.h"
 
 typedef struct wispi_train_options {
     int32_t check_finite, profile, quiet, json;
@@ -13,5 +15,15 @@ typedef struct wispi_train_options {
  * ended on request, on a checkpoint. */
 wisp_status wispi_train(wispi_experiment *experiment, const wispi_train_options *options,
                         wisp_error *err);
+
+/* What wispi_train_begin() did. */
+typedef struct wispi_begun {
+    char folder[WISPI_FOLDER_BYTES];
+    wispi_start_record start; /* of the last [[init]] */
+} wispi_begun;
+
+/* Makes the folder of a new run with a checkpoint of its first weights, and ends there. A folder
+ * that holds a run already is refused. */
+wisp_status wispi_train_begin(wispi_experiment *experiment, wispi_begun *begun, wisp_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the command says about itself.
 . "$(dirname "$0")/expect.bash"
-verbs="run check list inspect eval ops"
+verbs="run check list inspect eval export import ops"
 
 expect 0 --help
 says "usage: wisp VERB" "exit codes: 0 done, 1 the run failed, 2"

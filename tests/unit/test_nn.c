@@ -983,7 +983,8 @@ static void toy_forward(void *self, wisp_step *s, wisp_tensor *x, wisp_features 
         out->stages[out->n_stages++] = x;
 }
 
-static const wisp_backbone_v0 toy_vtable = {sizeof(wisp_backbone_v0), 0, toy_build, toy_forward};
+static const wisp_backbone_v0 toy_vtable = {
+    .struct_size = sizeof toy_vtable, .build = toy_build, .forward = toy_forward};
 
 static void toy_release(void *self)
 {

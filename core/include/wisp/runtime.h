@@ -74,6 +74,34 @@ WISP_API wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weight
                                        const wisp_experiment_source *task, int32_t format,
                                        char **text, wisp_error *err);
 
+typedef struct wisp_export_options {
+    uint32_t struct_size;
+    int32_t reserved;
+    const char *names;      /* whose names: "wisp", or a library that the backbone knows */
+    const char *network;    /* NULL: what the run evaluates */
+    const char *classifier; /* path of a linear layer for the embedding, or NULL */
+} wisp_export_options;
+
+/* Writes the backbone of a run folder, or of a checkpoint file, as safetensors to `file`. */
+WISP_API wisp_status wisp_runtime_export(wisp_runtime *runtime, const char *weights,
+                                         const char *file, const wisp_export_options *options,
+                                         int32_t format, char **text, wisp_error *err);
+
+typedef struct wisp_import_options {
+    uint32_t struct_size;
+    int32_t reserved;
+    const char *names; /* whose names the file has, as above */
+    const char *from;  /* path in the file, or NULL */
+    const char *into;  /* path of a network here; NULL: the backbone that is evaluated */
+} wisp_import_options;
+
+/* Makes the folder of a run that begins with the weights of a safetensors file: to be judged by
+ * wisp_runtime_eval, or trained on. */
+WISP_API wisp_status wisp_runtime_import(wisp_runtime *runtime, const char *file,
+                                         const wisp_experiment_source *experiment,
+                                         const wisp_import_options *options, int32_t format,
+                                         char **text, wisp_error *err);
+
 enum { WISP_OPS_TEST = 0, WISP_OPS_GRAD = 1, WISP_OPS_SUPPORT = 2, WISP_OPS_PERF = 3 };
 
 /* Checks operations; `filter` is a glob over "op/case/dtype", NULL for all; `backend` NULL: "cpu".

@@ -3,6 +3,8 @@
  *
  * Inverted residuals: 1x1 expansion, 3x3 depthwise, 1x1 projection without activation. Maps are
  * (N,H,W,C). */
+#include <math.h>
+
 #include <wisp/backbone.h>
 #include <wisp/host.h>
 
@@ -196,8 +198,105 @@ static void forward(void *self, wisp_step *s, wisp_tensor *x, wisp_features *out
     out->pooled = wisp_mean(s, x, 1u << 1 | 1u << 2, 0);
 }
 
-static const wisp_backbone_v0 vtable = {
-    .struct_size = sizeof vtable, .build = build, .forward = forward};
+/* --- other libraries --- */
+
+static const char *const libraries[] = {"torchvision", "timm", NULL};
+
+/* timm's names of the widths that it has; NULL for others. */
+static const char *timm_model(double width)
+{
+    static const struct {
+        double width;
+        const char *name;
+    } known[] = {{0.35, "mobilenetv2_035"},
+                 {0.5, "mobilenetv2_050"},
+                 {0.75, "mobilenetv2_075"},
+                 {1.0, "mobilenetv2_100"},
+                 {1.4, "mobilenetv2_140"}};
+    for (size_t i = 0; i < WISP_COUNT(known); i++)
+        if (fabs(known[i].width - width) < 1e-9)
+            return known[i].name;
+    return NULL;
+}
+
+static wisp_status exchange_timm(const mobilenet_config *c, wisp_exchange *out, wisp_error *err)
+{
+    if (!timm_model(c->width))
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "timm has no mobilenetv2 of width = %g, only of 0.35, 0.5, 0.75, 1 and "
+                         "1.4; torchvision has all",
+                         c->width);
+    snprintf(out->model, sizeof out->model, "timm.create_model(\"%s\", num_classes={classes})",
+             timm_model(c->width));
+    snprintf(out->classifier, sizeof out->classifier, "classifier");
+    return WISP_OK;
+}
+
+static wisp_status exchange(void *self, const char *library, wisp_exchange *out, wisp_error *err)
+{
+    const mobilenet_config *c = ((const mobilenet *)self)->config;
+    if (c->stem != STEM_IMAGENET)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "%s has no mobilenet_v2 with stem = \"cifar\": the shapes are the same, "
+                         "but its strides are those of \"imagenet\"",
+                         library);
+    out->dim = scaled(LAST_CHANNELS, c->width > 1 ? c->width : 1);
+    if (strcmp(library, "timm") == 0)
+        return exchange_timm(c, out, err);
+    snprintf(out->model, sizeof out->model,
+             "torchvision.models.mobilenet_v2(width_mult=%.15g, num_classes={classes})", c->width);
+    snprintf(out->headless, sizeof out->headless, "model.classifier = torch.nn.Identity()");
+    snprintf(out->classifier, sizeof out->classifier, "classifier.1");
+    return WISP_OK;
+}
+
+/* timm counts blocks within stages, and its layers have names of their own. */
+static void name_in_timm(int index, const char *rest, char *out, size_t bytes)
+{
+    static const wisp_renaming ends[] = {
+        {"0.0.", "conv_stem."}, {"0.1.", "bn1."}, {"18.0.", "conv_head."}, {"18.1.", "bn2."}};
+    static const wisp_renaming first[] = {{"conv.0.0.", "conv_dw."},
+                                          {"conv.0.1.", "bn1."},
+                                          {"conv.1.", "conv_pw."},
+                                          {"conv.2.", "bn2."}};
+    static const wisp_renaming others[] = {{"conv.0.0.", "conv_pw."}, {"conv.0.1.", "bn1."},
+                                           {"conv.1.0.", "conv_dw."}, {"conv.1.1.", "bn2."},
+                                           {"conv.2.", "conv_pwl."},  {"conv.3.", "bn3."}};
+    int stage = 0, place = index - 1;
+    if (index < 1 || index > N_BLOCKS) {
+        char name[96];
+        snprintf(name, sizeof name, "%d.%s", index, rest);
+        wisp_rename(ends, WISP_COUNT(ends), name, out, bytes);
+        return;
+    }
+    while (place >= stages[stage].blocks)
+        place -= stages[stage++].blocks;
+    snprintf(out, bytes, "blocks.%d.%d.", stage, place);
+    if (index == 1)
+        wisp_rename(first, WISP_COUNT(first), rest, out, bytes);
+    else
+        wisp_rename(others, WISP_COUNT(others), rest, out, bytes);
+}
+
+/* The names are torchvision's: features.<index>.<rest>. */
+static void exchange_name(void *self, const char *library, const char *name, char *out,
+                          size_t bytes)
+{
+    int index = 0, rest = 0;
+    (void)self;
+    out[0] = '\0';
+    if (strcmp(library, "timm") != 0)
+        snprintf(out, bytes, "%s", name);
+    else if (sscanf(name, "features.%d.%n", &index, &rest) == 1 && rest > 0)
+        name_in_timm(index, name + rest, out, bytes);
+}
+
+static const wisp_backbone_v0 vtable = {.struct_size = sizeof vtable,
+                                        .build = build,
+                                        .forward = forward,
+                                        .libraries = libraries,
+                                        .exchange = exchange,
+                                        .exchange_name = exchange_name};
 
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,

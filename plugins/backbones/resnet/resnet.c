@@ -208,8 +208,61 @@ static void forward(void *self, wisp_step *s, wisp_tensor *x, wisp_features *out
     out->pooled = wisp_mean(s, x, 1u << 1 | 1u << 2, 0);
 }
 
-static const wisp_backbone_v0 vtable = {
-    .struct_size = sizeof vtable, .build = build, .forward = forward};
+/* --- other libraries --- */
+
+static const char *const libraries[] = {"torchvision", "timm", NULL};
+
+static wisp_status judge_exchange(const resnet_config *c, const char *library, wisp_error *err)
+{
+    if (c->stem != STEM_IMAGENET)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "%s has no resnet with stem = \"cifar\", only with \"imagenet\"", library);
+    if (c->width != 1)
+        return wisp_fail(err, WISP_E_CONFIG, "%s has no resnet of width = %g, only of width = 1",
+                         library, c->width);
+    if (c->depth == 10 && strcmp(library, "timm") == 0)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "timm has no such resnet of depth = 10, only of 18, 34 and 50");
+    return WISP_OK;
+}
+
+static wisp_status exchange(void *self, const char *library, wisp_exchange *out, wisp_error *err)
+{
+    const resnet_config *c = ((const resnet *)self)->config;
+    WISP_TRY(judge_exchange(c, library, err));
+    const int timm = strcmp(library, "timm") == 0;
+    if (timm)
+        snprintf(out->model, sizeof out->model,
+                 "timm.create_model(\"resnet%d\", num_classes={classes})", (int)c->depth);
+    else if (c->depth == 10)
+        snprintf(out->model, sizeof out->model,
+                 "torchvision.models.resnet.ResNet(torchvision.models.resnet.BasicBlock, "
+                 "[1, 1, 1, 1], num_classes={classes})");
+    else
+        snprintf(out->model, sizeof out->model,
+                 "torchvision.models.resnet%d(num_classes={classes})", (int)c->depth);
+    snprintf(out->headless, sizeof out->headless, "%s",
+             timm ? "" : "model.fc = torch.nn.Identity()");
+    snprintf(out->classifier, sizeof out->classifier, "fc");
+    out->dim = c->depth == 50 ? 2048 : 512;
+    return WISP_OK;
+}
+
+/* The names are theirs. */
+static void exchange_name(void *self, const char *library, const char *name, char *out,
+                          size_t bytes)
+{
+    (void)self;
+    (void)library;
+    snprintf(out, bytes, "%s", name);
+}
+
+static const wisp_backbone_v0 vtable = {.struct_size = sizeof vtable,
+                                        .build = build,
+                                        .forward = forward,
+                                        .libraries = libraries,
+                                        .exchange = exchange,
+                                        .exchange_name = exchange_name};
 
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,

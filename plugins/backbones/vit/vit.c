@@ -346,8 +346,129 @@ static void forward(void *self, wisp_step *s, wisp_tensor *x, wisp_features *out
         out->pooled = wisp_forward(s, net->norm, out->class_token_before_norm);
 }
 
-static const wisp_backbone_v0 vtable = {
-    .struct_size = sizeof vtable, .build = build, .forward = forward};
+/* --- other libraries --- */
+
+static const char *const libraries[] = {"timm", "torchvision", NULL};
+
+/* timm's name of a configuration that it has one for; NULL: it has not. */
+static const char *timm_model(const vit *net)
+{
+    static const struct {
+        int64_t dim, heads;
+        const char *names[2];
+    } known[] = {{192, 3, {"vit_tiny_patch16_224", NULL}},
+                 {384, 6, {"vit_small_patch16_224", "vit_small_patch32_224"}},
+                 {768, 12, {"vit_base_patch16_224", "vit_base_patch32_224"}}};
+    const vit_config *c = net->config;
+    if (net->depth != 12 || net->mlp_dim != 4 * net->dim || !c->qkv_bias || c->norm_eps != 1e-6 ||
+        c->image_size != 224 || (c->patch_size != 16 && c->patch_size != 32))
+        return NULL;
+    for (size_t i = 0; i < WISP_COUNT(known); i++)
+        if (known[i].dim == net->dim && known[i].heads == net->heads)
+            return known[i].names[c->patch_size == 32];
+    return NULL;
+}
+
+/* An argument for another epsilon than the usual one; else nothing. */
+static void norm_argument(const vit *net, char out[96])
+{
+    out[0] = '\0';
+    if (net->config->norm_eps != 1e-6)
+        snprintf(out, 96, "norm_layer=functools.partial(torch.nn.LayerNorm, eps=%.15g), ",
+                 net->config->norm_eps);
+}
+
+static void exchange_timm(const vit *net, wisp_exchange *out)
+{
+    const vit_config *c = net->config;
+    char norm[96];
+    norm_argument(net, norm);
+    snprintf(out->classifier, sizeof out->classifier, "head");
+    if (timm_model(net)) {
+        snprintf(out->model, sizeof out->model, "timm.create_model(\"%s\", num_classes={classes})",
+                 timm_model(net));
+        return;
+    }
+    snprintf(out->model, sizeof out->model,
+             "timm.models.vision_transformer.VisionTransformer(img_size=%lld, patch_size=%lld, "
+             "embed_dim=%lld, depth=%lld, num_heads=%lld, mlp_ratio=%lld.5 / %lld, qkv_bias=%s, "
+             "%snum_classes={classes})",
+             (long long)c->image_size, (long long)c->patch_size, (long long)net->dim,
+             (long long)net->depth, (long long)net->heads, (long long)net->mlp_dim,
+             (long long)net->dim, c->qkv_bias ? "True" : "False", norm);
+}
+
+static void exchange_torchvision(const vit *net, wisp_exchange *out)
+{
+    const vit_config *c = net->config;
+    char norm[96];
+    norm_argument(net, norm);
+    snprintf(out->classifier, sizeof out->classifier, "heads.head");
+    snprintf(out->headless, sizeof out->headless, "model.heads = torch.nn.Identity()");
+    snprintf(out->model, sizeof out->model,
+             "torchvision.models.vision_transformer.VisionTransformer(image_size=%lld, "
+             "patch_size=%lld, num_layers=%lld, num_heads=%lld, hidden_dim=%lld, mlp_dim=%lld, "
+             "%snum_classes={classes})",
+             (long long)c->image_size, (long long)c->patch_size, (long long)net->depth,
+             (long long)net->heads, (long long)net->dim, (long long)net->mlp_dim, norm);
+}
+
+static wisp_status exchange(void *self, const char *library, wisp_exchange *out, wisp_error *err)
+{
+    const vit *net = self;
+    const int timm = strcmp(library, "timm") == 0;
+    if (!timm && !net->config->qkv_bias)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "torchvision has no vision transformer with qkv_bias = false; timm has");
+    out->dim = net->dim;
+    if (timm)
+        exchange_timm(net, out);
+    else
+        exchange_torchvision(net, out);
+    return WISP_OK;
+}
+
+static void name_in_torchvision(const char *name, char *out, size_t bytes)
+{
+    static const wisp_renaming outside[] = {{"cls_token", "class_token"},
+                                            {"pos_embed", "encoder.pos_embedding"},
+                                            {"patch_embed.proj.", "conv_proj."},
+                                            {"norm.", "encoder.ln."}};
+    static const wisp_renaming inside[] = {{"norm1.", "ln_1."},
+                                           {"attn.qkv.", "self_attention.in_proj_"},
+                                           {"attn.proj.", "self_attention.out_proj."},
+                                           {"norm2.", "ln_2."},
+                                           {"mlp.fc1.", "mlp.0."},
+                                           {"mlp.fc2.", "mlp.3."}};
+    int index = 0, rest = 0;
+    if (sscanf(name, "blocks.%d.%n", &index, &rest) != 1 || rest == 0) {
+        wisp_rename(outside, WISP_COUNT(outside), name, out, bytes);
+        return;
+    }
+    snprintf(out, bytes, "encoder.layers.encoder_layer_%d.", index);
+    wisp_rename(inside, WISP_COUNT(inside), name + rest, out, bytes);
+}
+
+/* The names are timm's; neither library has a mask token. */
+static void exchange_name(void *self, const char *library, const char *name, char *out,
+                          size_t bytes)
+{
+    (void)self;
+    out[0] = '\0';
+    if (strcmp(name, "mask_token") == 0)
+        return;
+    if (strcmp(library, "timm") == 0)
+        snprintf(out, bytes, "%s", name);
+    else
+        name_in_torchvision(name, out, bytes);
+}
+
+static const wisp_backbone_v0 vtable = {.struct_size = sizeof vtable,
+                                        .build = build,
+                                        .forward = forward,
+                                        .libraries = libraries,
+                                        .exchange = exchange,
+                                        .exchange_name = exchange_name};
 
 static const wisp_descriptor descriptor = {
     .struct_size = sizeof descriptor,
