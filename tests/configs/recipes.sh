@@ -239,6 +239,7 @@ tuned() {
 tuned imagenet semi_1 12811 1024 60 13 mlp init.0.weights=$start init.1.weights=$start
 tuned imagenet semi_10 128116 1024 30 126 mlp init.0.weights=$start init.1.weights=$start
 tuned imagenet finetune 1281167 1024 30 1252 linear init.0.weights=$start
+tuned imagenet imported 1281167 1024 30 1252 linear
 tuned cifar10 semi_1 500 64 60 8 mlp init=[]
 tuned cifar10 semi_10 5000 256 30 20 mlp init=[]
 tuned cifar10 finetune 50000 256 30 196 linear init=[]

@@ -151,6 +151,43 @@ class Bench:
         return found
 
 
+def sslight(build, images):
+    """Checkpoints with SSLight's names, through tools/torch_to_safetensors.py."""
+    vision = torchvision.models
+    resnet, mobile = vision.resnet18(), vision.mobilenet_v2()
+    vit = timm.create_model("vit_tiny_patch16_224", num_classes=0)
+    kinds = [
+        ("student", RESNET, resnet, torch.nn.Sequential(*list(resnet.children())[:-2])),
+        ("network", "use = \"mobilenet_v2\"", mobile, mobile.features),
+        ("encoder_q", "use = \"mobilenet_v2\"", mobile, mobile.features),
+        ("student", "use = \"vit\"", vit, None),
+    ]
+    found = []
+    for network, backbone, model, encoder in kinds:
+        shaken(model)
+        part = {"encoder." + k: v for k, v in encoder.state_dict().items()} if encoder \
+            else model.state_dict()
+        names = {"module.%s.backbone.%s" % (network, k): v for k, v in part.items()}
+        names["module.%s.head.mlp.0.weight" % network] = torch.zeros(4, 4)
+        names["module.queue"] = torch.zeros(4, 4)
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            bench = Bench(build, folder, "wisp", backbone, 224)
+            torch.save({"epoch": 200, "state_dict": names}, bench.path("theirs.pth.tar"))
+            subprocess.run([sys.executable, os.path.join(HERE, "../../tools/torch_to_safetensors.py"),
+                            bench.path("theirs.pth.tar"), bench.path("theirs"), "--layout",
+                            "sslight"], check=True, stdout=subprocess.DEVNULL)
+            bench.call("import", bench.path("theirs"), bench.experiment, "--format", "wisp",
+                       "run.name=theirs")
+            for head in ("fc", "classifier"):
+                if hasattr(model, head):
+                    setattr(model, head, torch.nn.Identity())
+            with torch.no_grad():
+                found.append(difference(bench.embed("theirs", images), model(images)))
+        print("checkpoint of SSLight, %-12s imported %.1e" % (network, found[-1]))
+        sys.stdout.flush()
+    return max(found)
+
+
 def main():
     build = os.path.abspath(sys.argv[1])
     torch.manual_seed(0)
@@ -169,6 +206,8 @@ def main():
             print("%-12s %-44s exported %.1e, logits %.1e; imported %.1e, without head %.1e"
                   % (library, line[:44], *there, *back))
             sys.stdout.flush()
+    if len(sys.argv) < 3 or sys.argv[2] == "sslight":
+        worst = max(worst, sslight(build, torch.randn(2, 3, 224, 224)))
     print("worst %.1e, limit %.0e" % (worst, LIMIT))
     sys.exit(worst > LIMIT)
 

@@ -121,10 +121,11 @@ for words in "\"file\": \"$stored\"" '"from": "student.backbone.layer2.0"' \
     '"into": "student.head.mlp.0.weight"' '"tensors": 6' '"tensors": 1' '"hash": "'; do
     grep -qF -- "$words" manifest || fail "the manifest does not say $words"
 done
-grep -A 5 -F '[[init]]' layer/smoke/0/config.toml | head -n 5 | diff - <(
+grep -A 6 -F '[[init]]' layer/smoke/0/config.toml | head -n 6 | diff - <(
     cat <<END
 [[init]]
 weights = "$stored"
+format = "wisp"
 from = "student.backbone.layer2.0"
 into = "student.backbone.layer2.0"
 skip = ["downsample.*", "bn?.running_*"]
