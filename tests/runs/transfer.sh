@@ -190,7 +190,7 @@ not_taken 2 "import: mobilenet.timm does not fit" "missing there: features.0.0.w
     "not used here: " "more" -- import mobilenet.timm mobilenet.toml --format torchvision
 not_taken 2 "of another kind: conv1.weight is f32 (64,3,7,7) there and f32 (32,3,7,7) here" -- \
     import resnet.torchvision resnet.toml --format wisp backbone.width=0.5
-not_taken 2 "missing there: layer1.2.bn1.weight" -- import resnet.timm resnet.toml --format timm backbone.depth=34
+not_taken 2 "missing there: layer1.2.conv1.weight" -- import resnet.timm resnet.toml --format timm backbone.depth=34
 run 0 export runs/resnet/0 fc --format torchvision --classifier probe0.classifier
 not_taken 2 "not used here: fc.bias, fc.weight" "skip" -- import fc resnet.toml --format wisp
 not_taken 2 'timm has no mobilenetv2 of width = 0.6' -- import mobilenet.timm mobilenet.toml --format timm backbone.width=0.6
