@@ -17,11 +17,25 @@ static wisp_tensor *linear(wisp_step *s, const wisp_module *m, wisp_tensor *x, i
     return wispi_call1(s, WISPI_CALL_linear, &attrs, in, 3);
 }
 
+/* Few rows pass by the weights so fast that making the normed ones first takes as long again. */
+static int are_few(const wisp_tensor *x)
+{
+    enum { FEW_ROWS = 32 };
+    const wisp_desc *d = wispi_tensor_desc(x);
+    return d && d->rank > 0 && d->shape[d->rank - 1] > 0 &&
+           wisp_desc_count(d) / d->shape[d->rank - 1] <= FEW_ROWS;
+}
+
 static wisp_tensor *weight_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x)
 {
     const wisp_weight_norm_attrs norm = {0, 0};
     const wisp_linear_attrs attrs = {0, 0};
     wisp_tensor *v[2] = {wispi_value_of(s, m->weight), wispi_value_of(s, m->bias)};
+    const int trains_gain = v[1] && v[1]->wants_grad;
+    if (are_few(x) && !trains_gain) {
+        wisp_tensor *few[3] = {x, v[0], v[1]};
+        return wispi_call1(s, WISPI_CALL_normed_linear, NULL, few, 3);
+    }
     wisp_tensor *in[3] = {x, wispi_call1(s, WISPI_CALL_weight_norm, &norm, v, 2), NULL};
     return wispi_call1(s, WISPI_CALL_linear, &attrs, in, 3);
 }

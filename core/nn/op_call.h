@@ -10,8 +10,9 @@
     X(adamw_update) X(attention) X(avg_pool) X(batch_norm) X(binary) X(broadcast) X(cast)          \
     X(channel_stats) X(clip_segments) X(concat) X(conv2d) X(conv_norm) X(copy) X(cross_entropy) X(drop_path)    \
     X(ema_update) X(fill) X(gather_rows) X(gather_tokens) X(l2_normalize) X(lars_update)           \
-    X(layer_norm) X(lerp) X(linear) X(matmul) X(max_pool) X(norm_scale) X(pair_cross_entropy) X(permute)         \
-    X(reduce) X(resize_bicubic) X(ring_write) X(running_update) X(segment_norms)                   \
+    X(layer_norm) X(lerp) X(linear) X(matmul) X(max_pool) X(norm_scale) X(normed_linear)           \
+    X(pair_cross_entropy) X(permute) X(reduce) X(resize_bicubic) X(ring_write) X(running_update)   \
+    X(segment_norms)                                                                               \
     X(self_attention) X(sgd_update) X(slice) X(softmax) X(top_k) X(unary) X(uniform) X(weight_norm)
 /* clang-format on */
 

@@ -13,6 +13,8 @@
  *           p -= lr_s (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps);  step = t
  *   clip    grad *= limit / (norm + 1e-6) where that is below 1
  *   ema     target = m target + (1 - m) source
+ *   adamw_ema   both in one pass, and the norms of the gradient's segments where they are wanted:
+ * what a program makes of the three when nothing between them needs their order
  *
  * adamw's `step` counts the updates done. As i64() it is one counter; as i64(S) every segment
  * counts its own, which is what torch.optim does for parameters that had no gradient for a while.
@@ -32,6 +34,9 @@ static const char *const adamw_names[] = {"p",     "grad", "m",  "v",   "segment
 static const char *const adamw_out_names[] = {"p", "m", "v", "step"};
 static const char *const ema_names[] = {"target", "source", "segments", "m"};
 static const char *const ema_out_names[] = {"target"};
+static const char *const both_names[] = {"p",  "grad", "m",    "v",      "segments", "rules",
+                                         "lr", "wd",   "step", "target", "pairs",    "momentum"};
+static const char *const both_out_names[] = {"p", "m", "v", "step", "target", "norms"};
 
 /* --- segments --- */
 
@@ -334,6 +339,36 @@ static void ema_reference(const void *attrs, const wispi_ref *in, int32_t n_in, 
     }
 }
 
+/* --- AdamW, then the moving average of what it made --- */
+
+static wisp_status both_infer(const void *attrs, const wisp_desc *const *in, int32_t n_in,
+                              wisp_desc *out, wisp_error *err)
+{
+    const wispi_rule rule = {"adamw_ema_update", both_names, in, n_in, err};
+    const wisp_adamw_ema_attrs *t = attrs;
+    WISP_TRY(wispi_rule_dtype(&rule, 9, WISP_F32));
+    WISP_TRY(wispi_rule_rank(&rule, 9, 1));
+    WISP_TRY(judge_segments(&rule, 10));
+    WISP_TRY(wispi_rule_scalar(&rule, 11));
+    WISP_TRY(adamw_infer(&t->adamw, in, 9, out, err));
+    out[4] = *in[9];
+    out[5] = wisp_desc1(WISP_F32, in[4]->shape[0]);
+    if (!t->want_norms)
+        out[5].dtype = 0;
+    return WISP_OK;
+}
+
+static void both_reference(const void *attrs, const wispi_ref *in, int32_t n_in, wispi_ref *out)
+{
+    const wisp_adamw_ema_attrs *t = attrs;
+    const wispi_ref average[] = {in[9], out[0], in[10], in[11]};
+    (void)n_in;
+    if (t->want_norms)
+        norms_reference(NULL, (const wispi_ref[]){in[1], in[4]}, 2, &out[5]);
+    adamw_reference(&t->adamw, in, 9, out);
+    ema_reference(NULL, average, 4, &out[4]);
+}
+
 /* --- cases: a store of 200 values; padding between segments, one skipped, one empty --- */
 
 enum { P = 200, S = 6, ACTIVE = WISP_SEGMENT_ACTIVE, ADAPT = WISP_SEGMENT_ADAPT };
@@ -519,6 +554,45 @@ static const wispi_op_case ema_cases[] = {
     EMA_CASE("takes-the-source", 0, 0, P, 1, one_segment),
 };
 
+#define BOTH_CASE(text, norms, target, n, table, rule_table, n_pairs, pairs)                       \
+    {                                                                                              \
+        .name = text, .attrs = &(const wisp_adamw_ema_attrs){{0.9, 0.999, 1e-8}, norms, 0},        \
+        .n_in = 12, .n_out = 6,                                                                    \
+        .in = {STORE,                                                                              \
+               STORE,                                                                              \
+               STORE,                                                                              \
+               STORE,                                                                              \
+               {WISP_I64, 2, {n, 4}},                                                              \
+               {WISP_F32, 2, {n, 2}},                                                              \
+               SCALAR,                                                                             \
+               SCALAR,                                                                             \
+               ONE_COUNTER,                                                                        \
+               {WISP_F32, 1, {target}},                                                            \
+               {WISP_I64, 2, {n_pairs, 4}},                                                        \
+               SCALAR},                                                                            \
+        .low = {-1, -1, -0.5, 0.01, 0, 0, 0.001, 0.01, 3, -1, 0, 0.9},                             \
+        .high = {1, 1, 0.5, 0.1, 0, 0, 0.01, 0.4, 2000, 1, 0, 0.999}, .inout = 31,                 \
+        .inout_from = {0, 2, 3, 8, 9}, .values = {                                                 \
+            [4] = table,                                                                           \
+            [5] = rule_table,                                                                      \
+            [10] = pairs                                                                           \
+        }                                                                                          \
+    }
+
+/* Averages of whole segments, of one that the optimizer skips, and of a piece across two. */
+static const double pairs[] = {
+    0,   67, ACTIVE, 0,   /* a weight */
+    72,  7,  ACTIVE, 80,  /* a bias at another place */
+    80,  19, ACTIVE, 112, /* not trained */
+    100, 20, ACTIVE, 60,  /* parts of two */
+    130, 1,  0,      96,  /* skipped */
+};
+
+static const wispi_op_case both_cases[] = {
+    BOTH_CASE("segments", 1, 180, S, segments, rules, 5, pairs),
+    BOTH_CASE("all", 0, P, 1, one_segment, one_rule, 1, one_segment),
+};
+
 /* --- records --- */
 
 static const wispi_op segment_norms = {
@@ -609,6 +683,22 @@ static const wispi_op ema_update = {
     .n_cases = sizeof ema_cases / sizeof *ema_cases,
 };
 
-static const wispi_op *const family[] = {&segment_norms, &clip_segments, &sgd_update,
-                                         &lars_update,   &adamw_update,  &ema_update};
+static const wispi_op adamw_ema_update = {
+    .name = "adamw_ema_update",
+    .attrs_bytes = sizeof(wisp_adamw_ema_attrs),
+    .min_in = 12,
+    .max_in = 12,
+    .n_out = 6,
+    .parameter_in = 0xeef,
+    .in_names = both_names,
+    .out_names = both_out_names,
+    .infer = both_infer,
+    .reference = both_reference,
+    .cases = both_cases,
+    .n_cases = sizeof both_cases / sizeof *both_cases,
+};
+
+static const wispi_op *const family[] = {&segment_norms,   &clip_segments, &sgd_update,
+                                         &lars_update,     &adamw_update,  &ema_update,
+                                         &adamw_ema_update};
 const wispi_op_family wispi_op_optimizer = {family, sizeof family / sizeof *family};

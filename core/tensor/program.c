@@ -7,38 +7,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "tensor/memory_plan.h"
+#include "tensor/program_parts.h"
 
-enum { EVENT_CALL = 1, EVENT_ALIAS, EVENT_VARIABLE, EVENT_BACKWARD, EVENT_BACKWARD_END };
-
-typedef struct event {
-    int32_t kind;
-    int32_t n_in;
-    const wispi_op *op;
-    const void *attrs;
-    wisp_tensor **in, **out; /* ALIAS: in[0] and out[0]; VARIABLE: out[0] */
-    wispi_variable *variable;
-    int64_t offset; /* ALIAS */
-    const wisp_kernel *kernel;
-    int32_t in_backward;
-    int32_t runs;
-    double seconds;
-} event;
-
-struct wispi_program {
-    wispi_step step; /* first: a step converts to its program */
-    wispi_device *device;
-    wispi_arena *arena;
-    event *events;
-    int32_t n_events, event_capacity;
-    wisp_tensor **tensors; /* every tensor in order of creation, filled after recording */
-    int32_t recording;
-    int32_t bound; /* every call has its kernel */
-    int32_t cursor;
-    wispi_run_options options;
-    char *memory;
-    uint64_t generation;
-    wispi_program_facts facts;
-};
+typedef wispi_event event;
 
 static wispi_program *program_of(wispi_step *step)
 {
@@ -80,7 +51,7 @@ static wisp_status record_call(wispi_step *step, const wispi_op *op, const void 
                                wisp_error *err)
 {
     wispi_program *program = program_of(step);
-    event *e = new_event(program, EVENT_CALL);
+    event *e = new_event(program, WISPI_EVENT_CALL);
     if (!e)
         return WISP_E_NOMEM;
     e->op = op;
@@ -117,12 +88,12 @@ static wisp_tensor *record_handle(wispi_program *program, int32_t kind, wisp_ten
 static void diverged(wispi_program *program, const char *now)
 {
     const event *e = program->cursor < program->n_events ? &program->events[program->cursor] : NULL;
-    const char *was = !e                          ? "the end of the step"
-                      : e->kind == EVENT_CALL     ? e->op->name
-                      : e->kind == EVENT_ALIAS    ? "a reshape or slice"
-                      : e->kind == EVENT_VARIABLE ? e->variable->name
-                      : e->kind == EVENT_BACKWARD ? "backward"
-                                                  : "the end of backward";
+    const char *was = !e                                ? "the end of the step"
+                      : e->kind == WISPI_EVENT_CALL     ? e->op->name
+                      : e->kind == WISPI_EVENT_ALIAS    ? "a reshape or slice"
+                      : e->kind == WISPI_EVENT_VARIABLE ? e->variable->name
+                      : e->kind == WISPI_EVENT_BACKWARD ? "backward"
+                                                        : "the end of backward";
     wispi_step_fail(&program->step.plugin, WISP_E_STATE,
                     "call %d of the step was %s when it was recorded and is %s now (or has other "
                     "arguments): a step's calls may change only at the start of an epoch",
@@ -237,7 +208,7 @@ static wisp_status check_finite(wispi_program *program, const event *e, wisp_err
     return WISP_OK;
 }
 
-static wisp_status carry_out(wispi_program *program, event *e, wisp_error *err)
+static wisp_status run_call(wispi_program *program, event *e, wisp_error *err)
 {
     wisp_kernel_arg in[WISPI_MAX_IN], out[WISPI_MAX_OUT];
     for (int32_t i = 0; i < e->n_in; i++)
@@ -257,6 +228,19 @@ static wisp_status carry_out(wispi_program *program, event *e, wisp_error *err)
     if (status == WISP_OK && program->options.check_finite)
         status = check_finite(program, e, err);
     return status;
+}
+
+static wisp_status carry_out(wispi_program *program, event *e, wisp_error *err)
+{
+    if (e->is_absorbed || e->is_late)
+        return WISP_OK;
+    if (!e->joint)
+        return run_call(program, e, err);
+    WISP_TRY(run_call(program, e->joint, err));
+    for (event *late = program->events; late < e; late++)
+        if (late->is_late)
+            WISP_TRY(run_call(program, late, err));
+    return WISP_OK;
 }
 
 static int same_call(const event *e, const wispi_op *op, const void *attrs, wisp_tensor *const *in,
@@ -282,7 +266,7 @@ static int replay_call(wispi_step *step, const wispi_op *op, const void *attrs,
     if (program->recording)
         return 0;
     event *e = program->cursor < program->n_events ? &program->events[program->cursor] : NULL;
-    if (!e || e->kind != EVENT_CALL || !same_call(e, op, attrs, in, n_in, out)) {
+    if (!e || e->kind != WISPI_EVENT_CALL || !same_call(e, op, attrs, in, n_in, out)) {
         diverged(program, op->name);
         return 0;
     }
@@ -302,7 +286,7 @@ static wisp_tensor *alias(wispi_step *step, wisp_tensor *base, const wisp_desc *
 {
     wispi_program *program = program_of(step);
     if (!program->recording) {
-        const event *e = expect(program, EVENT_ALIAS);
+        const event *e = expect(program, WISPI_EVENT_ALIAS);
         if (!e || e->in[0] != base || e->offset != offset ||
             memcmp(&e->out[0]->desc, desc, sizeof *desc) != 0) {
             diverged(program, "a reshape or slice");
@@ -311,7 +295,7 @@ static wisp_tensor *alias(wispi_step *step, wisp_tensor *base, const wisp_desc *
         program->cursor++;
         return e->out[0];
     }
-    wisp_tensor *tensor = record_handle(program, EVENT_ALIAS, base, NULL, desc, offset);
+    wisp_tensor *tensor = record_handle(program, WISPI_EVENT_ALIAS, base, NULL, desc, offset);
     if (tensor) {
         tensor->kind = WISPI_TENSOR_ALIAS;
         tensor->base = base;
@@ -325,7 +309,8 @@ static wisp_tensor *alias(wispi_step *step, wisp_tensor *base, const wisp_desc *
 static wisp_tensor *known_variable(const wispi_program *program, const wispi_variable *variable)
 {
     for (int32_t i = 0; i < program->n_events; i++)
-        if (program->events[i].kind == EVENT_VARIABLE && program->events[i].variable == variable)
+        if (program->events[i].kind == WISPI_EVENT_VARIABLE &&
+            program->events[i].variable == variable)
             return program->events[i].out[0];
     return NULL;
 }
@@ -334,7 +319,7 @@ static wisp_tensor *variable_tensor(wispi_step *step, wispi_variable *variable)
 {
     wispi_program *program = program_of(step);
     if (!program->recording) {
-        const event *e = expect(program, EVENT_VARIABLE);
+        const event *e = expect(program, WISPI_EVENT_VARIABLE);
         if (!e || e->variable != variable) {
             diverged(program, variable->name);
             return NULL;
@@ -344,7 +329,7 @@ static wisp_tensor *variable_tensor(wispi_step *step, wispi_variable *variable)
     }
     wisp_tensor *known = known_variable(program, variable);
     wisp_tensor *tensor =
-        record_handle(program, EVENT_VARIABLE, NULL, variable, &variable->desc, 0);
+        record_handle(program, WISPI_EVENT_VARIABLE, NULL, variable, &variable->desc, 0);
     if (!tensor)
         return NULL;
     if (known) {
@@ -370,20 +355,20 @@ static int replay_backward(wispi_step *step, wisp_tensor *loss)
     wispi_program *program = program_of(step);
     if (program->recording) {
         wisp_tensor *in[1] = {loss};
-        event *e = new_event(program, EVENT_BACKWARD);
+        event *e = new_event(program, WISPI_EVENT_BACKWARD);
         if (e)
             e->in = keep_copy(program, in, sizeof in);
         return 0;
     }
-    const event *begin = expect(program, EVENT_BACKWARD);
+    const event *begin = expect(program, WISPI_EVENT_BACKWARD);
     if (!begin || !begin->in || begin->in[0] != loss) {
         diverged(program, "backward");
         return 1;
     }
-    for (program->cursor++; program->events[program->cursor].kind != EVENT_BACKWARD_END;
+    for (program->cursor++; program->events[program->cursor].kind != WISPI_EVENT_BACKWARD_END;
          program->cursor++) {
         event *e = &program->events[program->cursor];
-        if (e->kind != EVENT_CALL)
+        if (e->kind != WISPI_EVENT_CALL)
             continue;
         wisp_status status = carry_out(program, e, &step->error);
         if (status != WISP_OK) {
@@ -397,7 +382,7 @@ static int replay_backward(wispi_step *step, wisp_tensor *loss)
 
 static void backward_done(wispi_step *step)
 {
-    new_event(program_of(step), EVENT_BACKWARD_END);
+    new_event(program_of(step), WISPI_EVENT_BACKWARD_END);
 }
 
 static const wispi_engine program_engine = {replay_call,     record_call,     alias,
@@ -419,23 +404,34 @@ static void touch(wisp_tensor *x, int32_t call)
         return;
     if (storage->first_call < 0)
         storage->first_call = call;
-    storage->last_call = call;
+    if (call < storage->first_call)
+        storage->first_call = call;
+    if (call > storage->last_call)
+        storage->last_call = call;
     if (x->keep)
         storage->keep = 1;
+}
+
+/* What is carried out for event i, and when; NULL: nothing. */
+static const event *acting(const wispi_program *program, int32_t i, int32_t *when)
+{
+    const event *e = &program->events[i];
+    *when = e->is_late ? program->joint_at : i;
+    return e->is_absorbed ? NULL : e->joint ? e->joint : e;
 }
 
 static void find_lifetimes(wispi_program *program)
 {
     for (int32_t i = 0; i < program->n_events; i++) {
         const event *e = &program->events[i];
-        if (e->kind == EVENT_ALIAS && e->out[0]->keep && storage_of(e->out[0]))
+        if (e->kind == WISPI_EVENT_ALIAS && e->out[0]->keep && storage_of(e->out[0]))
             storage_of(e->out[0])->keep = 1;
-        if (e->kind != EVENT_CALL)
-            continue;
-        for (int32_t k = 0; k < e->n_in; k++)
-            touch(e->in[k], i);
-        for (int32_t k = 0; k < e->op->n_out; k++)
-            touch(e->out[k], i);
+        int32_t when;
+        e = e->kind == WISPI_EVENT_CALL ? acting(program, i, &when) : NULL;
+        for (int32_t k = 0; e && k < e->n_in; k++)
+            touch(e->in[k], when);
+        for (int32_t k = 0; e && k < e->op->n_out; k++)
+            touch(e->out[k], when);
     }
 }
 
@@ -444,13 +440,15 @@ static int32_t collect_storage(wispi_program *program, wisp_tensor **list)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < program->n_events; i++) {
-        const event *e = &program->events[i];
-        if (e->kind != EVENT_CALL)
-            continue;
-        for (int32_t k = 0; k < e->op->n_out; k++) {
+        int32_t when;
+        const event *e =
+            program->events[i].kind == WISPI_EVENT_CALL ? acting(program, i, &when) : NULL;
+        for (int32_t k = 0; e && k < e->op->n_out; k++) {
             wisp_tensor *x = e->out[k];
-            if (x && x->kind == WISPI_TENSOR_PLANNED && x->first_call == i)
+            if (x && x->kind == WISPI_TENSOR_PLANNED && x->first_call == when && !x->is_listed) {
+                x->is_listed = 1;
                 list[n++] = x;
+            }
         }
     }
     return n;
@@ -482,7 +480,7 @@ static wisp_status plan_memory(wispi_program *program, wisp_error *err)
 
 /* --- kernels --- */
 
-static wisp_status bind_kernel(wispi_program *program, event *e, wisp_error *err)
+wisp_status wispi_program_bind(wispi_program *program, wispi_event *e, wisp_error *err)
 {
     const wisp_desc *in[WISPI_MAX_IN], *out[WISPI_MAX_OUT];
     for (int32_t i = 0; i < e->n_in; i++)
@@ -509,8 +507,8 @@ static wisp_status bind_kernel(wispi_program *program, event *e, wisp_error *err
 static wisp_status bind_kernels(wispi_program *program, wisp_error *err)
 {
     for (int32_t i = 0; i < program->n_events; i++)
-        if (program->events[i].kind == EVENT_CALL)
-            WISP_TRY(bind_kernel(program, &program->events[i], err));
+        if (program->events[i].kind == WISPI_EVENT_CALL)
+            WISP_TRY(wispi_program_bind(program, &program->events[i], err));
     program->bound = 1;
     return wispi_device_scratch(program->device, (size_t)program->facts.scratch_bytes, err);
 }
@@ -534,7 +532,7 @@ static void count_work(wispi_program *program)
 {
     for (int32_t i = 0; i < program->n_events; i++) {
         const event *e = &program->events[i];
-        if (e->kind != EVENT_CALL)
+        if (e->kind != WISPI_EVENT_CALL)
             continue;
         program->facts.n_calls++;
         double macs = call_macs(e);
@@ -547,6 +545,8 @@ static void count_work(wispi_program *program)
 
 static wisp_status finish_recording(wispi_program *program, uint32_t flags, wisp_error *err)
 {
+    if (!(flags & WISPI_RECORD_SHAPES_ONLY))
+        wispi_program_join_update(program);
     WISP_TRY(plan_memory(program, err));
     count_work(program);
     if (flags & WISPI_RECORD_SHAPES_ONLY)
@@ -575,6 +575,7 @@ wisp_status wispi_program_record(wispi_device *device, const wisp_ops *ops, void
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a program");
     }
     program->device = device;
+    program->joint_at = -1;
     program->arena = arena;
     wispi_step_init(&program->step, &program_engine, ops, arena, owner);
     program->recording = 1;
@@ -682,11 +683,11 @@ void wispi_program_phases(const wispi_program *program, double seconds[3])
     seconds[0] = seconds[1] = seconds[2] = 0;
     for (int32_t i = 0; i < program->n_events; i++) {
         const event *e = &program->events[i];
-        if (e->kind == EVENT_BACKWARD)
+        if (e->kind == WISPI_EVENT_BACKWARD)
             phase = 1;
-        else if (e->kind == EVENT_BACKWARD_END)
+        else if (e->kind == WISPI_EVENT_BACKWARD_END)
             phase = 2;
-        seconds[phase] += e->seconds;
+        seconds[phase] += e->joint ? e->joint->seconds : e->seconds;
     }
 }
 
@@ -724,8 +725,9 @@ int32_t wispi_program_profile(const wispi_program *program, int32_t by, wispi_pr
 {
     int32_t n = 0;
     for (int32_t i = 0; i < program->n_events; i++) {
-        const event *e = &program->events[i];
-        if (e->kind != EVENT_CALL || !e->runs)
+        int32_t when;
+        const event *e = acting(program, i, &when);
+        if (!e || e->kind != WISPI_EVENT_CALL || !e->runs)
             continue;
         int32_t at = 0;
         while (at < n && !belongs(&rows[at], e, by))

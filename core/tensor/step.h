@@ -30,6 +30,7 @@ struct wisp_tensor {
     uint8_t keep;         /* read by the host after the step */
     uint8_t grad_written; /* VARIABLE: the gradient slot holds this step's value */
     uint8_t grad_dropped; /* VARIABLE: the method dropped it */
+    uint8_t is_listed;    /* PLANNED: has its place in the plan of memory */
     int32_t given;        /* how many gradients this tensor was handed over as */
     void *data;
     double *values;                /* double engine */

@@ -193,6 +193,20 @@ def normalisers(add):
         add("weight_norm", name, {}, [v, g], [w, norm])
         add("weight_norm_grad", name, {"want_gain": gain}, [dw, v, g, norm],
             [dv, dg if gain else None])
+    for name, o, i in [("odd", 5, 19), ("wide", 3, 64)]:
+        seed("normed_linear" + name)
+        layer = torch.nn.utils.parametrizations.weight_norm(
+            torch.nn.Linear(i, o, bias=False, dtype=torch.float64))
+        g, v = layer.parametrizations.weight.original0, layer.parametrizations.weight.original1
+        with torch.no_grad():
+            g.copy_(values(o, 1, low=0.5, high=2))
+            v.copy_(values(o, i))
+        x = wanting(values(2, 2, i))
+        y, dy, norm = layer(x), values(2, 2, o), v.norm(dim=1)
+        dx, dv = grads(y, dy, x, v)
+        add("normed_linear", name, {}, [x, v, g], [y, norm])
+        add("normed_linear_grad_input", name, {}, [dy, v, g, norm], [dx])
+        add("normed_linear_grad_weight", name, {}, [x, dy, y, v, g, norm], [dv])
 
 
 def movement(add):

@@ -29,6 +29,10 @@ def conv2d(add, name, x_shape, w_shape, bias=True, stride=(1, 1), pad=(0, 0), di
     add("conv2d_grad_weight", name, {**attrs, "kernel_h": w_shape[2], "kernel_w": w_shape[3],
                                      "want_bias": int(bias)},
         [x, dy], [w.grad, b.grad if bias else None])
+    so_far = values(*w.shape)
+    add("conv2d_grad_weight", name + "_sum", {**attrs, "kernel_h": w_shape[2],
+                                              "kernel_w": w_shape[3]},
+        [x, dy, so_far], [so_far + w.grad, None], inout={0: 2})
 
 
 def linear(add, name, x_shape, n_out, bias=True, gelu=False):

@@ -16,6 +16,11 @@
  *   linear_grad_input        dy T(...,O), w f32|T(O,I), x? T(...,I) -> dx T(...,I); times act's slope
  *                            at x, which is there when attrs.activation is not 0
  *   linear_grad_weight       x T(...,I), dy T(...,O) -> dw f32(O,I) = dy' act(x), dbias? f32(O)
+ *   normed_linear            x T(...,I), v f32(O,I), g f32(O,1) -> y T(...,O), norm f32(O): linear
+ *                            without a bias, of the weight that weight_norm makes of v and g
+ *   normed_linear_grad_input dy T(...,O), v, g, norm -> dx T(...,I)
+ *   normed_linear_grad_weight x T(...,I), dy T(...,O), y T(...,O), v, g, norm -> dv f32(O,I)
+ *                            = g / norm dw - v (sum of dy y) / norm^2, dw the gradient of the weight
  *   matmul                   a T(...,M,K), b T(...,K,N) -> y T(...,M,N); same leading dimensions,
  *                            or b of rank 2; stored transposed where the attrs say so
  *   channel_stats            x T(...,C) -> mean f32(C), var f32(C)          (biased variance)
@@ -113,6 +118,9 @@
  *                            counter, or one a segment that stands still while it is skipped
  *   ema_update               target f32(P), source f32(Q), segments i64(S,4), m f32()
  *                            -> target inout
+ *   adamw_ema_update         the arguments of adamw_update, then target, segments and m of an
+ *                            ema_update whose source is the updated p -> p, m, v, step, target
+ *                            inout, norms? f32(S) of grad as segment_norms has them
  */
 /* clang-format on */
 /* Segments: one row per parameter tensor: offset in the flat store, element count, flags
@@ -141,7 +149,6 @@ typedef struct wisp_conv2d_attrs {
     int32_t kernel_h, kernel_w; /* conv2d_grad_weight: size of w */
     int32_t want_bias;          /* conv2d_grad_weight: dbias is wanted */
 } wisp_conv2d_attrs;
-
 
 typedef struct wisp_matmul_attrs {
     int32_t transpose_a; /* a is stored (...,K,M) */
@@ -343,6 +350,12 @@ typedef struct wisp_sgd_attrs {
 typedef struct wisp_adamw_attrs {
     double beta1, beta2, eps;
 } wisp_adamw_attrs;
+
+typedef struct wisp_adamw_ema_attrs {
+    wisp_adamw_attrs adamw;
+    int32_t want_norms; /* norms of the segments of grad */
+    int32_t reserved;
+} wisp_adamw_ema_attrs;
 
 #ifdef __cplusplus
 }

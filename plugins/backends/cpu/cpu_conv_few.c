@@ -16,7 +16,7 @@
 
 /* Above so many pixels packed weights are worth their making; below so many weights nothing is won.
  */
-enum { MAX_PIXELS_F32 = 112, MAX_PIXELS_BF16 = 224, MIN_WEIGHTS = 100000 };
+enum { MAX_PIXELS_F32 = 144, MAX_PIXELS_BF16 = 224, MIN_WEIGHTS = 100000 };
 
 typedef struct few_conv {
     cpu_few few;
@@ -231,7 +231,7 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
     few_conv *s = (*kernel)->state;
     fill_sizes(s, request, x, w, y);
     s->few =
-        cpu_few_plan(device, pass, s->n * s->ho * s->wo, s->taps * s->c, y->shape[3], x->dtype);
+        cpu_few_plan(device, pass, s->n * s->ho * s->wo, s->taps * s->c, y->shape[3], x->dtype, 0);
     s->windows_at = cpu_align64(s->few.scratch_bytes);
     const int64_t bytes = pass == CPU_FEW_INPUT ? 4 : wisp_dtype_bytes(x->dtype);
     (*kernel)->scratch_bytes = s->windows_at + (size_t)(cpu_few_room(&s->few) * s->few.k * bytes) +

@@ -8,6 +8,9 @@
  * once, as it lies, f32, and dw written once; what would be gained by a packed copy of w is lost by
  * making it. With bf16 activations w is rounded on its way into the matrix tiles.
  *
+ * A call with a gain has its weight given as direction and length, w[o] = gain[o] v[o] / |v[o]|: v
+ * takes the place of w, forward leaves the lengths, and the gradient is that of v.
+ *
  * All threads of a team call the functions with their part; a barrier stands between lay and
  * multiply, and before what they leave is read. Every value is summed by one thread in an order
  * that depends on sizes alone. */
@@ -23,8 +26,9 @@ enum { CPU_FEW_FORWARD, CPU_FEW_INPUT, CPU_FEW_WEIGHTS };
 
 typedef struct cpu_few {
     int64_t rows, k, o;
-    int32_t pass, dtype;
+    int32_t pass, dtype, is_normed, reserved;
     size_t second_at, threads_at, thread_bytes; /* in scratch: packed operands, then per thread */
+    size_t numbers_at, scaled_at; /* normed: per row of v its factor and its share; dy (f32) */
     size_t scratch_bytes;
 } cpu_few;
 
@@ -35,17 +39,34 @@ typedef struct cpu_few_call {
     float *dx;    /* input: f32, with room for cpu_few_room() rows */
     float *dw;    /* weights */
     int32_t adds; /* weights: dw += */
+    const float *gain;
+    float *norm;      /* forward: written; else read */
+    const void *made; /* weights, normed: y of the forward call */
     char *scratch;
 } cpu_few_call;
 
 /* NULL, or why these sizes are not for here. */
 const char *cpu_few_refusal(const cpu_device *device, int64_t k, int64_t o, int32_t dtype);
 cpu_few cpu_few_plan(const cpu_device *device, int32_t pass, int64_t rows, int64_t k, int64_t o,
-                     int32_t dtype);
+                     int32_t dtype, int is_normed);
 int64_t cpu_few_room(const cpu_few *few);
 
 void cpu_few_lay(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts);
 void cpu_few_multiply(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts);
+
+/* Normed: factors gain / |v|, and of the gradient of v the share of v in it. */
+static inline float *cpu_few_factors(const cpu_few *few, const cpu_few_call *call)
+{
+    return (float *)(void *)(call->scratch + few->numbers_at);
+}
+
+static inline float *cpu_few_shares(const cpu_few *few, const cpu_few_call *call)
+{
+    return cpu_few_factors(few, call) + few->o;
+}
+
+/* Adds the squares of n columns of w's rows to `sum`, one for each row. */
+void cpu_few_add_squares(const float *w, int64_t pitch, int64_t rows, int64_t n, float *sum);
 
 /* The two of them for each type. */
 void cpu_few_multiply_f32(const cpu_few *few, const cpu_few_call *call, int64_t part,

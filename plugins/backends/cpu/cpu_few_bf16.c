@@ -8,6 +8,8 @@
 
 #ifdef CPU_CAN_FEW
 
+#include <math.h>
+
 #include "cpu_amx.h"
 
 #define FEW_TARGET                                                                                 \
@@ -140,11 +142,12 @@ FEW_TARGET static void multiply_strip(const uint16_t *strip, int64_t n, const ui
         _tile_stored(3, sum + 3 * SUM_VALUES, 64);
 }
 
-/* A tile of sums, (16 o, 16 m), to its place in y. */
-FEW_TARGET static void finish_tile(const float *sum, const float *bias, int64_t rows, uint16_t *y,
-                                   int64_t pitch)
+/* A tile of sums, (16 o, 16 m), to its place in y: times the factors, plus the bias. */
+FEW_TARGET static void finish_tile(const float *sum, const float *factor, const float *bias,
+                                   int64_t rows, uint16_t *y, int64_t pitch)
 {
     __m512i row[TILE];
+    const __m512 a = _mm512_loadu_ps(factor);
     const __m512 b = bias ? _mm512_loadu_ps(bias) : _mm512_setzero_ps();
     for (int r = 0; r < TILE; r++)
         row[r] = _mm512_load_si512(sum + r * TILE);
@@ -152,7 +155,7 @@ FEW_TARGET static void finish_tile(const float *sum, const float *bias, int64_t 
     for (int64_t m = 0; m < rows; m++)
         _mm256_storeu_si256(
             (__m256i *)(void *)(y + m * pitch),
-            (__m256i)_mm512_cvtneps_pbh(_mm512_add_ps(_mm512_castsi512_ps(row[m]), b)));
+            (__m256i)_mm512_cvtneps_pbh(_mm512_fmadd_ps(_mm512_castsi512_ps(row[m]), a, b)));
 }
 
 FEW_TARGET static void forward(const cpu_few *f, const cpu_few_call *call, char *own, int64_t first,
@@ -163,6 +166,7 @@ FEW_TARGET static void forward(const cpu_few *f, const cpu_few_call *call, char 
     uint16_t *strip = (uint16_t *)own;
     float *sum = (float *)(own + (size_t)(TILE * STRIP_PITCH) * 2);
     for (int64_t o = first; o < last; o += TILE) {
+        float squares[TILE] = {0}, factor[TILE];
         for (int64_t k = 0; k < f->k; k += STRIP) {
             const int64_t n = smallest(STRIP, f->k - k);
             const float *w = call->w + o * f->k + k;
@@ -175,9 +179,18 @@ FEW_TARGET static void forward(const cpu_few *f, const cpu_few_call *call, char 
                 multiply_strip(strip, n, x + t * x_pitch + k * TILE, x_pitch, sum + t * SUM_VALUES,
                                smallest(4, tiles - t), k == 0);
             settle();
+            if (f->is_normed)
+                cpu_few_add_squares(w, f->k, TILE, n, squares);
+        }
+        for (int64_t i = 0; i < TILE; i++) {
+            factor[i] = 1.0f;
+            if (f->is_normed) {
+                call->norm[o + i] = sqrtf(squares[i]);
+                factor[i] = call->gain[o + i] / call->norm[o + i];
+            }
         }
         for (int64_t t = 0; t < tiles; t++)
-            finish_tile(sum + t * SUM_VALUES, call->bias ? call->bias + o : NULL,
+            finish_tile(sum + t * SUM_VALUES, factor, call->bias ? call->bias + o : NULL,
                         smallest(TILE, f->rows - t * TILE),
                         (uint16_t *)call->y + t * TILE * f->o + o, f->o);
     }
@@ -198,19 +211,23 @@ static void lay_input(const cpu_few *f, const cpu_few_call *call, int64_t part, 
             memset(to + m * (f->o + BLOCK), 0, (size_t)f->o * 2);
 }
 
-/* Rows of w as pairs, [rows / 32][tiles][16 pairs of o][16 k][2]. */
-FEW_TARGET static void round_panel(const float *w, int64_t pitch, int64_t rows, int64_t tiles,
-                                   uint16_t *panel)
+/* Rows of w, times their factors, as pairs, [rows / 32][tiles][16 pairs of o][16 k][2]. */
+FEW_TARGET static void round_panel(const float *w, const float *factor, int64_t pitch, int64_t rows,
+                                   int64_t tiles, uint16_t *panel)
 {
     const __m512i weave =
         _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
                          21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     for (int64_t r = 0; r < rows; r += 2) {
         uint16_t *to = panel + r / BLOCK * PANEL_TILES * TILE_VALUES + r % BLOCK * TILE;
+        const __m512 one = _mm512_set1_ps(1.0f);
+        const __m512 even = factor ? _mm512_set1_ps(factor[r]) : one;
+        const __m512 odd = factor ? _mm512_set1_ps(factor[r + 1]) : one;
         for (int64_t t = 0; t < tiles; t++) {
             const float *from = w + r * pitch + t * TILE;
             const __m512i both =
-                (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + pitch), _mm512_loadu_ps(from));
+                (__m512i)_mm512_cvtne2ps_pbh(_mm512_mul_ps(odd, _mm512_loadu_ps(from + pitch)),
+                                             _mm512_mul_ps(even, _mm512_loadu_ps(from)));
             _mm_prefetch((const char *)(from + 8 * pitch), _MM_HINT_T0);
             _mm_prefetch((const char *)(from + 9 * pitch), _MM_HINT_T0);
             _mm512_store_si512(to + t * TILE_VALUES, _mm512_permutexvar_epi16(weave, both));
@@ -262,11 +279,12 @@ FEW_TARGET static void input(const cpu_few *f, const cpu_few_call *call, char *o
     const int64_t rows = up(f->rows, TILE), dy_pitch = f->o + BLOCK;
     const uint16_t *dy = (const uint16_t *)call->scratch;
     uint16_t *panel = (uint16_t *)own;
+    const float *factor = f->is_normed ? cpu_few_factors(f, call) : NULL;
     for (int64_t o = 0; o < f->o; o += PANEL_ROWS)
         for (int64_t k = first; k < last; k += PANEL_TILES * TILE) {
             const int64_t n = smallest(PANEL_ROWS, f->o - o);
             const int64_t tiles = smallest(PANEL_TILES, (last - k) / TILE);
-            round_panel(call->w + o * f->k + k, f->k, n, tiles, panel);
+            round_panel(call->w + o * f->k + k, factor ? factor + o : NULL, f->k, n, tiles, panel);
             settle();
             for (int64_t m = 0; m < rows; m += BLOCK)
                 for (int64_t t = 0; t < tiles; t += 2)
@@ -345,9 +363,27 @@ FEW_TARGET static void store_block(float *dw, int64_t pitch)
     _tile_stored(3, dw + TILE * pitch + TILE, pitch * 4);
 }
 
-/* Past the caches: nobody reads dw soon. */
+/* Normed: what the sums are in the gradient of v. */
+FEW_TARGET static void turn_block(float *sum, const float *v, int64_t pitch, const float *factor,
+                                  const float *share)
+{
+    for (int64_t r = 0; r < BLOCK; r++)
+        for (int64_t k = 0; k < BLOCK; k += TILE) {
+            float *at = sum + r * BLOCK + k;
+            const __m512 scaled = _mm512_mul_ps(_mm512_set1_ps(factor[r]), _mm512_load_ps(at));
+            _mm512_store_ps(at, _mm512_fnmadd_ps(_mm512_set1_ps(share[r]),
+                                                 _mm512_loadu_ps(v + r * pitch + k), scaled));
+        }
+}
+
+/* Past the caches, where the place allows it: nobody reads dw soon. */
 FEW_TARGET static void stream_block(const float *sum, float *dw, int64_t pitch)
 {
+    if ((uintptr_t)dw % 64 != 0) {
+        for (int64_t r = 0; r < BLOCK; r++)
+            memcpy(dw + r * pitch, sum + r * BLOCK, BLOCK * sizeof *sum);
+        return;
+    }
     for (int64_t r = 0; r < BLOCK; r++) {
         _mm512_stream_ps(dw + r * pitch, _mm512_load_ps(sum + r * BLOCK));
         _mm512_stream_ps(dw + r * pitch + TILE, _mm512_load_ps(sum + r * BLOCK + TILE));
@@ -358,19 +394,22 @@ FEW_TARGET static void weights(const cpu_few *f, const cpu_few_call *call, char 
                                int64_t last)
 {
     const int64_t blocks = up(f->rows, BLOCK) / BLOCK, step = blocks * 2 * TILE_VALUES;
-    const int streams = !call->adds && (uintptr_t)call->dw % 64 == 0;
     const uint16_t *x = (const uint16_t *)call->scratch;
     const uint16_t *dy = (const uint16_t *)(call->scratch + f->second_at);
     for (int64_t o = first; o < last; o++)
         for (int64_t k = 0; k < f->k / BLOCK; k++) {
             float *dw = call->dw + o * BLOCK * f->k + k * BLOCK;
             multiply_block(dy + o * step, x + k * step, blocks, dw, f->k, call->adds);
-            if (!streams) {
+            if (call->adds) {
                 store_block(dw, f->k);
                 continue;
             }
             store_block((float *)own, BLOCK);
             settle();
+            if (f->is_normed)
+                turn_block((float *)own, call->w + o * BLOCK * f->k + k * BLOCK, f->k,
+                           cpu_few_factors(f, call) + o * BLOCK,
+                           cpu_few_shares(f, call) + o * BLOCK);
             stream_block((const float *)own, dw, f->k);
             settle();
         }

@@ -93,19 +93,19 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
 
 /* `x` and `y` are the activations of the forward call. */
 static wisp_status make(cpu_device *device, const wisp_kernel_request *request, int32_t pass,
-                        const wisp_desc *x, const wisp_desc *y, cpu_run run, wisp_kernel **kernel,
-                        wisp_error *err)
+                        int is_normed, const wisp_desc *x, const wisp_desc *y, cpu_run run,
+                        wisp_kernel **kernel, wisp_error *err)
 {
     if (cpu_is_empty(request))
         return cpu_refuse(request, err, "there is nothing in it");
     const int64_t rows = rows_of(x), k = x->shape[x->rank - 1], o = y->shape[y->rank - 1];
     WISP_TRY(judge(device, request, rows, k, o, x->dtype, err));
-    if (pass != CPU_FEW_WEIGHTS && request->in[1]->dtype != WISP_F32)
+    if (!is_normed && pass != CPU_FEW_WEIGHTS && request->in[1]->dtype != WISP_F32)
         return cpu_refuse(request, err, "products with few rows read weights in f32");
     WISP_TRY(cpu_kernel_create(device, "few rows", run, sizeof(few_linear), NULL, kernel, err));
     few_linear *s = (*kernel)->state;
     s->leaf = cpu_leaf_for(device);
-    s->few = cpu_few_plan(device, pass, rows, k, o, x->dtype);
+    s->few = cpu_few_plan(device, pass, rows, k, o, x->dtype, is_normed);
     s->sum_at = cpu_align64(s->few.scratch_bytes);
     (*kernel)->scratch_bytes = s->sum_at;
     return WISP_OK;
@@ -114,7 +114,7 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
 static wisp_status prepare_forward(cpu_device *device, const wisp_kernel_request *request,
                                    wisp_kernel **kernel, wisp_error *err)
 {
-    WISP_TRY(make(device, request, CPU_FEW_FORWARD, request->in[0], request->out[0], run_forward,
+    WISP_TRY(make(device, request, CPU_FEW_FORWARD, 0, request->in[0], request->out[0], run_forward,
                   kernel, err));
     ((few_linear *)(*kernel)->state)->has_bias = request->n_in > 2 && request->in[2];
     return WISP_OK;
@@ -123,8 +123,8 @@ static wisp_status prepare_forward(cpu_device *device, const wisp_kernel_request
 static wisp_status prepare_grad_input(cpu_device *device, const wisp_kernel_request *request,
                                       wisp_kernel **kernel, wisp_error *err)
 {
-    WISP_TRY(make(device, request, CPU_FEW_INPUT, request->out[0], request->in[0], run_grad_input,
-                  kernel, err));
+    WISP_TRY(make(device, request, CPU_FEW_INPUT, 0, request->out[0], request->in[0],
+                  run_grad_input, kernel, err));
     const few_linear *s = (*kernel)->state;
     if (s->few.dtype == WISP_BF16)
         (*kernel)->scratch_bytes += (size_t)(cpu_few_room(&s->few) * s->few.k) * sizeof(float);
@@ -135,8 +135,8 @@ static wisp_status prepare_grad_weight(cpu_device *device, const wisp_kernel_req
                                        wisp_kernel **kernel, wisp_error *err)
 {
     const wisp_linear_attrs *a = request->attrs;
-    WISP_TRY(make(device, request, CPU_FEW_WEIGHTS, request->in[0], request->in[1], run_grad_weight,
-                  kernel, err));
+    WISP_TRY(make(device, request, CPU_FEW_WEIGHTS, 0, request->in[0], request->in[1],
+                  run_grad_weight, kernel, err));
     few_linear *s = (*kernel)->state;
     s->has_bias = a->want_bias && request->n_out > 1 && request->out[1] && request->out[1]->dtype;
     if (s->has_bias)
@@ -146,7 +146,88 @@ static wisp_status prepare_grad_weight(cpu_device *device, const wisp_kernel_req
     return WISP_OK;
 }
 
+/* --- Weights given as direction and length --- */
+
+static wisp_status run_normed(const wisp_kernel *kernel, const wisp_kernel_arg *in,
+                              const wisp_kernel_arg *out, void *scratch, wisp_error *err)
+{
+    (void)err;
+    const cpu_few_call call = {.x = in[0].data,
+                               .w = in[1].data,
+                               .gain = in[2].data,
+                               .y = out[0].data,
+                               .norm = out[1].data,
+                               .scratch = scratch};
+    multiply(cpu_kernel_device(kernel), kernel->state, &call);
+    return WISP_OK;
+}
+
+static wisp_status run_normed_grad_input(const wisp_kernel *kernel, const wisp_kernel_arg *in,
+                                         const wisp_kernel_arg *out, void *scratch, wisp_error *err)
+{
+    (void)err;
+    const few_linear *s = kernel->state;
+    const int rounds = s->few.dtype == WISP_BF16;
+    float *sum = rounds ? (float *)((char *)scratch + s->sum_at) : out[0].data;
+    const cpu_few_call call = {.dy = in[0].data,
+                               .w = in[1].data,
+                               .gain = in[2].data,
+                               .norm = in[3].data,
+                               .dx = sum,
+                               .scratch = scratch};
+    multiply(cpu_kernel_device(kernel), s, &call);
+    if (rounds)
+        s->leaf->store_rows(WISP_BF16, sum, out[0].data, s->few.k, s->few.rows, s->few.k);
+    return WISP_OK;
+}
+
+static wisp_status run_normed_grad_weight(const wisp_kernel *kernel, const wisp_kernel_arg *in,
+                                          const wisp_kernel_arg *out, void *scratch,
+                                          wisp_error *err)
+{
+    (void)err;
+    const cpu_few_call call = {.x = in[0].data,
+                               .dy = in[1].data,
+                               .made = in[2].data,
+                               .w = in[3].data,
+                               .gain = in[4].data,
+                               .norm = in[5].data,
+                               .dw = out[0].data,
+                               .scratch = scratch};
+    multiply(cpu_kernel_device(kernel), kernel->state, &call);
+    return WISP_OK;
+}
+
+static wisp_status prepare_normed(cpu_device *device, const wisp_kernel_request *request,
+                                  wisp_kernel **kernel, wisp_error *err)
+{
+    return make(device, request, CPU_FEW_FORWARD, 1, request->in[0], request->out[0], run_normed,
+                kernel, err);
+}
+
+static wisp_status prepare_normed_grad_input(cpu_device *device, const wisp_kernel_request *request,
+                                             wisp_kernel **kernel, wisp_error *err)
+{
+    WISP_TRY(make(device, request, CPU_FEW_INPUT, 1, request->out[0], request->in[0],
+                  run_normed_grad_input, kernel, err));
+    const few_linear *s = (*kernel)->state;
+    if (s->few.dtype == WISP_BF16)
+        (*kernel)->scratch_bytes += (size_t)(cpu_few_room(&s->few) * s->few.k) * sizeof(float);
+    return WISP_OK;
+}
+
+static wisp_status prepare_normed_grad_weight(cpu_device *device,
+                                              const wisp_kernel_request *request,
+                                              wisp_kernel **kernel, wisp_error *err)
+{
+    return make(device, request, CPU_FEW_WEIGHTS, 1, request->in[0], request->in[1],
+                run_normed_grad_weight, kernel, err);
+}
+
 const cpu_kernel_entry cpu_linear_few_kernels[] = {
+    {"normed_linear", prepare_normed},
+    {"normed_linear_grad_input", prepare_normed_grad_input},
+    {"normed_linear_grad_weight", prepare_normed_grad_weight},
     {"linear", prepare_forward},
     {"linear_grad_input", prepare_grad_input},
     {"linear_grad_weight", prepare_grad_weight},

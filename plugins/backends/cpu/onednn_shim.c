@@ -470,8 +470,7 @@ dnnl_status_t cpu_make_matmul_add(cpu_device *device, const cpu_layout *src,
 }
 
 static dnnl_status_t make_reorder(cpu_device *device, const cpu_layout *from, cpu_md from_md,
-                                  const cpu_layout *to, cpu_md to_md, ending e,
-                                  cpu_primitive *made)
+                                  const cpu_layout *to, cpu_md to_md, ending e, cpu_primitive *made)
 {
     dnnl_engine_t engine = device->onednn->engine;
     dnnl_primitive_desc_t desc = NULL;
