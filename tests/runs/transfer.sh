@@ -130,6 +130,39 @@ run 0 run started.toml
     runs/mobilenet_timm/0/checkpoints/last.safetensors | grep '^[^w][^ ]*: ' >&2 &&
     fail "[[init]] begins otherwise than import"
 
+# --- a whole classifier: a supervised network goes out with its head and comes back with it ---
+
+cat >supervised.toml <<END
+extends = "resnet.toml"
+[run]
+name = "supervised"
+[sampler]
+global = { count = 1, size = 32 }
+local = { count = 0 }
+jitter = 0.0
+gray = 0.0
+[method]
+use = "supervised"
+head = "linear"
+[[probe]]
+use = "classify"
+END
+sed '/\[\[probe\]\]/,$d' supervised.toml >judged.toml
+printf '[[task]]\nuse = "classify"\n' | tee -a judged.toml >classify.toml
+run 0 run supervised.toml
+run 0 export runs/supervised/0 classifier --format torchvision --classifier network.head.classifier
+cat >>judged.toml <<END
+[[init]]
+weights = "classifier"
+from = "fc"
+into = "network.head.classifier"
+END
+run 0 import classifier judged.toml --format torchvision run.name=judged
+run 0 eval runs/supervised/0 classify.toml
+cp out first
+run 0 eval runs/judged/0 classify.toml
+diff first out >&2 || fail "the classifier that came back is judged differently"
+
 # --- what may be wrong ---
 
 refused() { # CODE WORDS... -- ARGUMENTS...

@@ -315,6 +315,101 @@ START_TEST(runs_that_are_no_runs_are_refused)
 }
 END_TEST
 
+/* --- backbones of others --- */
+
+static wisp_status toy_build(void *self, wisp_build *b, wisp_module *parent,
+                             wisp_backbone_info *info, wisp_error *err)
+{
+    (void)self;
+    (void)b;
+    (void)parent;
+    (void)info;
+    return wisp_fail(err, WISP_E_UNSUPPORTED, "export builds nothing");
+}
+
+static void toy_forward(void *self, wisp_step *s, wisp_tensor *x, wisp_features *out)
+{
+    (void)self;
+    (void)s;
+    (void)x;
+    (void)out;
+}
+
+static wisp_status toy_exchange(void *self, const char *library, wisp_exchange *out,
+                                wisp_error *err)
+{
+    (void)self;
+    (void)library;
+    (void)err;
+    memset(out->classifier, 'x', sizeof out->classifier); /* without an end */
+    return WISP_OK;
+}
+
+static void toy_name(void *self, const char *library, const char *name, char *out, size_t bytes)
+{
+    (void)self;
+    (void)library;
+    (void)name;
+    snprintf(out, bytes, "same");
+}
+
+static const char *const toy_libraries[] = {"timm", NULL};
+static const wisp_backbone_v0 older = {.struct_size = offsetof(wisp_backbone_v0, libraries),
+                                       .build = toy_build,
+                                       .forward = toy_forward,
+                                       .libraries = toy_libraries}; /* lies beyond its size */
+static const wisp_backbone_v0 confused = {.struct_size = sizeof confused,
+                                          .build = toy_build,
+                                          .forward = toy_forward,
+                                          .libraries = toy_libraries,
+                                          .exchange = toy_exchange,
+                                          .exchange_name = toy_name};
+
+#define TOY                                                                                        \
+    .struct_size = sizeof(wisp_descriptor), .option_size = sizeof(wisp_option),                    \
+    .kind = WISP_KIND_BACKBONE, .version = "1", .summary = "a toy",                                \
+    .doc = "Exists to be refused.", .license = "Apache-2.0"
+
+static const wisp_descriptor toys[] = {{TOY, .name = "older", .vtable = &older},
+                                       {TOY, .name = "confused", .vtable = &confused}};
+
+static void refuses_toy(const char *use, wisp_status status, const char *words)
+{
+    static const wisp_descriptor *const list[] = {&toys[0], &toys[1]};
+    static const wisp_bundle bundle = {{'w', 'i', 's', 'p', '\r', '\n', 0x1a, '\n'},
+                                       sizeof(wisp_bundle),
+                                       WISP_ABI_MAJOR,
+                                       WISP_ABI_MINOR,
+                                       list,
+                                       2,
+                                       NULL,
+                                       NULL};
+    char toml[64];
+    wispi_export_facts facts;
+    wisp_error err = {0};
+    snprintf(toml, sizeof toml, "[backbone]\nuse = \"%s\"\n", use);
+    make_run(toml);
+    built_plugins p = built_plugins_open("");
+    ck_assert_int_eq(wispi_registry_add_static(p.registry, &bundle, &err), WISP_OK);
+    ck_assert_int_eq(export_run(&p, &facts, &err), status);
+    ck_assert_msg(strstr(err.message, words) != NULL, "%s", err.message);
+    ck_assert_int_ne(access(target, F_OK), 0);
+    built_plugins_close(&p);
+    remove_run();
+}
+
+START_TEST(a_table_without_the_entries_knows_no_library)
+{
+    refuses_toy("older", WISP_E_CONFIG, "it knows those of: wisp");
+}
+END_TEST
+
+START_TEST(two_tensors_of_one_name_are_refused)
+{
+    refuses_toy("confused", WISP_E_PLUGIN, "gives two tensors the name same");
+}
+END_TEST
+
 /* Each allocation of an export fails once: an error, nothing written, nothing kept. */
 START_TEST(export_survives_want_of_memory)
 {
@@ -356,6 +451,8 @@ int main(void)
     tcase_add_test(tests, a_beginning_of_a_name_is_replaced_once);
     tcase_add_test(tests, a_batch_norm_gets_its_count);
     tcase_add_loop_test(tests, runs_that_are_no_runs_are_refused, 0, 6);
+    tcase_add_test(tests, a_table_without_the_entries_knows_no_library);
+    tcase_add_test(tests, two_tensors_of_one_name_are_refused);
     tcase_add_test(tests, export_survives_want_of_memory);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
