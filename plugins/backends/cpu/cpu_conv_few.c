@@ -16,7 +16,12 @@
 
 /* Above so many pixels packed weights are worth their making; below so many weights nothing is won.
  */
-enum { MAX_PIXELS_F32 = 144, MAX_PIXELS_BF16 = 224, MIN_WEIGHTS = 100000 };
+enum {
+    MAX_PIXELS_F32 = 144,
+    MAX_PIXELS_TILES_INPUT = 400,
+    MAX_PIXELS_BF16 = 224,
+    MIN_WEIGHTS = 100000
+};
 
 typedef struct few_conv {
     cpu_few few;
@@ -192,7 +197,7 @@ static wisp_status run_grad_input(const wisp_kernel *kernel, const wisp_kernel_a
 /* --- Prepare --- */
 
 /* `x`, `w` and `y` are those of the forward call. */
-static wisp_status judge(const cpu_device *device, const wisp_kernel_request *request,
+static wisp_status judge(const cpu_device *device, const wisp_kernel_request *request, int32_t pass,
                          const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
                          wisp_error *err)
 {
@@ -204,8 +209,10 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
         return cpu_refuse(request, err, "%s", refusal);
     if (a->groups != 1)
         return cpu_refuse(request, err, "products with few rows know no groups");
-    if (pixels > (x->dtype == WISP_F32 ? MAX_PIXELS_F32 : MAX_PIXELS_BF16) ||
-        k * w->shape[0] < MIN_WEIGHTS)
+    const int64_t limit = x->dtype == WISP_BF16                      ? MAX_PIXELS_BF16
+                          : device->has_amx && pass == CPU_FEW_INPUT ? MAX_PIXELS_TILES_INPUT
+                                                                     : MAX_PIXELS_F32;
+    if (pixels > limit || k * w->shape[0] < MIN_WEIGHTS)
         return cpu_refuse(request, err, "not few pixels with many weights");
     return WISP_OK;
 }
@@ -226,7 +233,7 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
 {
     if (cpu_is_empty(request))
         return cpu_refuse(request, err, "there is nothing in it");
-    WISP_TRY(judge(device, request, x, w, y, err));
+    WISP_TRY(judge(device, request, pass, x, w, y, err));
     WISP_TRY(cpu_kernel_create(device, "few rows", run, sizeof(few_conv), NULL, kernel, err));
     few_conv *s = (*kernel)->state;
     fill_sizes(s, request, x, w, y);

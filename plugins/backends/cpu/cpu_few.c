@@ -15,13 +15,23 @@ const char *cpu_few_refusal(const cpu_device *device, int64_t k, int64_t o, int3
     return NULL;
 }
 
+/* In f32 six products of parts are worth it where there is more arithmetic than reading; by
+ * measurement. */
+static int uses_tiles(const cpu_device *device, const cpu_few *few)
+{
+    enum { ROWS_WORTH_PARTS = 120, ROWS_WORTH_PARTS_INPUT = 48 };
+    return device->has_amx && __builtin_cpu_supports("avx512bf16") && !few->is_normed &&
+           few->rows >= (few->pass == CPU_FEW_INPUT ? ROWS_WORTH_PARTS_INPUT : ROWS_WORTH_PARTS);
+}
+
 cpu_few cpu_few_plan(const cpu_device *device, int32_t pass, int64_t rows, int64_t k, int64_t o,
                      int32_t dtype, int is_normed)
 {
     cpu_few few = {
         .rows = rows, .k = k, .o = o, .pass = pass, .dtype = dtype, .is_normed = is_normed};
-    if (dtype == WISP_BF16)
-        cpu_few_plan_bf16(&few, device->n_threads);
+    few.parts = dtype == WISP_BF16 ? 1 : uses_tiles(device, &few) ? 3 : 0;
+    if (few.parts)
+        cpu_few_plan_tiles(&few, device->n_threads);
     if (!is_normed || pass == CPU_FEW_FORWARD)
         return few;
     few.numbers_at = cpu_align64(few.scratch_bytes);
@@ -66,7 +76,7 @@ static void lay_factors(const cpu_few *f, const cpu_few_call *call, int64_t firs
 
 int64_t cpu_few_room(const cpu_few *few)
 {
-    return few->dtype == WISP_BF16 ? (few->rows + 31) / 32 * 32 : few->rows;
+    return few->parts ? (few->rows + 31) / 32 * 32 : few->rows;
 }
 
 void cpu_few_lay(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts)
@@ -74,14 +84,14 @@ void cpu_few_lay(const cpu_few *few, const cpu_few_call *call, int64_t part, int
     if (few->is_normed && few->pass != CPU_FEW_FORWARD)
         lay_factors(few, call, cpu_few_cut(few->o, parts, part),
                     cpu_few_cut(few->o, parts, part + 1));
-    if (few->dtype == WISP_BF16)
-        cpu_few_lay_bf16(few, call, part, parts);
+    if (few->parts)
+        cpu_few_lay_tiles(few, call, part, parts);
 }
 
 void cpu_few_multiply(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts)
 {
-    if (few->dtype == WISP_BF16)
-        cpu_few_multiply_bf16(few, call, part, parts);
+    if (few->parts)
+        cpu_few_multiply_tiles(few, call, part, parts);
     else
         cpu_few_multiply_f32(few, call, part, parts);
 }

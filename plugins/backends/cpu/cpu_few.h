@@ -26,7 +26,8 @@ enum { CPU_FEW_FORWARD, CPU_FEW_INPUT, CPU_FEW_WEIGHTS };
 
 typedef struct cpu_few {
     int64_t rows, k, o;
-    int32_t pass, dtype, is_normed, reserved;
+    int32_t pass, dtype, is_normed;
+    int32_t parts;                              /* of an operand on matrix tiles; 0: no tiles */
     size_t second_at, threads_at, thread_bytes; /* in scratch: packed operands, then per thread */
     size_t numbers_at, scaled_at; /* normed: per row of v its factor and its share; dy (f32) */
     size_t scratch_bytes;
@@ -68,13 +69,13 @@ static inline float *cpu_few_shares(const cpu_few *few, const cpu_few_call *call
 /* Adds the squares of n columns of w's rows to `sum`, one for each row. */
 void cpu_few_add_squares(const float *w, int64_t pitch, int64_t rows, int64_t n, float *sum);
 
-/* The two of them for each type. */
+/* The two of them on matrix tiles, or the second in vectors. */
 void cpu_few_multiply_f32(const cpu_few *few, const cpu_few_call *call, int64_t part,
                           int64_t parts);
-void cpu_few_plan_bf16(cpu_few *few, int64_t n_threads);
-void cpu_few_lay_bf16(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts);
-void cpu_few_multiply_bf16(const cpu_few *few, const cpu_few_call *call, int64_t part,
-                           int64_t parts);
+void cpu_few_plan_tiles(cpu_few *few, int64_t n_threads);
+void cpu_few_lay_tiles(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts);
+void cpu_few_multiply_tiles(const cpu_few *few, const cpu_few_call *call, int64_t part,
+                            int64_t parts);
 
 /* Start of part i of n. */
 static inline int64_t cpu_few_cut(int64_t n, int64_t parts, int64_t i)
