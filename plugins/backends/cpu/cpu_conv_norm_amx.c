@@ -137,21 +137,38 @@ static int64_t place_in_weights(const amx_point *s, int64_t i)
     return i % s->c * s->kh * s->kw + i / s->c;
 }
 
+/* One row of a window: its pixels lie side by side where none is outside of the map. */
+TARGET static void gather_row(const worker *w, const uint16_t *row, int64_t at, uint16_t *to)
+{
+    const amx_point *s = w->s;
+    const int64_t step = s->conv.dilation_w, n = s->kw * s->c;
+    if (step == 1 && at >= 0 && at + s->kw <= s->w && !w->read.scale) {
+        for (int64_t i = 0; i < n; i += 16) {
+            const __mmask16 m = lanes(n - i);
+            _mm256_mask_storeu_epi16(to + i, m, _mm256_maskz_loadu_epi16(m, row + at * s->c + i));
+        }
+        return;
+    }
+    for (int64_t kx = 0; kx < s->kw; kx++, at += step, to += s->c)
+        if (at < 0 || at >= s->w)
+            memset(to, 0, (size_t)s->c * sizeof *to);
+        else
+            read_pixel(&w->read, row + at * s->c, s->c, to);
+}
+
 TARGET static void gather(const worker *w, int64_t row, uint16_t *to)
 {
     const amx_point *s = w->s;
     const wisp_conv2d_attrs *a = &s->conv;
     const uint16_t *x = w->in[CPU_FWD_X].data;
     const int64_t n = row / (s->ho * s->wo), i = row / s->wo % s->ho, j = row % s->wo;
-    for (int64_t ky = 0; ky < s->kh; ky++)
-        for (int64_t kx = 0; kx < s->kw; kx++, to += s->c) {
-            const int64_t y = i * a->stride_h - a->pad_h + ky * a->dilation_h;
-            const int64_t at = j * a->stride_w - a->pad_w + kx * a->dilation_w;
-            if (y < 0 || y >= s->h || at < 0 || at >= s->w)
-                memset(to, 0, (size_t)s->c * sizeof *to);
-            else
-                read_pixel(&w->read, x + ((n * s->h + y) * s->w + at) * s->c, s->c, to);
-        }
+    for (int64_t ky = 0; ky < s->kh; ky++, to += s->kw * s->c) {
+        const int64_t y = i * a->stride_h - a->pad_h + ky * a->dilation_h;
+        if (y < 0 || y >= s->h)
+            memset(to, 0, (size_t)(s->kw * s->c) * sizeof *to);
+        else
+            gather_row(w, x + (n * s->h + y) * s->w * s->c, j * a->stride_w - a->pad_w, to);
+    }
 }
 
 /* `w->in` begins with x here. Rows of the block past the last pixel become zeros. */

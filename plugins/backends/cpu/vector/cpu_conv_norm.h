@@ -60,26 +60,19 @@ CPU_INLINE void cpu_read_pixel(const cpu_reading *r, const void *x, int64_t n, f
         to[i] = cpu_between(cpu_load(x, i, type) * scale[i] + shift[i], low, high);
 }
 
-/* From g, the gradient behind the activation, to x's: one pixel, and its part of the sums. */
-CPU_INLINE void cpu_return_pixel(const cpu_reading *r, const float *restrict g, const void *x,
-                                 void *dx, int64_t n, float *restrict dscale,
-                                 float *restrict dshift, const int type)
+/* Takes g from behind the activation to x, in place: one pixel, and its part of the sums. */
+CPU_INLINE void cpu_return_pixel(const cpu_reading *r, float *restrict g, const void *x, int64_t n,
+                                 float *restrict dscale, float *restrict dshift, const int type)
 {
     const float *restrict scale = r->scale, *restrict shift = r->shift;
     const float low = r->low, high = r->high;
-    if (!scale) {
-        CPU_SIMD
-        for (int64_t i = 0; i < n; i++)
-            cpu_store(dx, i, g[i], type);
-        return;
-    }
     CPU_SIMD
     for (int64_t i = 0; i < n; i++) {
         const float value = cpu_load(x, i, type), v = value * scale[i] + shift[i];
         const float d = v > low ? (v < high ? g[i] : 0.0f) : 0.0f;
         dscale[i] += d * value;
         dshift[i] += d;
-        cpu_store(dx, i, d * scale[i], type);
+        g[i] = d * scale[i];
     }
 }
 

@@ -8,8 +8,8 @@
 #include <omp.h>
 
 #include "cpu_conv_norm.h"
-#include "cpu_lanes.h"
 #include "cpu_moments.h"
+#include "cpu_stream.h"
 
 enum { TAPS = 9, RING = 3, MAX_CHUNKS = 64, MIN_CHUNK_ROWS = 8, CLOSE_PIXELS = 128 };
 
@@ -122,8 +122,9 @@ CPU_INLINE const float *row_of_x(const cpu_call *call, const cpu_reading *readin
 
 /* One row of y from three rows of x. */
 CPU_INLINE void window_row(const depth_state *s, const float *weights, const float *const *rows,
-                           float *y, int64_t pitch, const int stride)
+                           float *y, uintptr_t ahead, const int stride, const int type)
 {
+    const uintptr_t hop = (uintptr_t)(stride * stride * (type == WISP_BF16 ? 2 : 4) * CPU_LANES);
     for (int64_t c = 0; c < s->wide; c += CPU_LANES) {
         cpu_lanes w[TAPS];
         CPU_PRAGMA(GCC unroll 9)
@@ -143,33 +144,47 @@ CPU_INLINE void window_row(const depth_state *s, const float *weights, const flo
             upper += cpu_lanes_load(a1 + 2 * pixel) * w[5];
             cpu_lanes_store(to, upper + lower);
             a0 += step, a1 += step, a2 += step;
-            to += pitch;
+            to += pixel;
+            for (uintptr_t k = 0; k < hop; k += 64)
+                __builtin_prefetch((const void *)(ahead + k), 0, 2);
+            ahead += hop;
         }
     }
 }
 
+/* To the map, without the channels that fill up the last vector. */
+CPU_INLINE void write_row(const depth_state *s, void *to, float *from, int64_t pixels,
+                          const int type)
+{
+    for (int64_t j = 1; j < pixels && s->wide > s->c; j++)
+        memmove(from + j * s->c, from + j * s->wide, (size_t)s->c * sizeof *from);
+    cpu_stream(to, from, pixels * s->c, type);
+}
+
 CPU_INLINE void forward_row(const cpu_call *call, const cpu_reading *reading, ring *r, int64_t row,
-                            const int type)
+                            const cpu_moments *m, int seen, const int type)
 {
     const depth_state *s = call->state;
     const int64_t n = row / s->ho, i = row % s->ho * s->stride;
-    const int straight = type == WISP_F32 && s->wide == s->c;
-    const float *rows[3];
+    const float *rows[3], *weights = (const float *)call->scratch;
     void *y = cpu_at(call->out[0].data, row * s->wo * s->c, type);
-    float *to = straight ? y : after_ring(r, s->out_at);
+    float *to = after_ring(r, s->out_at);
     for (int k = 0; k < 3; k++)
         rows[k] = row_of_x(call, reading, r, n, i - 1 + k, type);
+    const uintptr_t next =
+        (uintptr_t)cpu_at_const(call->in[CPU_FWD_X].data, (n * s->h + i + 2) * s->w * s->c, type);
     if (s->stride == 1)
-        window_row(s, (const float *)call->scratch, rows, to, s->wide, 1);
+        window_row(s, weights, rows, to, next, 1, type);
     else
-        window_row(s, (const float *)call->scratch, rows, to, s->wide, 2);
-    for (int64_t j = 0; j < s->wo && !straight; j++) {
-        const float *from = to + j * s->wide;
-        void *pixel = cpu_at(y, j * s->c, type);
+        window_row(s, weights, rows, to, next, 2, type);
+    if (type == WISP_BF16) {
         CPU_SIMD
-        for (int64_t c = 0; c < s->c; c++)
-            cpu_store(pixel, c, from[c], type);
+        for (int64_t k = 0; k < s->wo * s->wide; k++)
+            to[k] = cpu_from_bf16(cpu_to_bf16(to[k]));
     }
+    write_row(s, y, to, s->wo, type);
+    if (s->wants_stats)
+        cpu_moments_rows(m, to, s->c, s->fold, s->wo, seen, WISP_F32);
 }
 
 CPU_INLINE void forward_chunks(const cpu_call *call, int64_t first, int64_t last, const int type)
@@ -182,13 +197,10 @@ CPU_INLINE void forward_chunks(const cpu_call *call, int64_t first, int64_t last
         const int64_t begin = cpu_cut(s->rows, s->chunks, chunk);
         const int64_t end = cpu_cut(s->rows, s->chunks, chunk + 1);
         memset(m.sum, 0, (size_t)s->chunk_bytes);
-        for (int64_t row = begin; row < end; row++) {
-            forward_row(call, &reading, &r, row, type);
-            if (s->wants_stats)
-                cpu_moments_rows(&m, cpu_at(call->out[0].data, row * s->wo * s->c, type), s->c,
-                                 s->fold, s->wo, row > begin, type);
-        }
+        for (int64_t row = begin; row < end; row++)
+            forward_row(call, &reading, &r, row, &m, row > begin, type);
     }
+    cpu_stream_end();
 }
 CPU_TYPED(forward_chunks)
 
@@ -264,10 +276,12 @@ typedef struct pixels {
     int64_t n, step;
     const float *dy[TAPS], *weights[TAPS];
     float *dw[TAPS];
+    uintptr_t ahead[3], hop[3]; /* what the next rows will read */
 } pixels;
 
 CPU_INLINE void pass_taps(const pixels *p, int64_t wide, const int taps)
 {
+    uintptr_t ahead_x = p->ahead[0], ahead_dy = p->ahead[1], ahead_y = p->ahead[2];
     for (int64_t c = 0; c < wide; c += CPU_LANES) {
         cpu_lanes w[TAPS], dw[TAPS];
         const float *x = p->x + c, *dy[TAPS];
@@ -288,6 +302,12 @@ CPU_INLINE void pass_taps(const pixels *p, int64_t wide, const int taps)
                 dw[t] += d * a;
             }
             cpu_lanes_store(back + j * p->step, sum);
+            __builtin_prefetch((const void *)ahead_x, 0, 2);
+            __builtin_prefetch((const void *)ahead_dy, 0, 2);
+            __builtin_prefetch((const void *)ahead_y, 0, 2);
+            ahead_x += p->hop[0];
+            ahead_dy += p->hop[1];
+            ahead_y += p->hop[2];
         }
         CPU_PRAGMA(GCC unroll 9)
         for (int t = 0; t < taps; t++)
@@ -297,6 +317,25 @@ CPU_INLINE void pass_taps(const pixels *p, int64_t wide, const int taps)
 
 /* All that one row of x exchanges with dy. Tap (ky, kx) takes pixel (i, j) of x to pixel
  * ((i + 1 - ky) / stride, (j + 1 - kx) / stride) of y, where that is whole. */
+/* For a phase of row i of image n. */
+CPU_INLINE void look_ahead(const cpu_call *call, int64_t n, int64_t i, int64_t phase, pixels *p,
+                           const int type)
+{
+    const depth_state *s = call->state;
+    const int64_t bytes = type == WISP_BF16 ? 2 : 4, part = i % s->stride * s->stride + phase;
+    const int64_t parts = s->stride * s->stride, line = bytes * CPU_LANES;
+    const int64_t x = ((n * s->h + i + 1) * s->w + phase * s->w / s->stride) * s->c;
+    const int64_t y = ((n * s->ho + i / s->stride + 2) * s->wo + part * s->wo / parts) * s->c;
+    p->ahead[0] = (uintptr_t)cpu_at_const(call->in[CPU_GRAD_X].data, x, type);
+    p->ahead[1] = (uintptr_t)cpu_at_const(call->in[CPU_GRAD_DY].data, y, type);
+    p->ahead[2] = s->has_y ? (uintptr_t)cpu_at_const(call->in[CPU_GRAD_Y].data, y, type) : 0;
+    p->hop[0] = (uintptr_t)line;
+    p->hop[1] = (uintptr_t)(line / parts);
+    p->hop[2] = s->has_y ? p->hop[1] : 0;
+    if (!s->has_y)
+        p->ahead[2] = p->ahead[1];
+}
+
 CPU_INLINE void exchange_row(const cpu_call *call, ring *r, int64_t n, int64_t i, const float *x,
                              float *back, float *dw, const int type)
 {
@@ -308,6 +347,7 @@ CPU_INLINE void exchange_row(const cpu_call *call, ring *r, int64_t n, int64_t i
                     .n = cpu_ceil_div(s->w - phase, s->stride),
                     .step = s->stride * s->wide};
         int taps = 0;
+        look_ahead(call, n, i, phase, &p, type);
         for (int64_t t = 0; t < TAPS; t++) {
             const int64_t up = i + 1 - t / 3, left = phase + 1 - t % 3;
             if (up % s->stride != 0 || left % s->stride != 0)
@@ -342,9 +382,10 @@ CPU_INLINE void grad_row(const cpu_call *call, const cpu_reading *reading, ring 
     if (!s->wants_x)
         return;
     void *dx = cpu_at(call->out[0].data, row * s->w * s->c, type);
-    for (int64_t j = 0; j < s->w; j++)
-        cpu_return_pixel(reading, back + j * s->wide, cpu_at_const(x, j * s->c, type),
-                         cpu_at(dx, j * s->c, type), s->c, sums.dscale, sums.dshift, type);
+    for (int64_t j = 0; j < s->w && reading->scale; j++)
+        cpu_return_pixel(reading, back + j * s->wide, cpu_at_const(x, j * s->c, type), s->c,
+                         sums.dscale, sums.dshift, type);
+    write_row(s, dx, back, s->w, type);
 }
 
 CPU_INLINE void grad_chunks(const cpu_call *call, int64_t first, int64_t last, const int type)
@@ -364,6 +405,7 @@ CPU_INLINE void grad_chunks(const cpu_call *call, int64_t first, int64_t last, c
                 cpu_scale_sums_close(&sums, s->c);
         }
     }
+    cpu_stream_end();
 }
 CPU_TYPED(grad_chunks)
 

@@ -84,22 +84,38 @@ static int64_t place_in_weights(const point_state *s, int64_t i)
     return c * s->kh * s->kw + tap;
 }
 
+/* One row of a window: its pixels lie side by side where none is outside of the map. */
+CPU_INLINE void gather_row(const point_state *s, const cpu_reading *r, const void *row, int64_t at,
+                           float *to, const int type)
+{
+    const int64_t step = s->conv.dilation_w;
+    if (step == 1 && at >= 0 && at + s->kw <= s->w && !r->scale) {
+        const void *from = cpu_at_const(row, at * s->c, type);
+        for (int64_t i = 0; i < s->kw * s->c; i++)
+            to[i] = cpu_load(from, i, type);
+        return;
+    }
+    for (int64_t kx = 0; kx < s->kw; kx++, at += step, to += s->c)
+        if (at < 0 || at >= s->w)
+            memset(to, 0, (size_t)s->c * sizeof *to);
+        else
+            cpu_read_pixel(r, cpu_at_const(row, at * s->c, type), s->c, to, type);
+}
+
 /* The line of result pixel `row`: pixels of the window one after the other. */
 CPU_INLINE void gather(const point_state *s, const cpu_reading *r, const void *x, int64_t row,
                        float *to, const int type)
 {
     const wisp_conv2d_attrs *a = &s->conv;
     const int64_t n = row / (s->ho * s->wo), i = row / s->wo % s->ho, j = row % s->wo;
-    for (int64_t ky = 0; ky < s->kh; ky++)
-        for (int64_t kx = 0; kx < s->kw; kx++, to += s->c) {
-            const int64_t y = i * a->stride_h - a->pad_h + ky * a->dilation_h;
-            const int64_t at = j * a->stride_w - a->pad_w + kx * a->dilation_w;
-            if (y < 0 || y >= s->h || at < 0 || at >= s->w)
-                memset(to, 0, (size_t)s->c * sizeof *to);
-            else
-                cpu_read_pixel(r, cpu_at_const(x, ((n * s->h + y) * s->w + at) * s->c, type), s->c,
-                               to, type);
-        }
+    for (int64_t ky = 0; ky < s->kh; ky++, to += s->kw * s->c) {
+        const int64_t y = i * a->stride_h - a->pad_h + ky * a->dilation_h;
+        if (y < 0 || y >= s->h)
+            memset(to, 0, (size_t)(s->kw * s->c) * sizeof *to);
+        else
+            gather_row(s, r, cpu_at_const(x, (n * s->h + y) * s->w * s->c, type),
+                       j * a->stride_w - a->pad_w, to, type);
+    }
 }
 
 CPU_INLINE void read_lines(const point_state *s, const cpu_reading *r, const void *x, int64_t first,
@@ -132,30 +148,37 @@ CPU_INLINE void forward_block(const cpu_call *call, const cpu_reading *r, int64_
                               const cpu_moments *m, int seen, const int type)
 {
     const point_state *s = call->state;
+    const void *x = call->in[CPU_FWD_X].data;
     float *lines = (float *)thread_part(call), *sums = lines + s->block * s->k + 16;
     void *y = cpu_at(call->out[0].data, first * s->o, type);
     const int as_it_is = !s->gathers && !r->scale && type == WISP_F32;
+    cpu_ahead ahead = {{NULL}, {NULL}, 0};
     const cpu_product p = {
         .rows = n,
         .columns = s->o,
         .n = s->k,
-        .a = as_it_is ? (const float *)call->in[CPU_FWD_X].data + first * s->c : lines,
+        .a = as_it_is ? (const float *)x + first * s->c : lines,
         .a_row = s->k,
         .a_step = 1,
         .b = (const float *)call->scratch,
-        .c = type == WISP_F32 ? y : sums,
+        .c = sums,
         .c_row = s->o,
+        .ahead = &ahead,
     };
+    if (!s->gathers)
+        cpu_ahead_add(&ahead, 0, x, (first + n) * s->c, s->block * s->c, s->rows * s->c, type);
+    cpu_ahead_plan(&ahead, cpu_product_steps(n, s->o));
     if (!as_it_is)
-        read_lines(s, r, call->in[CPU_FWD_X].data, first, n, lines, type);
+        read_lines(s, r, x, first, n, lines, type);
     cpu_multiply(&p);
-    if (type != WISP_F32) {
+    if (type == WISP_BF16) {
         CPU_SIMD
         for (int64_t i = 0; i < n * s->o; i++)
-            cpu_store(y, i, sums[i], type);
+            sums[i] = cpu_from_bf16(cpu_to_bf16(sums[i]));
     }
     if (s->wants_stats)
-        cpu_moments_rows(m, y, s->o, s->fold, n, seen, type);
+        cpu_moments_rows(m, sums, s->o, s->fold, n, seen, WISP_F32);
+    cpu_stream(y, sums, n * s->o, type);
 }
 
 CPU_INLINE void forward_chunks(const cpu_call *call, int64_t first, int64_t last, const int type)
@@ -171,6 +194,7 @@ CPU_INLINE void forward_chunks(const cpu_call *call, int64_t first, int64_t last
             forward_block(call, &r, b * s->block, cpu_min(s->block, s->rows - b * s->block), &m,
                           b > begin, type);
     }
+    cpu_stream_end();
 }
 CPU_TYPED(forward_chunks)
 
@@ -233,7 +257,7 @@ static void expand_reach(const cpu_call *call, int64_t first, int64_t last)
 
 /* dw += dy' a over n pixels. */
 static void multiply_weights(const point_state *s, const float *reach, const float *lines,
-                             int64_t n, float *dw)
+                             int64_t n, float *dw, cpu_ahead *ahead)
 {
     for (int64_t r = 0; r < n; r += WEIGHT_ROWS) {
         const float *left = s->swaps ? lines + r * s->k : reach + r * s->o;
@@ -250,6 +274,7 @@ static void multiply_weights(const point_state *s, const float *reach, const flo
             .c = dw,
             .c_row = s->dw_pitch,
             .adds = 1,
+            .ahead = ahead,
         };
         cpu_multiply(&p);
     }
@@ -257,12 +282,11 @@ static void multiply_weights(const point_state *s, const float *reach, const flo
 
 CPU_INLINE void return_block(const cpu_call *call, const cpu_reading *r, const float *reach,
                              int64_t first, int64_t n, float *back, const cpu_scale_sums *sums,
-                             const int type)
+                             cpu_ahead *ahead, const int type)
 {
     const point_state *s = call->state;
     const void *x = cpu_at_const(call->in[CPU_GRAD_X].data, first * s->c, type);
     void *dx = cpu_at(call->out[0].data, first * s->c, type);
-    const int as_it_is = !r->scale && type == WISP_F32;
     const cpu_product p = {
         .rows = n,
         .columns = s->c,
@@ -271,14 +295,51 @@ CPU_INLINE void return_block(const cpu_call *call, const cpu_reading *r, const f
         .a_row = s->o,
         .a_step = 1,
         .b = (const float *)call->scratch,
-        .c = as_it_is ? dx : back,
+        .c = back,
         .c_row = s->c,
+        .ahead = ahead,
     };
     cpu_multiply(&p);
-    for (int64_t i = 0; i < n && !as_it_is; i++)
-        cpu_return_pixel(r, back + i * s->c, cpu_at_const(x, i * s->c, type),
-                         cpu_at(dx, i * s->c, type), s->c, sums->dscale, sums->dshift, type);
+    for (int64_t i = 0; i < n && r->scale; i++)
+        cpu_return_pixel(r, back + i * s->c, cpu_at_const(x, i * s->c, type), s->c, sums->dscale,
+                         sums->dshift, type);
+    cpu_stream(dx, back, n * s->c, type);
     cpu_scale_sums_close(sums, s->c);
+}
+
+CPU_INLINE void read_reach(const cpu_call *call, int64_t first, int64_t n, float *reach,
+                           const int type)
+{
+    const point_state *s = call->state;
+    const float *flat = (const float *)(call->scratch + s->reach_at), *slope = flat + s->o;
+    const void *dy = cpu_at_const(call->in[CPU_GRAD_DY].data, first * s->o, type);
+    const void *y = s->has_y ? cpu_at_const(call->in[CPU_GRAD_Y].data, first * s->o, type) : NULL;
+    for (int64_t i = 0; i < n; i++)
+        cpu_reach_pixel(cpu_at_const(dy, i * s->o, type),
+                        y ? cpu_at_const(y, i * s->o, type) : NULL, flat, slope, s->o,
+                        reach + i * s->o, type);
+}
+
+/* What the block after this one will read. */
+CPU_INLINE cpu_ahead next_block(const cpu_call *call, int64_t next, const int type)
+{
+    const point_state *s = call->state;
+    cpu_ahead a = {{NULL}, {NULL}, 0};
+    int64_t steps = 0;
+    cpu_ahead_add(&a, 0, call->in[CPU_GRAD_DY].data, next * s->o, s->block * s->o, s->rows * s->o,
+                  type);
+    if (s->has_y)
+        cpu_ahead_add(&a, 1, call->in[CPU_GRAD_Y].data, next * s->o, s->block * s->o,
+                      s->rows * s->o, type);
+    if (!s->gathers)
+        cpu_ahead_add(&a, 2, call->in[CPU_GRAD_X].data, next * s->c, s->block * s->c,
+                      s->rows * s->c, type);
+    if (s->wants_w)
+        steps += s->block / WEIGHT_ROWS * cpu_product_steps(s->dw_rows, s->dw_columns);
+    if (s->wants_x)
+        steps += cpu_product_steps(s->block, s->c);
+    cpu_ahead_plan(&a, steps);
+    return a;
 }
 
 CPU_INLINE void grad_block(const cpu_call *call, const cpu_reading *r, int64_t first, int64_t n,
@@ -287,19 +348,14 @@ CPU_INLINE void grad_block(const cpu_call *call, const cpu_reading *r, int64_t f
     const point_state *s = call->state;
     float *reach = (float *)thread_part(call), *lines = reach + s->block * s->o + 16,
           *back = lines + s->block * s->k + 16;
-    const float *flat = (const float *)(call->scratch + s->reach_at), *slope = flat + s->o;
-    const void *dy = cpu_at_const(call->in[CPU_GRAD_DY].data, first * s->o, type);
-    const void *y = s->has_y ? cpu_at_const(call->in[CPU_GRAD_Y].data, first * s->o, type) : NULL;
-    for (int64_t i = 0; i < n; i++)
-        cpu_reach_pixel(cpu_at_const(dy, i * s->o, type),
-                        y ? cpu_at_const(y, i * s->o, type) : NULL, flat, slope, s->o,
-                        reach + i * s->o, type);
+    cpu_ahead ahead = next_block(call, first + n, type);
+    read_reach(call, first, n, reach, type);
     if (s->wants_w) {
         read_lines(s, r, call->in[CPU_GRAD_X].data, first, n, lines, type);
-        multiply_weights(s, reach, lines, n, dw);
+        multiply_weights(s, reach, lines, n, dw, &ahead);
     }
     if (s->wants_x)
-        return_block(call, r, reach, first, n, back, sums, type);
+        return_block(call, r, reach, first, n, back, sums, &ahead, type);
 }
 
 CPU_INLINE void grad_chunks(const cpu_call *call, int64_t first, int64_t last, const int type)
@@ -315,6 +371,7 @@ CPU_INLINE void grad_chunks(const cpu_call *call, int64_t first, int64_t last, c
             grad_block(call, &r, b * s->block, cpu_min(s->block, s->rows - b * s->block), &sums,
                        (float *)(part + s->sums_bytes), type);
     }
+    cpu_stream_end();
 }
 CPU_TYPED(grad_chunks)
 

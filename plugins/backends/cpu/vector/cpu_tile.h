@@ -7,7 +7,7 @@
 #ifndef CPU_TILE_H
 #define CPU_TILE_H
 
-#include "cpu_lanes.h"
+#include "cpu_stream.h"
 
 #if defined(__AVX512F__)
 enum { CPU_TILE_VECTORS = 4 };
@@ -27,6 +27,7 @@ typedef struct cpu_product {
     float *c;
     int64_t c_row;
     int adds;
+    cpu_ahead *ahead; /* what to ask for on the way; may be NULL */
 } cpu_product;
 
 /* Columns of b in panels of CPU_PANEL, one after the other; the rows of the last are as long as the
@@ -97,14 +98,23 @@ CPU_INLINE void cpu_tile_column(const cpu_product *p, const float *b, int64_t b_
                                 int64_t columns, const int vectors)
 {
     int64_t i = 0;
-    for (; i + 6 <= p->rows; i += 6)
+    for (; i + 6 <= p->rows; i += 6) {
         cpu_tile(p, p->a + i * p->a_row, b, b_row, c + i * p->c_row, columns, 6, vectors);
+        if (p->ahead)
+            cpu_ahead_step(p->ahead);
+    }
     for (; i + 4 <= p->rows; i += 4)
         cpu_tile(p, p->a + i * p->a_row, b, b_row, c + i * p->c_row, columns, 4, vectors);
     for (; i + 2 <= p->rows; i += 2)
         cpu_tile(p, p->a + i * p->a_row, b, b_row, c + i * p->c_row, columns, 2, vectors);
     for (; i < p->rows; i++)
         cpu_tile(p, p->a + i * p->a_row, b, b_row, c + i * p->c_row, columns, 1, vectors);
+}
+
+/* How often a product steps ahead, at least. */
+CPU_INLINE int64_t cpu_product_steps(int64_t rows, int64_t columns)
+{
+    return rows / CPU_TILE_ROWS * cpu_ceil_div(columns, CPU_PANEL);
 }
 
 /* Where p->adds is set, c is read in whole vectors too. */
