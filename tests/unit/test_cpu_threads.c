@@ -207,6 +207,57 @@ START_TEST(channel_sums)
 }
 END_TEST
 
+#define WINDOW(pad, g)                                                                             \
+    .conv = {.stride_h = 1,                                                                        \
+             .stride_w = 1,                                                                        \
+             .pad_h = pad,                                                                         \
+             .pad_w = pad,                                                                         \
+             .dilation_h = 1,                                                                      \
+             .dilation_w = 1,                                                                      \
+             .groups = g}
+#define POINT_WEIGHTS                                                                              \
+    {                                                                                              \
+        WISP_F32, 4,                                                                               \
+        {                                                                                          \
+            48, 48, 1, 1                                                                           \
+        }                                                                                          \
+    }
+#define DEPTH_WEIGHTS                                                                              \
+    {                                                                                              \
+        WISP_F32, 4,                                                                               \
+        {                                                                                          \
+            48, 1, 3, 3                                                                            \
+        }                                                                                          \
+    }
+#define LINK(weights, ...)                                                                         \
+    {                                                                                              \
+        .op = "conv_norm",                                                                         \
+        ATTRS(wisp_conv_norm_attrs, __VA_ARGS__, .activation = WISP_ACT_RELU6, .want_stats = 1),   \
+        .n_in = 4, .n_out = 3, .in = {MAP, PER_CHANNEL, PER_CHANNEL, weights},                     \
+        .out = {MAP, PER_CHANNEL, PER_CHANNEL}, .low = -1, .high = 3                               \
+    }
+#define LINK_GRAD(weights, ...)                                                                    \
+    {                                                                                              \
+        .op = "conv_norm_grad",                                                                    \
+        ATTRS(wisp_conv_norm_attrs, __VA_ARGS__, .activation = WISP_ACT_RELU6, .want_grads = 3),   \
+        .n_in = 9, .n_out = 4, .in = {MAP, MAP,         PER_CHANNEL, PER_CHANNEL, PER_CHANNEL,     \
+                                      MAP, PER_CHANNEL, PER_CHANNEL, weights},                     \
+        .out = {MAP, PER_CHANNEL, PER_CHANNEL, weights}, .low = -1, .high = 3                      \
+    }
+
+START_TEST(links_of_a_chain)
+{
+    const sample_call point = LINK(POINT_WEIGHTS, WINDOW(0, 1));
+    const sample_call point_grad = LINK_GRAD(POINT_WEIGHTS, WINDOW(0, 1));
+    const sample_call depth = LINK(DEPTH_WEIGHTS, WINDOW(1, 48));
+    const sample_call depth_grad = LINK_GRAD(DEPTH_WEIGHTS, WINDOW(1, 48));
+    expect_same_bits(&point);
+    expect_same_bits(&point_grad);
+    expect_same_bits(&depth);
+    expect_same_bits(&depth_grad);
+}
+END_TEST
+
 START_TEST(layer_norm_parameters)
 {
     const sample_call call = {.op = "layer_norm_grad",
@@ -311,6 +362,7 @@ int main(void)
     TCase *c = tcase_create("bits");
     tcase_set_timeout(c, 60);
     tcase_add_test(c, channel_sums);
+    tcase_add_test(c, links_of_a_chain);
     tcase_add_test(c, layer_norm_parameters);
     tcase_add_test(c, reductions);
     tcase_add_test(c, pairs);
