@@ -79,7 +79,7 @@ CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m256i *part)
 /* exp(x) for -88 < x <= 0. */
 CPU_PARTS_INLINE __m512 cpu_parts_exp(__m512 x)
 {
-    x = _mm512_max_ps(x, _mm512_set1_ps(-87.3f));
+    x = _mm512_max_ps(_mm512_set1_ps(-87.3f), x); /* a NaN stays */
     const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
     __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
     r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
