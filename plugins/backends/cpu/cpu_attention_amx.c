@@ -16,7 +16,8 @@
 
 #ifdef CPU_CAN_AMX
 
-enum { SQUARE = 32, AREA = SQUARE * SQUARE, MIN_TOKENS = 16, MAX_TOKENS = 1024 };
+/* From square to square: not a power of two, lest a row's parts fall on each other in the cache. */
+enum { SQUARE = 32, AREA = SQUARE * SQUARE + 16, MIN_TOKENS = 16, MAX_TOKENS = 1024 };
 enum { MIN_WIDTH = 16, MAX_WIDTH = 128 };
 
 /* Offsets into one thread's scratch. */
@@ -40,6 +41,8 @@ typedef struct head {
     const char *q, *k, *v, *y, *dy;
     char *out, *dq, *dk, *dv;
     float *lse;
+    const char *next[3]; /* the next sample's qkv, y and dy; NULL: none */
+    int64_t index;       /* of the head in its sample */
 } head;
 
 static int64_t padded(int64_t n)
@@ -56,6 +59,21 @@ static cpu_parts_source source_of(const attention_state *s, const char *data, in
 {
     const cpu_parts_source from = {data, stride, s->tokens, s->width, s->type, 0};
     return from;
+}
+
+/* Rows of a head lie far apart, so the next sample is fetched as a whole, a part with each block.
+ */
+CPU_PARTS_INLINE void fetch_next(const attention_state *s, const head *h, int64_t first)
+{
+    const int64_t blocks = s->t / SQUARE, parts = blocks * s->heads;
+    const int64_t part = h->index * blocks + first / SQUARE;
+    for (int i = 0; i < 3; i++) {
+        if (!h->next[i])
+            continue;
+        const int64_t bytes = s->tokens * s->channels * (i ? 1 : 3) * wisp_dtype_bytes(s->type);
+        for (int64_t at = bytes * part / parts; at < bytes * (part + 1) / parts; at += 64)
+            _mm_prefetch(h->next[i] + at, _MM_HINT_T1);
+    }
 }
 
 /* Tokens as the columns of a right matrix, width as its k. */
@@ -90,7 +108,7 @@ CPU_PARTS_INLINE void multiply_across(const attention_state *s, const uint16_t *
 {
     for (int64_t t = 0; t < s->t; t += SQUARE)
         cpu_parts_product(left, s->d_pitch, SQUARE * s->d_pitch, right + parts * t * s->d,
-                          s->d * SQUARE, s->d, parts, squares + t * SQUARE, 1);
+                          s->d * SQUARE, s->d, parts, squares + t / SQUARE * AREA, 1);
 }
 
 /* Rows of 32 tokens (k = tokens) times a right matrix, each row times its factor, to a tensor. */
@@ -155,6 +173,7 @@ CPU_PARTS_INLINE void forward_block(const attention_state *s, const head *h, cha
     float sum[SQUARE], top[SQUARE], log_sum[SQUARE], inverse[SQUARE];
     float *squares = (float *)(mem + b->scores);
     uint16_t *p = (uint16_t *)(mem + b->p), *left = (uint16_t *)(mem + b->left);
+    fetch_next(s, h, first);
     lay_left(s, h->q, 3 * s->channels, first, left, parts);
     multiply_across(s, left, (uint16_t *)(mem + b->k_right), squares, parts);
     exponentials(s, squares, p, sum, top, parts);
@@ -250,6 +269,7 @@ CPU_PARTS_INLINE void backward_block(const attention_state *s, const head *h, ch
     const buffers *b = &s->at;
     const int64_t stride = 3 * s->channels;
     uint16_t *left = (uint16_t *)(mem + b->left), *other = (uint16_t *)(mem + b->other);
+    fetch_next(s, h, key);
     lay_left(s, h->k, stride, key, left, parts);
     lay_left(s, h->v, stride, key, other, parts);
     multiply_across(s, left, (uint16_t *)(mem + b->q_across), (float *)(mem + b->scores), parts);
@@ -339,6 +359,12 @@ static head find_head(const attention_state *s, const tensors *x, int64_t index)
     h.k = h.q + part;
     h.v = h.k + part;
     h.lse = x->lse + index * s->tokens;
+    h.index = index % s->heads;
+    if (b + 1 < s->batch) {
+        h.next[0] = x->qkv + (b + 1) * s->tokens * part * 3;
+        h.next[1] = x->dy ? x->y + (b + 1) * s->tokens * part : NULL;
+        h.next[2] = x->dy ? x->dy + (b + 1) * s->tokens * part : NULL;
+    }
     if (!x->dy) {
         h.out = x->out + y_at;
         return h;
@@ -404,7 +430,7 @@ static void book_buffers(attention_state *s, int has_gradient)
     const int64_t p = s->parts, matrix = p * s->t * s->d;
     b->left = book(b, p * SQUARE * s->d_pitch, 2);
     b->p = book(b, p * SQUARE * s->t_pitch, 2);
-    b->scores = book(b, s->t * SQUARE, 4);
+    b->scores = book(b, s->t / SQUARE * AREA, 4);
     if (!has_gradient) {
         b->k_right = book(b, matrix, 2);
         b->v_right = book(b, matrix, 2);
@@ -417,7 +443,7 @@ static void book_buffers(attention_state *s, int has_gradient)
     b->other = book(b, p * SQUARE * s->d_pitch, 2);
     b->ds = book(b, p * SQUARE * s->t_pitch, 2);
     b->k_lines = book(b, p * s->d * s->t_pitch, 2);
-    b->dp = book(b, s->t * SQUARE, 4);
+    b->dp = book(b, s->t / SQUARE * AREA, 4);
     b->ds_right = book(b, p * s->t * s->t, 2);
     b->lse = book(b, s->t, 4);
     b->mean = book(b, s->t, 4);

@@ -120,17 +120,20 @@ CPU_PARTS_INLINE void store_square(const rows_state *s, const rows_call *c, cons
     }
 }
 
+/* A square is stored while the tiles are at the next one. */
 CPU_PARTS_INLINE void run_block(const rows_state *s, const rows_call *c, const uint16_t *panels,
                                 uint16_t *left, int64_t block, int parts)
 {
-    _Alignas(64) float sum[SQUARE * SQUARE];
+    _Alignas(64) float sum[2][SQUARE * SQUARE];
     const cpu_parts_source from = {c->x, s->k, s->z.m, s->k, s->z.type, s->gelu && !c->z};
     cpu_parts_rows(&from, block * SQUARE, SQUARE, s->width, parts, left, s->pitch);
     for (int64_t p = 0; p < s->panels; p++) {
         cpu_parts_product(left, s->pitch, SQUARE * s->pitch, panels + p * panel_elements(s),
-                          s->width * SQUARE, s->width, parts, sum, 1);
-        store_square(s, c, sum, block * SQUARE, p * SQUARE);
+                          s->width * SQUARE, s->width, parts, sum[p % 2], 1);
+        if (p > 0)
+            store_square(s, c, sum[(p - 1) % 2], block * SQUARE, (p - 1) * SQUARE);
     }
+    store_square(s, c, sum[(s->panels - 1) % 2], block * SQUARE, (s->panels - 1) * SQUARE);
 }
 
 CPU_PARTS_TARGET static void run_blocks(const rows_state *s, const rows_call *c,
