@@ -18,7 +18,8 @@
  */
 enum {
     MAX_PIXELS_F32 = 144,
-    MAX_PIXELS_TILES_INPUT = 400,
+    MAX_PIXELS_PARTS_INPUT = 400,
+    MAX_PIXELS_PARTS_FORWARD = 224,
     MAX_PIXELS_BF16 = 224,
     MIN_WEIGHTS = 100000
 };
@@ -196,6 +197,15 @@ static wisp_status run_grad_input(const wisp_kernel *kernel, const wisp_kernel_a
 
 /* --- Prepare --- */
 
+static int64_t most_pixels(const cpu_device *device, int32_t pass, int32_t dtype)
+{
+    if (dtype == WISP_BF16)
+        return MAX_PIXELS_BF16;
+    if (!device->has_amx || pass == CPU_FEW_WEIGHTS)
+        return MAX_PIXELS_F32;
+    return pass == CPU_FEW_INPUT ? MAX_PIXELS_PARTS_INPUT : MAX_PIXELS_PARTS_FORWARD;
+}
+
 /* `x`, `w` and `y` are those of the forward call. */
 static wisp_status judge(const cpu_device *device, const wisp_kernel_request *request, int32_t pass,
                          const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
@@ -209,10 +219,7 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
         return cpu_refuse(request, err, "%s", refusal);
     if (a->groups != 1)
         return cpu_refuse(request, err, "products with few rows know no groups");
-    const int64_t limit = x->dtype == WISP_BF16                      ? MAX_PIXELS_BF16
-                          : device->has_amx && pass == CPU_FEW_INPUT ? MAX_PIXELS_TILES_INPUT
-                                                                     : MAX_PIXELS_F32;
-    if (pixels > limit || k * w->shape[0] < MIN_WEIGHTS)
+    if (pixels > most_pixels(device, pass, x->dtype) || k * w->shape[0] < MIN_WEIGHTS)
         return cpu_refuse(request, err, "not few pixels with many weights");
     return WISP_OK;
 }

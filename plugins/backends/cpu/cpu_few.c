@@ -19,9 +19,10 @@ const char *cpu_few_refusal(const cpu_device *device, int64_t k, int64_t o, int3
  * measurement. */
 static int uses_tiles(const cpu_device *device, const cpu_few *few)
 {
-    enum { ROWS_WORTH_PARTS = 120, ROWS_WORTH_PARTS_INPUT = 48 };
+    static const int64_t worth_parts[] = {
+        [CPU_FEW_FORWARD] = 64, [CPU_FEW_INPUT] = 48, [CPU_FEW_WEIGHTS] = 120};
     return device->has_amx && __builtin_cpu_supports("avx512bf16") && !few->is_normed &&
-           few->rows >= (few->pass == CPU_FEW_INPUT ? ROWS_WORTH_PARTS_INPUT : ROWS_WORTH_PARTS);
+           few->rows >= worth_parts[few->pass];
 }
 
 cpu_few cpu_few_plan(const cpu_device *device, int32_t pass, int64_t rows, int64_t k, int64_t o,

@@ -163,6 +163,77 @@ FEW_TARGET static void round_strip(const float *w, int64_t pitch, int64_t n, con
         }
 }
 
+/* Sums 0 to 3 += a strip by up to 4 tiles of rows of x. */
+FEW_TARGET static void multiply_whole(const uint16_t *strip, int64_t n, const uint16_t *x,
+                                      int64_t x_pitch, int64_t tiles)
+{
+    for (int64_t k = 0; k < n; k += BLOCK) {
+        const uint16_t *at = x + k * TILE;
+        _tile_loadd(4, strip + k, STRIP_PITCH * 2);
+        _tile_loadd(5, at, 64);
+        _tile_dpbf16ps(0, 4, 5);
+        if (tiles > 1) {
+            _tile_loadd(6, at + x_pitch, 64);
+            _tile_dpbf16ps(1, 4, 6);
+        }
+        if (tiles > 2) {
+            _tile_loadd(7, at + 2 * x_pitch, 64);
+            _tile_dpbf16ps(2, 4, 7);
+        }
+        if (tiles > 3) {
+            _tile_loadd(5, at + 3 * x_pitch, 64);
+            _tile_dpbf16ps(3, 4, 5);
+        }
+    }
+}
+
+/* Sums 0 to 3 += the six products of three parts each of one tile a and up to 4 tiles b, in `steps`
+ * of so many values each. Every tile is loaded once. */
+FEW_TARGET static void multiply_parts(const uint16_t *a, int64_t a_bytes, int64_t a_part,
+                                      int64_t a_step, int64_t steps, const uint16_t *b,
+                                      int64_t b_pitch, int64_t b_part, int64_t b_step,
+                                      int64_t tiles)
+{
+    for (int64_t i = 0; i < steps; i++, a += a_step, b += b_step) {
+        _tile_loadd(4, a, a_bytes);
+        _tile_loadd(5, a + a_part, a_bytes);
+        _tile_loadd(6, a + 2 * a_part, a_bytes);
+#define HIGH(t)                                                                                    \
+    if (tiles > t) {                                                                               \
+        _tile_loadd(7, b + t * b_pitch, 64);                                                       \
+        _tile_dpbf16ps(t, 6, 7);                                                                   \
+        _tile_dpbf16ps(t, 5, 7);                                                                   \
+        _tile_dpbf16ps(t, 4, 7);                                                                   \
+    }
+#define MIDDLE(t)                                                                                  \
+    if (tiles > t) {                                                                               \
+        _tile_loadd(7, b + b_part + t * b_pitch, 64);                                              \
+        _tile_dpbf16ps(t, 5, 7);                                                                   \
+        _tile_dpbf16ps(t, 4, 7);                                                                   \
+    }
+#define LOW(t)                                                                                     \
+    if (tiles > t) {                                                                               \
+        _tile_loadd(7, b + 2 * b_part + t * b_pitch, 64);                                          \
+        _tile_dpbf16ps(t, 4, 7);                                                                   \
+    }
+        HIGH(0)
+        HIGH(1)
+        HIGH(2)
+        HIGH(3)
+        MIDDLE(0)
+        MIDDLE(1)
+        MIDDLE(2)
+        MIDDLE(3)
+        LOW(0)
+        LOW(1)
+        LOW(2)
+        LOW(3)
+#undef HIGH
+#undef MIDDLE
+#undef LOW
+    }
+}
+
 /* A strip by up to 4 tiles of rows; their sums lie one after the other. */
 FEW_TARGET static void multiply_strip(const cpu_few *f, const uint16_t *strip, int64_t n,
                                       const uint16_t *x, float *sum, int64_t tiles, int fresh)
@@ -179,25 +250,11 @@ FEW_TARGET static void multiply_strip(const cpu_few *f, const uint16_t *strip, i
         _tile_loadd(2, sum + (tiles > 2 ? 2 * SUM_VALUES : 0), 64);
         _tile_loadd(3, sum + (tiles > 3 ? 3 * SUM_VALUES : 0), 64);
     }
-    for (int c = first_couple(f); c < COUPLES; c++)
-        for (int64_t k = 0; k < n; k += BLOCK) {
-            const uint16_t *at = x + couples[c].b * x_part + k * TILE;
-            _tile_loadd(4, strip + couples[c].a * TILE * STRIP_PITCH + k, STRIP_PITCH * 2);
-            _tile_loadd(5, at, 64);
-            _tile_dpbf16ps(0, 4, 5);
-            if (tiles > 1) {
-                _tile_loadd(6, at + x_pitch, 64);
-                _tile_dpbf16ps(1, 4, 6);
-            }
-            if (tiles > 2) {
-                _tile_loadd(7, at + 2 * x_pitch, 64);
-                _tile_dpbf16ps(2, 4, 7);
-            }
-            if (tiles > 3) {
-                _tile_loadd(5, at + 3 * x_pitch, 64);
-                _tile_dpbf16ps(3, 4, 5);
-            }
-        }
+    if (f->parts == 1)
+        multiply_whole(strip, n, x, x_pitch, tiles);
+    else
+        multiply_parts(strip, STRIP_PITCH * 2, TILE * STRIP_PITCH, BLOCK, n / BLOCK, x, x_pitch,
+                       x_part, TILE_VALUES, tiles);
     _tile_stored(0, sum, 64);
     if (tiles > 1)
         _tile_stored(1, sum + SUM_VALUES, 64);
