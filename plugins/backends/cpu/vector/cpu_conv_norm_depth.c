@@ -127,7 +127,7 @@ CPU_INLINE void window_row(const depth_state *s, const float *weights, const flo
     const uintptr_t hop = (uintptr_t)(stride * stride * (type == WISP_BF16 ? 2 : 4) * CPU_LANES);
     for (int64_t c = 0; c < s->wide; c += CPU_LANES) {
         cpu_lanes w[TAPS];
-        CPU_PRAGMA(GCC unroll 9)
+        CPU_UNROLL
         for (int t = 0; t < TAPS; t++)
             w[t] = cpu_lanes_load(weights + t * s->wide + c);
         const float *a0 = rows[0] + c, *a1 = rows[1] + c, *a2 = rows[2] + c;
@@ -286,7 +286,7 @@ CPU_INLINE void pass_taps(const pixels *p, int64_t wide, const int taps)
         cpu_lanes w[TAPS], dw[TAPS];
         const float *x = p->x + c, *dy[TAPS];
         float *back = p->back + c;
-        CPU_PRAGMA(GCC unroll 9)
+        CPU_UNROLL
         for (int t = 0; t < taps; t++) {
             w[t] = cpu_lanes_load(p->weights[t] + c);
             dw[t] = cpu_lanes_load(p->dw[t] + c);
@@ -295,7 +295,7 @@ CPU_INLINE void pass_taps(const pixels *p, int64_t wide, const int taps)
         for (int64_t j = 0; j < p->n; j++) {
             const cpu_lanes a = cpu_lanes_load(x + j * p->step);
             cpu_lanes sum = {0};
-            CPU_PRAGMA(GCC unroll 9)
+            CPU_UNROLL
             for (int t = 0; t < taps; t++) {
                 const cpu_lanes d = cpu_lanes_load(dy[t] + j * wide);
                 sum += d * w[t];
@@ -309,7 +309,7 @@ CPU_INLINE void pass_taps(const pixels *p, int64_t wide, const int taps)
             ahead_dy += p->hop[1];
             ahead_y += p->hop[2];
         }
-        CPU_PRAGMA(GCC unroll 9)
+        CPU_UNROLL
         for (int t = 0; t < taps; t++)
             cpu_lanes_store(p->dw[t] + c, dw[t]);
     }

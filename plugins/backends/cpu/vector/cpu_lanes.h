@@ -11,6 +11,13 @@ enum { CPU_LANES = 8 };
 #else
 enum { CPU_LANES = 4 };
 #endif
+/* The next loop is written out as a whole, so that arrays it fills can be registers. */
+#if defined(__clang__)
+#define CPU_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CPU_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 typedef float cpu_lanes __attribute__((vector_size(CPU_LANES * sizeof(float))));
 typedef float cpu_lanes_at
     __attribute__((vector_size(CPU_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));

@@ -63,33 +63,35 @@ CPU_INLINE void cpu_tile(const cpu_product *p, const float *a, const float *b, i
 {
     cpu_lanes sum[CPU_TILE_ROWS][CPU_TILE_VECTORS];
     const int64_t a_row = p->a_row, a_step = p->a_step, c_row = p->c_row;
-    CPU_PRAGMA(GCC unroll 8)
-    for (int i = 0; i < rows; i++)
-        CPU_PRAGMA(GCC unroll 8)
-    for (int v = 0; v < vectors; v++)
-        sum[i][v] = (cpu_lanes){0};
+    CPU_UNROLL
+    for (int i = 0; i < rows; i++) {
+        CPU_UNROLL
+        for (int v = 0; v < vectors; v++)
+            sum[i][v] = (cpu_lanes){0};
+    }
     for (int64_t k = p->n; k > 0; k--) {
         cpu_lanes right[CPU_TILE_VECTORS];
-        CPU_PRAGMA(GCC unroll 8)
+        CPU_UNROLL
         for (int v = 0; v < vectors; v++)
             right[v] = cpu_lanes_load(b + v * CPU_LANES);
-        CPU_PRAGMA(GCC unroll 8)
+        CPU_UNROLL
         for (int i = 0; i < rows; i++) {
             const float left = a[i * a_row];
-            CPU_PRAGMA(GCC unroll 8)
+            CPU_UNROLL
             for (int v = 0; v < vectors; v++)
                 sum[i][v] += left * right[v];
         }
         a += a_step;
         b += b_row;
     }
-    CPU_PRAGMA(GCC unroll 8)
-    for (int i = 0; i < rows; i++)
-        CPU_PRAGMA(GCC unroll 8)
-    for (int v = 0; v < vectors; v++) {
-        float *to = c + i * c_row + v * CPU_LANES;
-        const cpu_lanes before = p->adds ? cpu_lanes_load(to) : (cpu_lanes){0};
-        cpu_tile_store(to, sum[i][v] + before, columns - v * CPU_LANES);
+    CPU_UNROLL
+    for (int i = 0; i < rows; i++) {
+        CPU_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            float *to = c + i * c_row + v * CPU_LANES;
+            const cpu_lanes before = p->adds ? cpu_lanes_load(to) : (cpu_lanes){0};
+            cpu_tile_store(to, sum[i][v] + before, columns - v * CPU_LANES);
+        }
     }
 }
 
