@@ -3,30 +3,6 @@
 # resolved file and of the manifest, do nothing on resuming, and say what does not fit.
 . "$(dirname "$0")/run_kit.sh" "$1"
 
-write_experiment() { # NAME, with more lines from the input
-    {
-        cat <<END
-extends = "$base"
-[run]
-threads = 1
-workers = 1
-out = "$1"
-END
-        cat
-    } >$1.toml
-}
-
-train() { # NAME OVERRIDES..., and as above
-    write_experiment "$1"
-    run 0 run $1.toml "${@:2}"
-}
-
-# differences A B: names of the tensors that differ between the last checkpoints.
-differences() {
-    "$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
-        grep '^[^ ]*: ' | grep -v '^wisp[.]'
-}
-
 # knn NAME KIND: what the line of this kind says.
 knn() {
     sed -n "s/^{\"kind\": \"$2\".*\"k_nn_top_1\": \([0-9.]*\),.*/\1/p" $1/smoke/0/metrics.jsonl
@@ -55,7 +31,7 @@ grep -q "^begins with [0-9]* tensors of $stored: student into student$" out ||
     fail "the run does not say what it begins with"
 [ -n "$(knn whole untrained)" ] && [ "$(knn whole untrained)" = "$(knn source task)" ] ||
     fail "the weights are not those of the source: $(knn whole untrained), $(knn source task)"
-differences source whole >changed
+differing_tensors source whole >changed
 grep '^student[.].*\(weight\|bias\|_[gv]\): ' changed >&2 && fail "weights differ, and nothing was trained"
 grep -q '^teacher[.].*weight: ' changed || fail "the teacher is that of the source"
 
@@ -70,7 +46,7 @@ weights = "$stored"
 from = "teacher"
 into = "teacher"
 END
-differences source teacher >changed
+differing_tensors source teacher >changed
 grep '^teacher[.].*\(weight\|bias\|_[gv]\): ' changed >&2 && fail "the teacher is not that of the source"
 grep -q '^student[.].*weight: ' changed || fail "the student is that of the source"
 train copied <<END
@@ -81,9 +57,9 @@ from = "student"
 into = "student"
 END
 train none <<<"$constant"
-differences source copied >changed
+differing_tensors source copied >changed
 grep -q '^teacher[.]backbone[.]conv1[.]weight: ' changed || fail "the teacher did not follow"
-[ -n "$(differences none copied | grep '^teacher[.]')" ] || fail "the teacher did not begin as a copy"
+[ -n "$(differing_tensors none copied | grep '^teacher[.]')" ] || fail "the teacher did not begin as a copy"
 
 # --- the backbone alone is what is meant when nothing is said; layers may go elsewhere ---
 
@@ -92,7 +68,7 @@ $still
 [[init]]
 weights = "source/smoke/0"
 END
-differences source backbone >changed
+differing_tensors source backbone >changed
 grep '^student[.]backbone[.].*\(weight\|bias\): ' changed >&2 && fail "the backbone is another"
 grep -q '^student[.]head[.].*weight: ' changed || fail "the head is that of the source"
 train layer <<END
@@ -107,7 +83,7 @@ weights = "$stored"
 from = "student.head.mlp.0.weight"
 into = "student.head.mlp.0.weight"
 END
-differences source layer >changed
+differing_tensors source layer >changed
 grep '^student[.]backbone[.]layer2[.]0[.]\(conv\|bn\).*\(weight\|bias\): ' changed >&2 &&
     fail "the block is another"
 grep -q '^student[.]backbone[.]layer2[.]0[.]downsample[.]0[.]weight: ' changed || fail "skip skips nothing"
@@ -141,7 +117,7 @@ weights = "kept/smoke/0"'
 rm -r kept
 train parts run.steps=4 <<<'[[init]]
 weights = "kept/smoke/0"'
-[ -z "$(differences straight parts)" ] || fail "the resumed run is another: $(differences straight parts)"
+[ -z "$(differing_tensors straight parts)" ] || fail "the resumed run is another: $(differing_tensors straight parts)"
 printf '[[task]]\nuse = "knn"\nk = 5\n' >tasks.toml
 run 0 eval parts/smoke/0 tasks.toml
 
@@ -155,7 +131,7 @@ grep -qF "# init: 6 tensors of $stored" out || fail "check does not say what a r
 wrong() { # CODE PLACE WORDS...; lines of the experiment from the input
     local code=$1 place=$2
     shift 2
-    write_experiment wrong
+    write_smoke wrong
     for verb in check run; do
         run "$code" $verb wrong.toml
         says "$place" "^" "$@"

@@ -3,32 +3,8 @@
 # the resolved file, and point at their line when they match nothing.
 . "$(dirname "$0")/run_kit.sh" "$1"
 
-write_experiment() { # NAME, with more lines from the input
-    {
-        cat <<END
-extends = "$base"
-[run]
-threads = 1
-workers = 1
-out = "$1"
-END
-        cat
-    } >$1.toml
-}
-
-train() { # NAME OVERRIDES..., and as above
-    write_experiment "$1"
-    run 0 run $1.toml "${@:2}"
-}
-
-# differences A B: names of what differs between the last checkpoints, but for their records.
-differences() {
-    "$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
-        grep '^[^ ]*: ' | grep -v '^wisp[.]'
-}
-
 same() { # A B
-    [ -z "$(differences $1 $2)" ] || fail "$1 and $2 differ: $(differences $1 $2)"
+    [ -z "$(differing_tensors $1 $2)" ] || fail "$1 and $2 differ: $(differing_tensors $1 $2)"
 }
 
 # --- a factor of all parameters is that factor of the whole; these factors are exact ---
@@ -48,8 +24,8 @@ same half_rate half_rate_by_rule
 same half_decay half_decay_by_rule
 same half_rate twice
 same plain no_change
-[ -n "$(differences plain half_rate)" ] || fail "half the learning rate changes nothing"
-[ -n "$(differences plain half_decay)" ] || fail "half the weight decay changes nothing"
+[ -n "$(differing_tensors plain half_rate)" ] || fail "half the learning rate changes nothing"
+[ -n "$(differing_tensors plain half_decay)" ] || fail "half the weight decay changes nothing"
 
 # --- only what the pattern names ---
 
@@ -58,7 +34,7 @@ pattern = "student.backbone.*"
 lr = 0.0'
 train one_step run.steps=1 <<<"$frozen"
 train two_steps run.steps=2 <<<"$frozen"
-differences one_step two_steps >changed
+differing_tensors one_step two_steps >changed
 grep -q '^student[.]head[.].*weight' changed || fail "the head is not trained"
 grep '^student[.]backbone[.]' changed | grep -v running_ >&2 && fail "the backbone is trained"
 
@@ -101,7 +77,7 @@ run 0 eval for_probe/smoke/0 tasks.toml
 wrong() { # PLACE WORDS...; lines of the experiment from the input
     local place=$1
     shift
-    write_experiment wrong
+    write_smoke wrong
     run 2 check wrong.toml
     says "$place" "^" "$@"
 }

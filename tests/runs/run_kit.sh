@@ -83,3 +83,30 @@ wait_for() {
     done
     return 1
 }
+
+# write_smoke NAME: NAME.toml, the smoke experiment on one thread into folder NAME, with more lines
+# from the input.
+write_smoke() {
+    {
+        cat <<END
+extends = "$base"
+[run]
+threads = 1
+workers = 1
+out = "$1"
+END
+        cat
+    } >$1.toml
+}
+
+# train NAME OVERRIDES...: writes it as above and runs it.
+train() {
+    write_smoke "$1"
+    run 0 run $1.toml "${@:2}"
+}
+
+# differing_tensors A B: names of the tensors that differ between the last checkpoints.
+differing_tensors() {
+    "$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
+        grep '^[^ ]*: ' | grep -v '^wisp[.]'
+}
