@@ -15,7 +15,6 @@
 #include "ops/sample.h"
 
 extern const wispi_op_family wispi_op_conv2d;
-extern const wispi_op_family wispi_op_fill;
 
 /* --- shapes --- */
 
@@ -395,19 +394,12 @@ static const wispi_op grad_op = {
 
 /* --- gradient --- */
 
-static wisp_tensor *or_zeros(const wispi_grad *grad, int32_t i)
-{
-    const wisp_fill_attrs zero = {*wispi_tensor_desc(grad->out[i]), 0};
-    return grad->dout[i] ? grad->dout[i]
-                         : wispi_apply1(grad->step, wispi_op_fill.ops[0], &zero, NULL, 0);
-}
-
 static wisp_status conv_gradient(wispi_grad *grad)
 {
     if (!grad->dout[0] && !grad->dout[1] && !grad->dout[2])
         return WISP_OK;
     wisp_conv_norm_attrs attrs = *(const wisp_conv_norm_attrs *)grad->attrs;
-    wisp_tensor *in[N_GRAD_IN] = {or_zeros(grad, 0)}, *out[WISPI_MAX_OUT] = {NULL};
+    wisp_tensor *in[N_GRAD_IN] = {wispi_grad_or_zeros(grad, 0)}, *out[WISPI_MAX_OUT] = {NULL};
     attrs.want_stats = 0;
     for (int32_t i = 0; i < 3; i++)
         attrs.want_grads |= wispi_grad_wants(grad, i) ? WISP_CONV_NORM_INPUT : 0;
@@ -415,16 +407,15 @@ static wisp_status conv_gradient(wispi_grad *grad)
     if (grad->dout[1] || grad->dout[2]) {
         in[Y] = grad->out[0];
         in[MEAN] = grad->out[1];
-        in[DMEAN] = or_zeros(grad, 1);
-        in[DVAR] = or_zeros(grad, 2);
+        in[DMEAN] = wispi_grad_or_zeros(grad, 1);
+        in[DVAR] = wispi_grad_or_zeros(grad, 2);
     }
     for (int32_t i = 0; i < 4; i++)
         in[X + i] = grad->in[i];
     out[3] = wispi_grad_wants(grad, 3) ? wispi_grad_target(grad, 3) : NULL;
     wispi_apply(grad->step, &grad_op, &attrs, in, N_GRAD_IN, out);
     for (int32_t i = 0; i < 4; i++)
-        if (wispi_grad_wants(grad, i))
-            wispi_grad_give(grad, i, out[i]);
+        wispi_grad_give(grad, i, out[i]);
     return WISP_OK;
 }
 

@@ -10,8 +10,6 @@
 #include "ops/rule.h"
 #include "ops/sample.h"
 
-extern const wispi_op_family wispi_op_fill;
-
 static wisp_status check_eps(const wispi_rule *rule, const wisp_norm_scale_attrs *a)
 {
     if (a->eps >= 0 && isfinite(a->eps))
@@ -144,28 +142,20 @@ static const wispi_op grad_op = {
     .n_cases = WISPI_COUNT_OF(grad_cases),
 };
 
-/* A tensor of zeros where no gradient has arrived. */
-static wisp_tensor *or_zeros(const wispi_grad *grad, int32_t i)
-{
-    const wisp_fill_attrs zero = {*wispi_tensor_desc(grad->out[i]), 0};
-    return grad->dout[i] ? grad->dout[i]
-                         : wispi_apply1(grad->step, wispi_op_fill.ops[0], &zero, NULL, 0);
-}
-
 static wisp_status scale_gradient(wispi_grad *grad)
 {
     if (!grad->dout[0] && !grad->dout[1])
         return WISP_OK;
     wisp_tensor *gamma = grad->n_in > 2 ? grad->in[2] : NULL;
-    wisp_tensor *in[] = {or_zeros(grad, 0), or_zeros(grad, 1), grad->in[0], grad->in[1], gamma};
+    wisp_tensor *in[] = {wispi_grad_or_zeros(grad, 0), wispi_grad_or_zeros(grad, 1), grad->in[0],
+                         grad->in[1], gamma};
     wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
     for (int32_t i = 2; i < 4; i++)
         if (wispi_grad_wants(grad, i))
             out[i] = wispi_grad_target(grad, i);
     wispi_apply(grad->step, &grad_op, grad->attrs, in, 5, out);
     for (int32_t i = 0; i < 4; i++)
-        if (wispi_grad_wants(grad, i))
-            wispi_grad_give(grad, i, out[i]);
+        wispi_grad_give(grad, i, out[i]);
     return WISP_OK;
 }
 

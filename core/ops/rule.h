@@ -232,6 +232,16 @@ static inline int wispi_grad_possible(const wispi_grad *grad, const wispi_op *op
     return 1;
 }
 
+extern const wispi_op_family wispi_op_fill;
+
+/* What arrived at output i, or zeros of its shape where nothing did. */
+static inline wisp_tensor *wispi_grad_or_zeros(const wispi_grad *grad, int32_t i)
+{
+    const wisp_fill_attrs zero = {*wispi_tensor_desc(grad->out[i]), 0};
+    return grad->dout[i] ? grad->dout[i]
+                         : wispi_apply1(grad->step, wispi_op_fill.ops[0], &zero, NULL, 0);
+}
+
 /* Appends the one operation that makes the gradient of input i, straight into its own slot where
  * that is allowed, and hands it over. */
 static inline void wispi_grad_by(const wispi_grad *grad, int32_t i, const wispi_op *op,
