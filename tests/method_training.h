@@ -206,6 +206,22 @@ static inline void training_step(training *t, int64_t step)
     TRAINING_OK(wispi_program_run(t->program, training_calls, t, NULL, err));
 }
 
+/* A step's loss and what the evaluated network first made in it, which a probe would learn from. */
+typedef struct training_glance {
+    training *t;
+    wisp_tensor *pooled;
+} training_glance;
+
+static inline void training_glance_calls(wisp_step *s, void *user)
+{
+    training_glance *g = user;
+    wisp_module *evaluated = g->t->method->evaluated_network(g->t->self);
+    wispi_module_forget_pooled(evaluated);
+    g->t->loss = g->t->method->step(g->t->self, s, &g->t->batch.plugin);
+    g->pooled = wispi_module_first_pooled(evaluated);
+    wispi_step_keep(s, g->pooled);
+}
+
 /* --- comparison --- */
 
 /* The value of a metric of the step, or the loss; NaN when there is none of the name. */

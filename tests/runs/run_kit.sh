@@ -110,3 +110,33 @@ differing_tensors() {
     "$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
         grep '^[^ ]*: ' | grep -v '^wisp[.]'
 }
+
+# train_lines RUN: its steps' metrics.
+train_lines() {
+    grep '"kind": "train"' "$1/smoke/0/metrics.jsonl"
+}
+
+# stops_leave_no_trace STEP...: experiment.toml goes straight through into `straight`, and into
+# `stopped` with an end after each STEP; the steps and all tensors must be the same. (What a probe
+# finds at the end of each part is not.)
+stops_leave_no_trace() {
+    local steps difference
+    run 0 run experiment.toml run.out=straight
+    for steps in "$@" 0; do
+        run 0 run experiment.toml run.out=stopped run.steps=$steps
+    done
+    grep -q "resuming at step ${*: -1} of 20" out || fail "the run did not go on"
+    diff <(train_lines straight) <(train_lines stopped) >&2 || fail "the steps are not the same"
+    difference=$("$tools/safetensors_diff" {straight,stopped}/smoke/0/checkpoints/last.safetensors |
+        grep -v '^wisp\.\(facts\|results\): ')
+    [ -z "$difference" ] || fail "the tensors are not the same: $difference"
+}
+
+# keeps STATE...: each is in the last checkpoint of `straight`.
+keeps() {
+    local state
+    for state in "$@"; do
+        head -c 100000 straight/smoke/0/checkpoints/last.safetensors | grep -qa "\"state\.$state\"" ||
+            fail "the checkpoint has no $state"
+    done
+}

@@ -12,21 +12,6 @@ static const training_recipe recipes[] = {
 
 enum { B = TRAINING_BATCH, DIM = 32, PIXELS = 16 * 16 * 3 };
 
-typedef struct glance {
-    training *t;
-    wisp_tensor *pooled;
-} glance;
-
-static void glance_step(wisp_step *s, void *user)
-{
-    glance *g = user;
-    wisp_module *evaluated = g->t->method->evaluated_network(g->t->self);
-    wispi_module_forget_pooled(evaluated);
-    g->t->loss = g->t->method->step(g->t->self, s, &g->t->batch.plugin);
-    g->pooled = wispi_module_first_pooled(evaluated);
-    wispi_step_keep(s, g->pooled);
-}
-
 /* Other pixels for one global view, or for none. */
 static void set_pixels(training *t, int other)
 {
@@ -45,18 +30,18 @@ START_TEST(probes_see_the_first_global_view)
 {
     const wisp_clock clock = {0, 1, 0, 1, 1};
     float seen[3][2 * B * DIM]; /* both global views; a probe gets the first B rows */
-    glance g = {training_open(&recipes[_i], NULL), NULL};
+    training_glance g = {training_open(&recipes[_i], NULL), NULL};
     wispi_program *program = NULL;
     training_set_views(g.t, 0);
     if (g.t->method->epoch_begin)
         TRAINING_OK(g.t->method->epoch_begin(g.t->self, &clock, err));
-    TRAINING_OK(wispi_program_record(g.t->device, wispi_ops_table(), g.t->model, 0, glance_step, &g,
-                                     &program, err));
+    TRAINING_OK(wispi_program_record(g.t->device, wispi_ops_table(), g.t->model, 0,
+                                     training_glance_calls, &g, &program, err));
     TRAINING_OK(wispi_model_refresh(g.t->model, err));
     TRAINING_OK(wispi_model_set_clock(g.t->model, &clock, err));
     for (int i = 0; i < 3; i++) { /* as it is, then another second view, then another first one */
         set_pixels(g.t, i == 0 ? -1 : 2 - i);
-        TRAINING_OK(wispi_program_run(program, glance_step, &g, NULL, err));
+        TRAINING_OK(wispi_program_run(program, training_glance_calls, &g, NULL, err));
         ck_assert_int_eq(wisp_desc_count(wispi_tensor_desc(g.pooled)), 2 * B * DIM);
         TRAINING_OK(wispi_program_read(program, g.pooled, seen[i], err));
     }

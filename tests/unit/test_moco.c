@@ -456,38 +456,23 @@ START_TEST(local_views_may_be_left_out)
 }
 END_TEST
 
-typedef struct glance {
-    training *t;
-    wisp_tensor *pooled;
-} glance;
-
-static void glance_step(wisp_step *s, void *user)
-{
-    glance *g = user;
-    wisp_module *evaluated = g->t->method->evaluated_network(g->t->self);
-    wispi_module_forget_pooled(evaluated);
-    g->t->loss = g->t->method->step(g->t->self, s, &g->t->batch.plugin);
-    g->pooled = wispi_module_first_pooled(evaluated);
-    wispi_step_keep(s, g->pooled);
-}
-
 /* A probe beside MoCo learns from the second global view, the first that the query encoder sees. */
 START_TEST(probes_see_the_second_global_view)
 {
     static const training_recipe r = {"", MOCO, STILL};
     float seen[3][B * 32];
-    glance g = {training_open(&r, NULL), NULL};
+    training_glance g = {training_open(&r, NULL), NULL};
     wispi_program *program = NULL;
     training_set_views(g.t, 0);
-    TRAINING_OK(wispi_program_record(g.t->device, wispi_ops_table(), g.t->model, 0, glance_step, &g,
-                                     &program, err));
+    TRAINING_OK(wispi_program_record(g.t->device, wispi_ops_table(), g.t->model, 0,
+                                     training_glance_calls, &g, &program, err));
     TRAINING_OK(wispi_model_refresh(g.t->model, err));
     const wisp_clock clock = {0, 1, 0, 1, 1};
     TRAINING_OK(wispi_model_set_clock(g.t->model, &clock, err));
     for (int i = 0; i < 3; i++) {
         if (i)
             put_view_pixels(g.t, 0, "others", i - 1, 1, 2);
-        TRAINING_OK(wispi_program_run(program, glance_step, &g, NULL, err));
+        TRAINING_OK(wispi_program_run(program, training_glance_calls, &g, NULL, err));
         ck_assert_int_eq(wispi_tensor_desc(g.pooled)->shape[0], B);
         ck_assert_int_eq(wispi_tensor_desc(g.pooled)->shape[1], 32);
         TRAINING_OK(wispi_program_read(program, g.pooled, seen[i], err));
