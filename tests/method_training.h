@@ -272,10 +272,23 @@ static inline double training_distance(const double *a, const double *b, int64_t
     return sqrt(sum);
 }
 
+/* Queues, centres, prototypes, followers and weights stay within 1e-3 of PyTorch's. Shifts of a
+ * trained network alone may drift further: they are small, and AdamW moves those that a batch norm
+ * takes out again by mere rounding, which the mean behind them shows. */
+static inline double training_limit(const char *name)
+{
+    static const char *const trained[] = {"student.", "encoder_q.", "network."};
+    for (size_t i = 0; i < sizeof trained / sizeof *trained; i++)
+        if (strncmp(name, trained[i], strlen(trained[i])) == 0 &&
+            (formula_ends(name, ".bias") || formula_ends(name, ".running_mean")))
+            return 1e-2;
+    return 1e-3;
+}
+
 /* What a tensor has moved since the start must agree, not only the tensor: |got - want| against
  * |want - start|, besides the rounding of single precision. `start` NULL: it began as zeros.
  * Activations that rounding carries over the bend of a ReLU let trainings drift apart: 0.7 % of the
- * way has been seen after twenty steps. */
+ * way has been seen after twenty steps. Besides, within 1e-3 of the tensor itself; see below. */
 static inline void training_compare(training *t, const char *name, const double *want,
                                     const float *start, int64_t count, int64_t step)
 {
@@ -290,7 +303,8 @@ static inline void training_compare(training *t, const char *name, const double 
     const double off = training_distance(ours, want, count);
     const double moved = training_distance(want, from, count);
     const double size = training_distance(want, zero, count);
-    ck_assert_msg(off <= (step == 0 ? 5e-3 : 3e-2) * moved + 1e-6 * size,
+    ck_assert_msg(off <= (step == 0 ? 5e-3 : 3e-2) * moved + 1e-6 * size &&
+                      off <= training_limit(name) * size,
                   "after step %lld %s is off by %.3g; it moved by %.3g and its length is %.3g",
                   (long long)step + 1, name, off, moved, size);
     free(got);
