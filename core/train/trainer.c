@@ -86,13 +86,21 @@ static void say_results(trainer *t, const char *what)
     wispi_progress_say(&t->progress, line);
 }
 
+/* The epoch that the weights are of, from 1 on; 0 before the first step. Within an epoch it is that
+ * epoch, as the progress line counts. */
+static int64_t epoch_of_weights(const trainer *t)
+{
+    const int64_t spe = t->session->steps_per_epoch;
+    return (t->facts.step + spe - 1) / spe;
+}
+
 static wisp_status evaluate(trainer *t, const wispi_instance *tasks, int32_t n_tasks, int as_probe,
                             int32_t source, const char *source_name, const char *kind,
                             wisp_error *err)
 {
     wispi_evaluation_request request = {tasks, n_tasks, as_probe, source, t->options->stop};
     t->session->clock.step = t->facts.step;
-    t->session->clock.epoch = t->facts.step / t->session->steps_per_epoch;
+    t->session->clock.epoch = epoch_of_weights(t);
     wisp_status status = wispi_evaluate(t->embedder, t->session, &request, t->results, err);
     if (status == WISP_E_STOPPED)
         return wisp_fail(err, status,
