@@ -44,7 +44,8 @@ static wisp_status read_open_file(int fd, const char *path, size_t max_bytes, ui
     if (fstat(fd, &info) != 0)
         return io_fail(err, "look at", path, errno);
     if (!S_ISREG(info.st_mode))
-        return wisp_fail(err, WISP_E_IO, "%s: not a regular file; give the name of a file", path);
+        return wisp_fail(err, WISP_E_INVALID, "%s: %s; give the name of a file", path,
+                         S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
     if ((uint64_t)info.st_size > max_bytes || max_bytes == SIZE_MAX)
         return wisp_fail(err, WISP_E_DATA, "%s: %lld bytes, but at most %zu are read here", path,
                          (long long)info.st_size, max_bytes);

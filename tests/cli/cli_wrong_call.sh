@@ -49,6 +49,8 @@ errs "nothing.toml"
 expect 2 check "$work/nothing.toml"
 errs "nothing.toml"
 for verb in run check; do
+    expect 2 $verb "$work"
+    errs_once "$work: a folder; give the name of a file"
     printf '[run]\nname = "x"\nepochz = 3\n' >"$work/exp.toml"
     expect 2 $verb "$work/exp.toml"
     errs "exp.toml:3:1:" "epochz = 3" "nearest known key: epochs"

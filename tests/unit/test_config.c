@@ -437,7 +437,7 @@ START_TEST(extends_that_cannot_be)
     wispi_path_join(path, sizeof path, folder, "deep0.toml");
     check_load_fails(path, WISP_E_CONFIG, "more than 16 files extend each other");
     check_load_fails("nowhere.toml", WISP_E_NOT_FOUND, "nowhere.toml: cannot open");
-    check_load_fails(folder, WISP_E_IO, "not a regular file");
+    check_load_fails(folder, WISP_E_INVALID, "a folder; give the name of a file");
     file("broken.toml", "\n[a\n");
     check_load_fails(file("x.toml", "extends = 'broken.toml'\n"), WISP_E_CONFIG,
                      "/broken.toml:2:3: ");

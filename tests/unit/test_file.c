@@ -107,10 +107,11 @@ START_TEST(what_cannot_be_read)
     wisp_error err = {0};
     ck_assert_int_eq(wispi_file_read(in_folder("none"), 10, &data, &n, &err), WISP_E_NOT_FOUND);
     ck_assert_ptr_nonnull(strstr(err.message, "none: cannot open: No such file"));
-    ck_assert_int_eq(wispi_file_read(folder, 10, &data, &n, &err), WISP_E_IO);
-    ck_assert_ptr_nonnull(strstr(err.message, "not a regular file"));
+    ck_assert_int_eq(wispi_file_read(folder, 10, &data, &n, &err), WISP_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "a folder; give"));
     ck_assert_int_eq(mkfifo(in_folder("pipe"), 0600), 0);
-    ck_assert_int_eq(wispi_file_read(in_folder("pipe"), 10, &data, &n, &err), WISP_E_IO);
+    ck_assert_int_eq(wispi_file_read(in_folder("pipe"), 10, &data, &n, &err), WISP_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "not a regular file; give"));
     ck_assert_int_eq(wispi_file_replace(in_folder("b"), "0123456789", 10, &err), WISP_OK);
     ck_assert_int_eq(wispi_file_read(in_folder("b"), 9, &data, &n, &err), WISP_E_DATA);
     ck_assert_ptr_nonnull(strstr(err.message, "10 bytes, but at most 9"));
