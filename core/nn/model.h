@@ -114,6 +114,14 @@ void wispi_module_forget_pooled(wisp_module *module);
 wisp_tensor *wispi_module_first_pooled(const wisp_module *module);
 /* Elements of all parameters below a module. */
 int64_t wispi_module_parameter_count(const wisp_module *module, int32_t only_trained);
+
+typedef struct wispi_module_census {
+    int64_t tensors; /* parameters and buffers */
+    int64_t convolutions, batch_norms, norm_channels;
+} wispi_module_census;
+
+/* What is below a module. */
+void wispi_module_count(const wisp_module *module, wispi_module_census *census);
 wisp_module *wispi_model_network(const wispi_model *model, const char *name); /* NULL: none */
 int32_t wispi_model_network_count(const wispi_model *model);
 wisp_module *wispi_model_network_at(const wispi_model *model, int32_t index);

@@ -68,6 +68,20 @@ static wisp_status views_json(wispi_session *s, json_t *list, wisp_error *err)
     return WISP_OK;
 }
 
+static json_t *backbone_json(const wispi_session *s, double macs)
+{
+    const wispi_experiment *x = s->experiment;
+    wispi_module_census census;
+    wispi_module_count(s->evaluated, &census);
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+                     x->backbone.plugin->descriptor->name, "parameters",
+                     (json_int_t)wispi_module_parameter_count(s->evaluated, 0), "tensors",
+                     (json_int_t)census.tensors, "convolutions", (json_int_t)census.convolutions,
+                     "batch_norms", (json_int_t)census.batch_norms, "norm_channels",
+                     (json_int_t)census.norm_channels, "macs", (json_int_t)macs, "macs_at",
+                     (json_int_t)x->input.eval_size, "dim", (json_int_t)s->embedding_dim);
+}
+
 static wisp_status collect(wispi_session *s, json_t **out, wisp_error *err)
 {
     const wispi_experiment *x = s->experiment;
@@ -88,19 +102,17 @@ static wisp_status collect(wispi_session *s, json_t **out, wisp_error *err)
     wispi_experiment_describe_sampler(x, views_in_words, sizeof views_in_words);
     int64_t stores = (int64_t)wispi_device_bytes(s->device);
     json_t *starts = wispi_start_records_json(s->starts, s->n_starts);
-    *out = json_pack(
-        "{s:s, s:{s:s, s:I, s:I, s:I, s:I}, s:{s:s, s:I}, s:{s:s, s:o}, s:o, "
-        "s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:i}, s:o}",
-        "device", s->device_name, "backbone", "name", x->backbone.plugin->descriptor->name,
-        "parameters", (json_int_t)wispi_module_parameter_count(s->evaluated, 0), "macs",
-        (json_int_t)macs, "macs_at", (json_int_t)x->input.eval_size, "dim",
-        (json_int_t)s->embedding_dim, "method", "name", x->method.plugin->descriptor->name,
-        "trained_parameters", (json_int_t)trained_parameters(s), "sampler", "name",
-        x->sampler.plugin->descriptor->name, "description", wispi_json_string(views_in_words),
-        "views", views, "run", "epochs", (json_int_t)x->run.epochs, "steps_per_epoch",
-        (json_int_t)s->steps_per_epoch, "steps", (json_int_t)s->total_steps, "batch",
-        (json_int_t)x->run.batch, "step", "memory_bytes", (json_int_t)(stores + facts.step_bytes),
-        "macs", (json_int_t)facts.total_macs, "calls", (int)facts.n_calls, "init", starts);
+    *out = json_pack("{s:s, s:o, s:{s:s, s:I}, s:{s:s, s:o}, s:o, "
+                     "s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:i}, s:o}",
+                     "device", s->device_name, "backbone", backbone_json(s, macs), "method", "name",
+                     x->method.plugin->descriptor->name, "trained_parameters",
+                     (json_int_t)trained_parameters(s), "sampler", "name",
+                     x->sampler.plugin->descriptor->name, "description",
+                     wispi_json_string(views_in_words), "views", views, "run", "epochs",
+                     (json_int_t)x->run.epochs, "steps_per_epoch", (json_int_t)s->steps_per_epoch,
+                     "steps", (json_int_t)s->total_steps, "batch", (json_int_t)x->run.batch, "step",
+                     "memory_bytes", (json_int_t)(stores + facts.step_bytes), "macs",
+                     (json_int_t)facts.total_macs, "calls", (int)facts.n_calls, "init", starts);
     return *out ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the report");
 }
 
@@ -116,6 +128,10 @@ static void as_text(const wispi_session *s, const json_t *report, wispi_text *ou
         out, "# backbone: %.0f parameters, %.1f MMACs an image at %.0f px, embedding of %.0f\n",
         number(report, "backbone", "parameters"), number(report, "backbone", "macs") / 1e6,
         number(report, "backbone", "macs_at"), number(report, "backbone", "dim"));
+    wispi_text_printf(
+        out, "# backbone: %.0f tensors, %.0f convolutions, %.0f batch norms of %.0f channels\n",
+        number(report, "backbone", "tensors"), number(report, "backbone", "convolutions"),
+        number(report, "backbone", "batch_norms"), number(report, "backbone", "norm_channels"));
     for (int32_t i = 0; i < s->n_starts; i++)
         wispi_text_printf(out, "# init: %d tensors of %s into %s\n", (int)s->starts[i].n_tensors,
                           s->starts[i].file, s->starts[i].into);

@@ -128,21 +128,24 @@ done
 
 # --- sizes and counts; the classifier beside the method has 100 classes here, not 1,000 ---
 
-# sizes NAME PARAMETERS DIM MMACS224 MMACS96 MMACS128
+# sizes NAME PARAMETERS DIM MMACS224 MMACS96 MMACS128 STATE_ENTRIES CONVOLUTIONS BATCH_NORMS CHANNELS:
+# published state entries hold a classifier and a count for each batch norm, which are not kept here.
 sizes() {
     local method
     for method in dino swav moco; do
+        tells "imagenet.$method.$1.baseline" \
+            "backbone: $(($7 - 2 - $9)) tensors, $8 convolutions, $9 batch norms of ${10} channels"
         tells "imagenet.$method.$1.baseline" "backbone: $2 parameters, $4 MMACs an image at 224 px" \
             "embedding of $3" "2 global of 224 px, $4 MMACs" "local of 96 px, $5 MMACs" \
             "200 epochs of 1251 steps of 1024 images"
         tells "imagenet.$method.$1.sslight" "local of 128 px, $6 MMACs"
     done
 }
-sizes mobilenet_v2 2223872 1280 299.5 55.0 97.8
-sizes resnet18 11176512 512 1813.6 333.1 592.2
-sizes resnet34 21284672 512 3663.2 672.8 1196.2
-sizes resnet50 23508032 2048 4087.1 750.7 1334.6
-sizes vit_tiny 5524416 192 1253.5 208.0 374.0
+sizes mobilenet_v2 2223872 1280 299.5 55.0 97.8 314 52 52 17056
+sizes resnet18 11176512 512 1813.6 333.1 592.2 122 20 20 4800
+sizes resnet34 21284672 512 3663.2 672.8 1196.2 218 36 36 8512
+sizes resnet50 23508032 2048 4087.1 750.7 1334.6 320 53 53 26560
+sizes vit_tiny 5524416 192 1253.5 208.0 374.0 152 1 0 0
 
 # trained CELL PARAMETERS DIM
 trained() {
@@ -158,6 +161,23 @@ trained dino.resnet50 35531048 2048
 trained dino.vit_tiny 27676328 192
 trained swav.mobilenet_v2 9668456 1280
 trained moco.mobilenet_v2 6390632 1280
+
+# Each tells steps, multiply-adds and memory of a step; SSLight's larger views need more of both.
+step_of() { # FIELD NAME: GMACs or MiB
+    sed -n "s/^# step: \([0-9.]*\) GMACs, [1-9][0-9]* operations, about \([0-9]*\) MiB .*/\\$1/p" "$2.facts"
+}
+for folder in imagenet cifar10; do
+    for method in dino swav moco; do
+        for backbone in $backbones; do
+            of=$folder.$method.$backbone
+            tells $of.baseline "200 epochs of "
+            for field in 1 2; do
+                awk -v less="$(step_of $field $of.baseline)" -v more="$(step_of $field $of.sslight)" \
+                    'BEGIN { exit !(less > 0 && more > less) }' || complain "$of: no such steps: $(cat $of.*.facts)"
+            done
+        done
+    done
+done
 
 # Pixel scales as published: the mean of local over global in closed form.
 tells imagenet.dino.resnet18.baseline "pixel scale 1.18 by area, 1.04 by length"
