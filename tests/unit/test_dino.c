@@ -1,6 +1,7 @@
-/* What the dino plugin builds and refuses: published sizes, first values, pair weights; and that
- * neighbouring views of one size go through a backbone together. */
-#include "method_bench.h"
+/* What the dino plugin builds and refuses: published sizes, first values, pair weights; the loss
+ * when all outputs are alike and the first loss; and that neighbouring views of one size go through
+ * a backbone together. */
+#include "method_trial.h"
 
 /* --- sizes --- */
 
@@ -78,6 +79,62 @@ START_TEST(the_teacher_starts_as_a_copy)
     }
     ck_assert_int_gt(compared, 50);
     ck_assert_str_eq(wispi_module_path(b->method->evaluated_network(b->self)), "student.backbone");
+    close_bench(b);
+}
+END_TEST
+
+/* --- the first loss --- */
+
+/* Outputs and their ln; the head of transformers has no batch norm and trains its gain. */
+static const struct {
+    const char *options;
+    double plateau;
+} plateaus[] = {
+    {"out_dim = 4096\n", 8.317766},
+    {"out_dim = 65536\nhead_batch_norm = false\ntrain_gain = true\n", 11.090355},
+};
+
+static bench *open_plateau(int i)
+{
+    char toml[512];
+    snprintf(toml, sizeof toml, "%spair_weights = [0.4, 0.6]\n%s", small, plateaus[i].options);
+    return open_trial(toml, WISP_F32);
+}
+
+/* Every row of the last layer becomes its first one. */
+static void answer_alike(bench *b, const char *network)
+{
+    char name[96];
+    int64_t n;
+    snprintf(name, sizeof name, "%s.head.last_layer.weight_v", network);
+    float *values = read_tensor(b, name, &n);
+    const wispi_model_tensor *t = wispi_model_tensor_named(b->model, name);
+    const int64_t width = t->desc->shape[1];
+    for (int64_t i = width; i < n; i++)
+        values[i] = values[i % width];
+    OK(wispi_variable_write(b->device, t->variable, values, &err));
+    free(values);
+}
+
+START_TEST(all_outputs_alike_lose_ln_of_their_number)
+{
+    double entropy = 0;
+    bench *b = open_plateau(_i);
+    answer_alike(b, "student");
+    answer_alike(b, "teacher");
+    ck_assert_double_eq_tol(loss_of(b, 0, "teacher_entropy", &entropy), plateaus[_i].plateau, 1e-4);
+    ck_assert_double_eq_tol(entropy, plateaus[_i].plateau, 1e-4);
+    close_bench(b);
+}
+END_TEST
+
+START_TEST(the_first_loss_is_near_that)
+{
+    double entropy = 0;
+    bench *b = open_plateau(_i);
+    const double off = loss_of(b, 0, "teacher_entropy", &entropy) - plateaus[_i].plateau;
+    ck_assert_msg(fabs(off) < 1 && fabs(off) > 1e-3, "the first loss is %g from the plateau", off);
+    ck_assert_double_lt(entropy, plateaus[_i].plateau - 0.1);
     close_bench(b);
 }
 END_TEST
@@ -202,6 +259,8 @@ int main(void)
     tcase_add_loop_test(tests, the_student_has_its_published_size, 0, 2);
     tcase_add_test(tests, the_head_starts_as_published);
     tcase_add_test(tests, the_teacher_starts_as_a_copy);
+    tcase_add_loop_test(tests, all_outputs_alike_lose_ln_of_their_number, 0, 2);
+    tcase_add_loop_test(tests, the_first_loss_is_near_that, 0, 2);
     tcase_add_loop_test(tests, a_weight_for_missing_views_is_refused, 0, 3);
     tcase_add_loop_test(tests, wrong_options_are_refused, 0, 5);
     tcase_add_test(tests, neighbouring_views_of_one_size_go_together);

@@ -1,7 +1,7 @@
 /* What the swav plugin builds and refuses: published sizes and names, first values, the length of
  * the queue; and single steps: the loss when all outputs are alike, the first loss, prototypes of
  * any length, bf16. */
-#include "method_bench.h"
+#include "method_trial.h"
 
 /* --- sizes and names --- */
 
@@ -150,85 +150,6 @@ END_TEST
 
 /* --- one step --- */
 
-typedef struct trial {
-    bench *b;
-    wisp_tensor *loss;
-    wispi_metrics metrics;
-} trial;
-
-static void trial_calls(wisp_step *s, void *user)
-{
-    trial *t = user;
-    t->loss = t->b->method->step(t->b->self, s, &t->b->batch.plugin);
-    if (t->loss)
-        wispi_step_keep(s, t->loss);
-    wispi_step_backward(s, t->loss);
-    t->b->method->after_backward(t->b->self, s);
-    t->b->method->after_step(t->b->self, s);
-}
-
-enum { IMAGES = 4 };
-
-/* An image is of one colour in all its views, besides noise. */
-static void set_views(bench *b)
-{
-    float colours[3 * IMAGES];
-    formula_uniform("colours", 3 * IMAGES, -1.5, 1.5, colours);
-    for (int32_t g = 0; g < 2; g++) {
-        wispi_variable *views = &b->batch.views[g];
-        const int64_t n = wisp_desc_count(&views->desc);
-        const int64_t image = n / views->desc.shape[0];
-        float *values = malloc((size_t)n * sizeof *values);
-        double *wide = malloc((size_t)n * sizeof *wide);
-        void *narrow = malloc((size_t)wisp_desc_bytes(&views->desc));
-        ck_assert(values && wide && narrow);
-        formula_uniform(bench_views[g].name, n, -0.5, 0.5, values);
-        for (int64_t i = 0; i < n; i++)
-            values[i] += colours[i / image % IMAGES * 3 + i % 3];
-        wispi_widen(wide, values, WISP_F32, n);
-        wispi_narrow(narrow, wide, views->desc.dtype, n);
-        OK(wispi_variable_write(b->device, views, narrow, &err));
-        free(values);
-        free(wide);
-        free(narrow);
-    }
-}
-
-/* The loss of one step in epoch `epoch`, without an optimizer's; and the codes' entropy. */
-static double loss_of(bench *b, int64_t epoch, double *entropy)
-{
-    const wisp_clock clock = {epoch, 20, epoch * 10, 200, 10};
-    trial t = {.b = b};
-    double metrics[WISPI_MAX_METRICS];
-    float loss;
-    wispi_program *program = NULL;
-    set_views(b);
-    OK(b->method->epoch_begin(b->self, &clock, &err));
-    wispi_model_set_metrics(b->model, &t.metrics);
-    OK(wispi_program_record(b->device, wispi_ops_table(), b->model, 0, trial_calls, &t, &program,
-                            &err));
-    OK(wispi_model_refresh(b->model, &err));
-    OK(wispi_model_set_clock(b->model, &clock, &err));
-    OK(wispi_program_run(program, trial_calls, &t, NULL, &err));
-    OK(wispi_program_read(program, t.loss, &loss, &err));
-    OK(wispi_metrics_read(&t.metrics, program, metrics, &err));
-    for (int32_t i = 0; i < t.metrics.n && entropy; i++)
-        if (strcmp(t.metrics.entries[i].name, "code_entropy") == 0)
-            *entropy = metrics[i];
-    wispi_program_destroy(program);
-    return (double)loss;
-}
-
-static bench *open_trial(const char *toml, int32_t dtype)
-{
-    const bench_batch batch = {bench_views, 2, dtype, IMAGES};
-    bench *b = open_bench_on(toml, &batch);
-    wispi_model_builder(b->model)->batch = IMAGES;
-    OK(build_bench(b, &err));
-    OK(wispi_model_finish(b->model, &err));
-    return b;
-}
-
 /* Multiplies row r of a weight by factor(r). */
 static void scale_rows(bench *b, const char *name, int64_t rows, double (*factor)(int64_t row))
 {
@@ -258,7 +179,7 @@ START_TEST(all_outputs_alike_lose_ln_of_the_prototypes)
     double entropy = 0;
     bench *b = open_trial(SMALL "pair_weights = [0.4, 0.6]\n", WISP_F32);
     scale_rows(b, "network.head.projection.mlp.3.weight", 128, nothing);
-    ck_assert_double_eq_tol(loss_of(b, 0, &entropy), 8.006368, 1e-5); /* ln 3000 */
+    ck_assert_double_eq_tol(loss_of(b, 0, "code_entropy", &entropy), 8.006368, 1e-5); /* ln 3000 */
     ck_assert_double_eq_tol(entropy, 8.006368, 1e-5);
     close_bench(b);
 }
@@ -268,7 +189,7 @@ START_TEST(the_first_loss_is_that_of_a_fresh_network)
 {
     double entropy = 0;
     bench *b = open_trial(SMALL, WISP_F32);
-    const double loss = loss_of(b, 0, &entropy);
+    const double loss = loss_of(b, 0, "code_entropy", &entropy);
     ck_assert_msg(loss > 7 && loss < 8.4, "the first loss is %.4f", loss);
     ck_assert_double_lt(entropy, 8.0063);
     close_bench(b);
@@ -281,7 +202,7 @@ START_TEST(prototypes_have_length_one_before_they_are_used)
     int64_t n;
     bench *a = open_trial(SMALL, WISP_F32), *b = open_trial(SMALL, WISP_F32);
     scale_rows(b, name, 3000, uneven);
-    ck_assert_double_eq_tol(loss_of(a, 0, NULL), loss_of(b, 0, NULL), 1e-6);
+    ck_assert_double_eq_tol(loss_of(a, 0, NULL, NULL), loss_of(b, 0, NULL, NULL), 1e-6);
     float *rows = read_tensor(b, name, &n);
     for (int64_t k = 0; k < 3000; k++) {
         double square = 0;
@@ -302,7 +223,7 @@ START_TEST(codes_do_not_suffer_from_bf16)
     for (int i = 0; i < 2; i++) {
         bench *b = open_trial(SMALL "queue_length = 8\n", i ? WISP_BF16 : WISP_F32);
         for (int64_t step = 0; step < 3; step++) /* fills the queue, and uses it */
-            loss[i] = loss_of(b, 15, &entropy[i]);
+            loss[i] = loss_of(b, 15, "code_entropy", &entropy[i]);
         close_bench(b);
     }
     ck_assert_double_eq_tol(loss[1], loss[0], 0.01 * loss[0]);
