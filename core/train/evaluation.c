@@ -243,12 +243,11 @@ static wisp_status judge_learner(context *c, const wispi_instance *probe, wisp_e
     wispi_free(scores);
     WISP_TRY(status);
     char table[WISPI_TASK_NAME], name[WISPI_TASK_NAME + WISPI_METRIC_NAME];
-    char protocol[200];
-    snprintf(
-        protocol, sizeof protocol,
-        "{\"protocol\": \"trained beside the method on detached embeddings of the first view\", "
-        "\"optimizer\": \"%s\", \"test\": %lld}",
-        wispi_optimizer_name(c->session->experiment->optimizer.kind), (long long)test.count);
+    char protocol[256];
+    snprintf(protocol, sizeof protocol,
+             "{\"protocol\": \"trained beside the method on detached embeddings of the network's "
+             "first view\", \"optimizer\": \"%s\", \"test\": %lld}",
+             wispi_optimizer_name(c->session->experiment->optimizer.kind), (long long)test.count);
     wispi_task_name(c->request->tasks, c->task, table);
     snprintf(name, sizeof name, "%s probe top-1", table);
     WISP_TRY(add_result(c, name, 100.0 * (double)hits[0] / (double)test.count, protocol, err));
