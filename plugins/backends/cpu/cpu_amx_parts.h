@@ -15,6 +15,7 @@
 #ifdef CPU_CAN_AMX
 
 #include "cpu_device.h"
+#include "cpu_wide.h"
 
 #define CPU_PARTS_TARGET                                                                           \
     __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
@@ -67,6 +68,19 @@ CPU_PARTS_INLINE void cpu_parts_store(void *p, int64_t i, __mmask16 mask, __m512
         _mm512_mask_storeu_ps((float *)p + i, mask, v);
 }
 
+/* 32 values, the first and the second 16. */
+CPU_PARTS_INLINE void cpu_parts_store_pair(void *p, int64_t i, __mmask32 mask, __m512 low,
+                                           __m512 high, int32_t dtype)
+{
+    if (dtype == WISP_BF16) {
+        const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+        _mm512_mask_storeu_epi16((uint16_t *)p + i, mask, both);
+    } else {
+        _mm512_mask_storeu_ps((float *)p + i, (__mmask16)mask, low);
+        _mm512_mask_storeu_ps((float *)p + i + 16, (__mmask16)(mask >> 16), high);
+    }
+}
+
 CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m256i *part)
 {
     part[0] = cpu_parts_round(v);
@@ -76,58 +90,6 @@ CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m256i *part)
     }
 }
 
-/* exp(x) for -88 < x <= 0. */
-CPU_PARTS_INLINE __m512 cpu_parts_exp(__m512 x)
-{
-    x = _mm512_max_ps(_mm512_set1_ps(-87.3f), x); /* a NaN stays */
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(0.001381454f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.00836874512f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.0416683908f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.166665204f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.499999934f));
-    p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, r);
-    return _mm512_scalef_ps(_mm512_add_ps(p, _mm512_set1_ps(1.0f)), n);
-}
-
-/* cpu_normal of vector/cpu_elementary.h, sixteen at a time. */
-CPU_PARTS_INLINE __m512 cpu_parts_normal(__m512 x, __m512 *density)
-{
-    static const float c[] = {0.0655609371f, -0.230230198f, 0.306105202f,
-                              -0.137466765f, 0.173346519f,  0.0847056937f,
-                              0.123913263f,  0.119265162f,  1.77483631e-05f};
-    const __m512 a = _mm512_min_ps(_mm512_abs_ps(x), _mm512_set1_ps(13.2f));
-    const __m512 half = _mm512_mul_ps(a, _mm512_set1_ps(-0.5f));
-    const __m512 e = cpu_parts_exp(_mm512_mul_ps(half, a));
-    const __m512 one = _mm512_set1_ps(1.0f);
-    const __m512 d = _mm512_fmadd_ps(a, _mm512_set1_ps(0.3f), one);
-    __m512 u = _mm512_rcp14_ps(d);
-    u = _mm512_mul_ps(u, _mm512_fnmadd_ps(d, u, _mm512_set1_ps(2.0f)));
-    __m512 p = _mm512_set1_ps(-0.00521754735f);
-    for (int i = 0; i < 9; i++)
-        p = _mm512_fmadd_ps(p, u, _mm512_set1_ps(c[i]));
-    const __m512 tail = _mm512_mul_ps(p, e);
-    *density = _mm512_mul_ps(e, _mm512_set1_ps(0.398942280f));
-    const __mmask16 positive = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ);
-    return _mm512_mask_sub_ps(tail, positive, one, tail);
-}
-
-/* NaN in, NaN out: x is a factor or a summand of either result. */
-CPU_PARTS_INLINE __m512 cpu_parts_gelu(__m512 x)
-{
-    __m512 density;
-    return _mm512_mul_ps(x, cpu_parts_normal(x, &density));
-}
-
-CPU_PARTS_INLINE __m512 cpu_parts_gelu_slope(__m512 x)
-{
-    __m512 density;
-    const __m512 below = cpu_parts_normal(x, &density);
-    return _mm512_fmadd_ps(x, density, below);
-}
-
 /* Sixteen values of row r from column c on; zeros outside of the matrix. */
 CPU_PARTS_INLINE __m512 cpu_parts_read(const cpu_parts_source *s, int64_t r, int64_t c)
 {
@@ -135,7 +97,7 @@ CPU_PARTS_INLINE __m512 cpu_parts_read(const cpu_parts_source *s, int64_t r, int
         return _mm512_setzero_ps();
     const __m512 v =
         cpu_parts_load(s->data, r * s->stride + c, cpu_parts_mask(s->columns - c), s->dtype);
-    return s->gelu ? cpu_parts_gelu(v) : v;
+    return s->gelu ? cpu_wide_gelu(v, s->dtype == WISP_BF16) : v;
 }
 
 /* --- Layouts --- */
@@ -224,6 +186,14 @@ CPU_PARTS_INLINE void cpu_parts_lines(const cpu_parts_source *s, int64_t first, 
 
 /* --- Product --- */
 
+/* Vector units that had nothing to do for some 2500 cycles sleep, and the next store of a tile
+ * waits 800 for them to wake. An addition in each step of a sum keeps them awake. */
+CPU_PARTS_INLINE void cpu_parts_stay_awake(void)
+{
+    const __m512 zero = _mm512_setzero_ps();
+    __asm__ volatile("vaddps %0, %0, %%zmm31" ::"v"(zero) : "xmm31");
+}
+
 /* One step of 32 in k: the 2 x 2 tiles of a sum that are in registers 0 to 3. */
 #define CPU_PARTS_LEFT(part)                                                                       \
     do {                                                                                           \
@@ -260,6 +230,7 @@ CPU_PARTS_INLINE void cpu_parts_product(const uint16_t *a, int64_t pitch, int64_
         _tile_loadd(3, sum + 528, 128);
     }
     for (int64_t i = 0; i < k; i += 32) {
+        cpu_parts_stay_awake();
         if (parts == 1) {
             CPU_PARTS_LEFT(0);
             CPU_PARTS_RIGHT(0);

@@ -11,6 +11,7 @@
 
 #include "cpu_amx_parts.h"
 #include "cpu_empty.h"
+#include "cpu_fetch.h"
 #include "kernel_table.h"
 #include "vector/cpu_elementary.h"
 
@@ -19,6 +20,8 @@
 /* From square to square: not a power of two, lest a row's parts fall on each other in the cache. */
 enum { SQUARE = 32, AREA = SQUARE * SQUARE + 16, MIN_TOKENS = 16, MAX_TOKENS = 1024 };
 enum { MIN_WIDTH = 16, MAX_WIDTH = 128 };
+
+static const float LN_2 = 0.693147181f, LOG2_E = 1.44269504f;
 
 /* Offsets into one thread's scratch. */
 typedef struct buffers {
@@ -32,7 +35,7 @@ typedef struct attention_state {
     int64_t batch, tokens, heads, width, channels;
     int64_t t, d;             /* tokens and width in multiples of 32 */
     int64_t t_pitch, d_pitch; /* of left matrices */
-    float scale;
+    float scale, power;       /* of scores, and times log2(e): exp(scale s) = 2^(power s) */
     int32_t type, parts, n_threads;
 } attention_state;
 
@@ -71,8 +74,7 @@ CPU_PARTS_INLINE void fetch_next(const attention_state *s, const head *h, int64_
         if (!h->next[i])
             continue;
         const int64_t bytes = s->tokens * s->channels * (i ? 1 : 3) * wisp_dtype_bytes(s->type);
-        for (int64_t at = bytes * part / parts; at < bytes * (part + 1) / parts; at += 64)
-            _mm_prefetch(h->next[i] + at, _MM_HINT_T1);
+        cpu_fetch_part(h->next[i], bytes, part, parts);
     }
 }
 
@@ -135,55 +137,77 @@ CPU_PARTS_INLINE void multiply_tokens(const attention_state *s, const uint16_t *
 
 /* --- Forward --- */
 
-/* exp(scale * s - top) of 32 rows to a left matrix; sums of the rows, and their largest. */
-CPU_PARTS_INLINE void exponentials(const attention_state *s, const float *squares, uint16_t *p,
-                                   float *sum, float *top, int parts)
+enum { AT_ONCE = 4 }; /* rows, so that none waits for the sums of another */
+
+/* The largest of power * s of four rows from `r` on. */
+CPU_PARTS_INLINE void find_largest(const attention_state *s, const float *squares, int64_t r,
+                                   float *top)
 {
-    const __m512 scale = _mm512_set1_ps(s->scale), lowest = _mm512_set1_ps(-INFINITY);
-    __m256i part[CPU_PARTS_MAX];
-    for (int64_t r = 0; r < SQUARE; r++) {
-        const float *row = squares + r * SQUARE;
-        __m512 largest = lowest, total = _mm512_setzero_ps();
-        for (int64_t c = 0; c < s->t; c += 16) {
-            const float *at = row + c / SQUARE * AREA + c % SQUARE;
-            const __mmask16 mask = cpu_parts_mask(s->tokens - c);
-            largest = _mm512_mask_max_ps(largest, mask, largest,
-                                         _mm512_mul_ps(scale, _mm512_load_ps(at)));
+    const __m512 power = _mm512_set1_ps(s->power);
+    __m512 largest[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++)
+        largest[i] = _mm512_set1_ps(-INFINITY);
+    for (int64_t c = 0; c < s->tokens; c += 16) {
+        const float *at = squares + c / SQUARE * AREA + r * SQUARE + c % SQUARE;
+        const __mmask16 mask = cpu_parts_mask(s->tokens - c);
+        for (int i = 0; i < AT_ONCE; i++) {
+            const __m512 v = _mm512_mul_ps(power, _mm512_load_ps(at + i * SQUARE));
+            largest[i] = _mm512_mask_max_ps(largest[i], mask, largest[i], v);
         }
-        top[r] = _mm512_reduce_max_ps(largest);
-        const __m512 shift = _mm512_set1_ps(top[r]);
-        for (int64_t c = 0; c < s->t; c += 16) {
-            const float *at = row + c / SQUARE * AREA + c % SQUARE;
-            const __mmask16 mask = cpu_parts_mask(s->tokens - c);
-            const __m512 e = _mm512_maskz_mov_ps(
-                mask, cpu_parts_exp(_mm512_fmsub_ps(scale, _mm512_load_ps(at), shift)));
-            total = _mm512_add_ps(total, e);
-            cpu_parts_split(e, parts, part);
-            for (int i = 0; i < parts; i++)
-                _mm256_store_si256((__m256i *)(p + (i * SQUARE + r) * s->t_pitch + c), part[i]);
-        }
-        sum[r] = _mm512_reduce_add_ps(total);
     }
+    for (int i = 0; i < AT_ONCE; i++)
+        top[r + i] = _mm512_reduce_max_ps(largest[i]);
+}
+
+/* 2^(power * s - top) of four rows to a left matrix, and their sums. */
+CPU_PARTS_INLINE void raise_rows(const attention_state *s, const float *squares, int64_t r,
+                                 const float *top, uint16_t *p, float *sum, int parts)
+{
+    const __m512 power = _mm512_set1_ps(s->power);
+    __m512 total[AT_ONCE];
+    __m256i part[CPU_PARTS_MAX];
+    for (int i = 0; i < AT_ONCE; i++)
+        total[i] = _mm512_setzero_ps();
+    for (int64_t c = 0; c < s->t; c += 16) {
+        const float *at = squares + c / SQUARE * AREA + r * SQUARE + c % SQUARE;
+        const __mmask16 mask = cpu_parts_mask(s->tokens - c);
+        for (int i = 0; i < AT_ONCE; i++) {
+            const __m512 shift = _mm512_set1_ps(top[r + i]);
+            const __m512 x = _mm512_fmsub_ps(power, _mm512_load_ps(at + i * SQUARE), shift);
+            __m512 e = _mm512_setzero_ps();
+            if (mask)
+                e = _mm512_maskz_mov_ps(mask, cpu_wide_exp2(x, parts == 1));
+            total[i] = _mm512_add_ps(total[i], e);
+            cpu_parts_split(e, parts, part);
+            for (int k = 0; k < parts; k++)
+                _mm256_store_si256((__m256i *)(p + (k * SQUARE + r + i) * s->t_pitch + c), part[k]);
+        }
+    }
+    for (int i = 0; i < AT_ONCE; i++)
+        sum[r + i] = _mm512_reduce_add_ps(total[i]);
 }
 
 CPU_PARTS_INLINE void forward_block(const attention_state *s, const head *h, char *mem,
                                     int64_t first, int parts)
 {
     const buffers *b = &s->at;
-    float sum[SQUARE], top[SQUARE], log_sum[SQUARE], inverse[SQUARE];
+    float sum[SQUARE] = {0}, top[SQUARE] = {0}, log_sum[SQUARE], inverse[SQUARE];
+    const int64_t rows = s->tokens - first < SQUARE ? s->tokens - first : SQUARE;
     float *squares = (float *)(mem + b->scores);
     uint16_t *p = (uint16_t *)(mem + b->p), *left = (uint16_t *)(mem + b->left);
     fetch_next(s, h, first);
     lay_left(s, h->q, 3 * s->channels, first, left, parts);
     multiply_across(s, left, (uint16_t *)(mem + b->k_right), squares, parts);
-    exponentials(s, squares, p, sum, top, parts);
+    for (int64_t r = 0; r < rows; r += AT_ONCE) {
+        find_largest(s, squares, r, top);
+        raise_rows(s, squares, r, top, p, sum, parts);
+    }
 #pragma omp simd
     for (int64_t r = 0; r < SQUARE; r++) {
-        log_sum[r] = top[r] + cpu_log(sum[r]);
+        log_sum[r] = LN_2 * top[r] + cpu_log(sum[r]);
         inverse[r] = 1.0f / sum[r];
     }
-    for (int64_t r = 0; r < SQUARE && first + r < s->tokens; r++)
-        h->lse[first + r] = log_sum[r];
+    memcpy(h->lse + first, log_sum, (size_t)rows * sizeof(float));
     multiply_tokens(s, p, (uint16_t *)(mem + b->v_right), inverse, first, h->out, s->channels,
                     parts);
 }
@@ -198,7 +222,7 @@ CPU_PARTS_INLINE void forward_head(const attention_state *s, const head *h, char
 
 /* --- Gradient --- */
 
-/* lse, and dy * y: what is subtracted from the scores and from dp of a query. */
+/* lse in powers of two, and dy * y: what is subtracted from the scores and from dp of a query. */
 CPU_PARTS_INLINE void lay_columns(const attention_state *s, const head *h, char *mem)
 {
     float *lse = (float *)(mem + s->at.lse), *mean = (float *)(mem + s->at.mean);
@@ -211,56 +235,77 @@ CPU_PARTS_INLINE void lay_columns(const attention_state *s, const head *h, char 
                                 cpu_parts_load(h->y, q * s->channels + c, mask, s->type), total);
         }
         mean[q] = _mm512_reduce_add_ps(total);
-        lse[q] = q < s->tokens ? h->lse[q] : 0.0f;
+        lse[q] = q < s->tokens ? LOG2_E * h->lse[q] : 0.0f;
     }
 }
 
-/* p and ds of 16 queries and of key r; 0 outside of the matrix. */
+/* Sixteen queries: what is subtracted, and which of them there are. */
+typedef struct queries {
+    __m512 shift, mean;
+    __mmask16 mask;
+} queries;
+
+/* p and ds of sixteen queries and one key, whose score and dp are at `i`; 0 outside of the matrix.
+ */
 typedef struct pair {
     __m512 p, ds;
 } pair;
 
-CPU_PARTS_INLINE pair differentiate(const attention_state *s, const char *mem, int64_t key,
-                                    int64_t r, int64_t c)
+CPU_PARTS_INLINE pair differentiate(const attention_state *s, const char *mem, const queries *q,
+                                    int64_t i, int parts)
 {
-    const int64_t i = c / SQUARE * AREA + r * SQUARE + c % SQUARE;
-    const __mmask16 mask = key + r < s->tokens ? cpu_parts_mask(s->tokens - c) : 0;
-    const __m512 scale = _mm512_set1_ps(s->scale);
     const __m512 score = _mm512_load_ps((const float *)(mem + s->at.scores) + i);
     const __m512 dp = _mm512_load_ps((const float *)(mem + s->at.dp) + i);
-    const __m512 shift = _mm512_load_ps((const float *)(mem + s->at.lse) + c);
-    const __m512 mean = _mm512_load_ps((const float *)(mem + s->at.mean) + c);
+    const __m512 x = _mm512_fmsub_ps(_mm512_set1_ps(s->power), score, q->shift);
     pair v;
-    v.p = _mm512_maskz_mov_ps(mask, cpu_parts_exp(_mm512_fmsub_ps(scale, score, shift)));
-    v.ds = _mm512_mul_ps(_mm512_mul_ps(scale, v.p), _mm512_sub_ps(dp, mean));
-    v.ds = _mm512_maskz_mov_ps(mask, v.ds);
+    v.p = _mm512_maskz_mov_ps(q->mask, cpu_wide_exp2(x, parts == 1));
+    v.ds = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(s->scale), v.p), _mm512_sub_ps(dp, q->mean));
+    v.ds = _mm512_maskz_mov_ps(q->mask, v.ds);
     return v;
+}
+
+/* Parts of p and ds of keys `key` + r and the next, as left matrices, and ds as rows of a panel. */
+CPU_PARTS_INLINE void lay_pair(const attention_state *s, char *mem, const pair *two, int64_t key,
+                               int64_t r, int64_t c, int parts)
+{
+    uint16_t *p = (uint16_t *)(mem + s->at.p), *ds = (uint16_t *)(mem + s->at.ds);
+    uint16_t *panel =
+        (uint16_t *)(mem + s->at.ds_right) + c / SQUARE * parts * s->t * SQUARE + c % SQUARE * 2;
+    __m256i p_part[CPU_PARTS_MAX], ds_part[2][CPU_PARTS_MAX];
+    for (int odd = 0; odd < 2; odd++) {
+        cpu_parts_split(two[odd].p, parts, p_part);
+        cpu_parts_split(two[odd].ds, parts, ds_part[odd]);
+        for (int i = 0; i < parts; i++) {
+            const int64_t at = (i * SQUARE + r + odd) * s->t_pitch + c;
+            _mm256_store_si256((__m256i *)(p + at), p_part[i]);
+            _mm256_store_si256((__m256i *)(ds + at), ds_part[odd][i]);
+        }
+    }
+    for (int i = 0; i < parts; i++)
+        _mm512_store_si512(panel + (i * s->t + key + r) * SQUARE,
+                           cpu_parts_pair(ds_part[0][i], ds_part[1][i]));
 }
 
 /* p and ds of 32 keys as left matrices, and ds as rows `key` .. of right panels. */
 CPU_PARTS_INLINE void lay_gradients(const attention_state *s, char *mem, int64_t key, int parts)
 {
-    uint16_t *p = (uint16_t *)(mem + s->at.p), *ds = (uint16_t *)(mem + s->at.ds);
-    uint16_t *right = (uint16_t *)(mem + s->at.ds_right);
-    __m256i p_part[CPU_PARTS_MAX], even[CPU_PARTS_MAX], odd[CPU_PARTS_MAX];
-    for (int64_t r = 0; r < SQUARE; r += 2)
-        for (int64_t c = 0; c < s->t; c += 16) {
-            uint16_t *panel = right + c / SQUARE * parts * s->t * SQUARE + c % SQUARE * 2;
-            for (int64_t odd_row = 0; odd_row < 2; odd_row++) {
-                const pair v = differentiate(s, mem, key, r + odd_row, c);
-                __m256i *ds_part = odd_row ? odd : even;
-                cpu_parts_split(v.p, parts, p_part);
-                cpu_parts_split(v.ds, parts, ds_part);
-                for (int i = 0; i < parts; i++) {
-                    const int64_t at = (i * SQUARE + r + odd_row) * s->t_pitch + c;
-                    _mm256_store_si256((__m256i *)(p + at), p_part[i]);
-                    _mm256_store_si256((__m256i *)(ds + at), ds_part[i]);
-                }
+    const int64_t rows = s->tokens - key < SQUARE ? s->tokens - key : SQUARE;
+    const pair none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    pair two[2];
+    for (int64_t c = 0; c < s->t; c += 16) {
+        const queries q = {_mm512_load_ps((const float *)(mem + s->at.lse) + c),
+                           _mm512_load_ps((const float *)(mem + s->at.mean) + c),
+                           cpu_parts_mask(s->tokens - c)};
+        const int64_t at = c / SQUARE * AREA + c % SQUARE;
+        for (int64_t r = 0; r < SQUARE; r += 2) {
+            for (int odd = 0; odd < 2; odd++) {
+                two[odd] = none;
+                if (q.mask && r + odd < rows)
+                    two[odd] = differentiate(s, mem, &q, at + (r + odd) * SQUARE, parts);
             }
-            for (int i = 0; i < parts; i++)
-                _mm512_store_si512(panel + (i * s->t + key + r) * SQUARE,
-                                   cpu_parts_pair(even[i], odd[i]));
+            lay_pair(s, mem, two, key, r, c, parts);
         }
+    }
 }
 
 CPU_PARTS_INLINE void backward_block(const attention_state *s, const head *h, char *mem,
@@ -488,6 +533,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     s->t_pitch = pitch_of(s->t);
     s->d_pitch = pitch_of(s->d);
     s->scale = (float)a->scale;
+    s->power = (float)(a->scale * (double)LOG2_E);
     s->type = qkv->dtype;
     s->parts = parts;
     s->n_threads = device->n_threads;

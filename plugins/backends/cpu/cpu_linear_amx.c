@@ -8,12 +8,14 @@
 #include <omp.h>
 
 #include "cpu_amx_parts.h"
+#include "cpu_fetch.h"
 #include "cpu_onednn.h"
 #include "kernel_table.h"
 
 #ifdef CPU_CAN_AMX
 
-enum { SQUARE = 32, MIN_ROWS = 64, MIN_SIDE = 16 };
+/* From sum to sum: not a power of two, lest loads wait for stores to the same place in a page. */
+enum { SQUARE = 32, AREA = SQUARE * SQUARE + 16, MIN_ROWS = 64, MIN_SIDE = 16 };
 /* Weights that are laid out in every call, and sums that every thread keeps. */
 enum { MAX_WEIGHTS = 1024 * 1024 };
 
@@ -99,41 +101,71 @@ typedef struct rows_call {
     void *y;
 } rows_call;
 
+/* Of 32 values from the i-th on, the first and the second 16. */
+typedef struct halves {
+    __m512 low, high;
+} halves;
+
+CPU_PARTS_INLINE halves load_halves(const void *p, int64_t i, __mmask32 mask, int32_t dtype)
+{
+    const halves v = {cpu_parts_load(p, i, (__mmask16)mask, dtype),
+                      cpu_parts_load(p, i + 16, (__mmask16)(mask >> 16), dtype)};
+    return v;
+}
+
 /* A finished square to its place. */
 CPU_PARTS_INLINE void store_square(const rows_state *s, const rows_call *c, const float *sum,
-                                   int64_t row, int64_t column)
+                                   int64_t row, int64_t column, int32_t dtype)
 {
     const int64_t rows = s->z.m - row < SQUARE ? s->z.m - row : SQUARE;
-    for (int64_t half = 0; half < SQUARE; half += 16) {
-        const int64_t at = column + half;
-        const __mmask16 mask = cpu_parts_mask(s->n - at);
-        const __m512 bias =
-            c->bias ? _mm512_maskz_loadu_ps(mask, c->bias + at) : _mm512_setzero_ps();
-        for (int64_t r = 0; r < rows; r++) {
-            const int64_t i = (row + r) * s->n + at;
-            __m512 v = _mm512_add_ps(_mm512_load_ps(sum + r * SQUARE + half), bias);
-            if (c->z)
-                v = _mm512_mul_ps(v,
-                                  cpu_parts_gelu_slope(cpu_parts_load(c->z, i, mask, s->z.type)));
-            cpu_parts_store(c->y, i, mask, v, s->z.type);
+    const __mmask32 mask = (__mmask32)cpu_parts_mask(s->n - column) |
+                           (__mmask32)cpu_parts_mask(s->n - column - 16) << 16;
+    halves bias = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    if (c->bias)
+        bias = load_halves(c->bias, column, mask, WISP_F32);
+    for (int64_t r = 0; r < rows; r++) {
+        const int64_t i = (row + r) * s->n + column;
+        __m512 low = _mm512_add_ps(_mm512_load_ps(sum + r * SQUARE), bias.low);
+        __m512 high = _mm512_add_ps(_mm512_load_ps(sum + r * SQUARE + 16), bias.high);
+        if (c->z) {
+            const halves z = load_halves(c->z, i, mask, dtype);
+            low = _mm512_mul_ps(low, cpu_wide_gelu_slope(z.low, dtype == WISP_BF16));
+            high = _mm512_mul_ps(high, cpu_wide_gelu_slope(z.high, dtype == WISP_BF16));
         }
+        cpu_parts_store_pair(c->y, i, mask, low, high, dtype);
     }
+}
+
+/* What the next block of rows will read, a part with each panel. */
+CPU_PARTS_INLINE void fetch_block(const rows_state *s, const rows_call *c, int64_t block,
+                                  int64_t panel, int32_t dtype)
+{
+    const int64_t row = block * SQUARE, size = dtype == WISP_BF16 ? 2 : 4;
+    const int64_t rows = s->z.m - row < SQUARE ? s->z.m - row : SQUARE;
+    if (rows <= 0)
+        return;
+    cpu_fetch_part((const char *)c->x + row * s->k * size, rows * s->k * size, panel, s->panels);
+    if (c->z)
+        cpu_fetch_part((const char *)c->z + row * s->n * size, rows * s->n * size, panel,
+                       s->panels);
 }
 
 /* A square is stored while the tiles are at the next one. */
 CPU_PARTS_INLINE void run_block(const rows_state *s, const rows_call *c, const uint16_t *panels,
                                 uint16_t *left, int64_t block, int parts)
 {
-    _Alignas(64) float sum[2][SQUARE * SQUARE];
-    const cpu_parts_source from = {c->x, s->k, s->z.m, s->k, s->z.type, s->gelu && !c->z};
+    _Alignas(64) float sum[2][AREA];
+    const int32_t dtype = parts == 1 ? WISP_BF16 : WISP_F32;
+    const cpu_parts_source from = {c->x, s->k, s->z.m, s->k, dtype, s->gelu && !c->z};
     cpu_parts_rows(&from, block * SQUARE, SQUARE, s->width, parts, left, s->pitch);
     for (int64_t p = 0; p < s->panels; p++) {
+        fetch_block(s, c, block + 1, p, dtype);
         cpu_parts_product(left, s->pitch, SQUARE * s->pitch, panels + p * panel_elements(s),
                           s->width * SQUARE, s->width, parts, sum[p % 2], 1);
         if (p > 0)
-            store_square(s, c, sum[(p - 1) % 2], block * SQUARE, (p - 1) * SQUARE);
+            store_square(s, c, sum[(p - 1) % 2], block * SQUARE, (p - 1) * SQUARE, dtype);
     }
-    store_square(s, c, sum[(s->panels - 1) % 2], block * SQUARE, (s->panels - 1) * SQUARE);
+    store_square(s, c, sum[(s->panels - 1) % 2], block * SQUARE, (s->panels - 1) * SQUARE, dtype);
 }
 
 CPU_PARTS_TARGET static void run_blocks(const rows_state *s, const rows_call *c,
@@ -254,21 +286,36 @@ static weight_memory memory_of(const weight_state *s, void *scratch, int64_t thr
     return m;
 }
 
+/* 32 rows of the group from `r` on, while the next 32 are on their way. */
+CPU_PARTS_INLINE void lay_out_rows(const weight_state *s, const cpu_parts_source *x,
+                                   const cpu_parts_source *dy, int64_t first, int64_t r,
+                                   const weight_memory *mem, int parts)
+{
+    const int64_t rows = s->o_blocks * SQUARE, size = parts == 1 ? 2 : 4;
+    const int64_t next = first + r + SQUARE, left = dy->rows - next;
+    const int64_t n = left < 0 ? 0 : left < SQUARE ? left : SQUARE;
+    const char *dy_next = n ? (const char *)dy->data + next * s->z.o * size : dy->data;
+    const char *x_next = n ? (const char *)x->data + next * s->z.i * size : x->data;
+    for (int64_t o = 0; o < rows; o += 16) {
+        cpu_fetch_part(dy_next, n * s->z.o * size, o / 16, rows / 16);
+        cpu_parts_lines(dy, first + r, o, parts, mem->left + o * s->pitch + r, rows, s->pitch,
+                        s->want_bias ? mem->part + o : NULL);
+    }
+    for (int64_t p = 0; p < s->panels; p++) {
+        cpu_fetch_part(x_next, n * s->z.i * size, p, s->panels);
+        cpu_parts_panel(x, first + r, p * SQUARE, SQUARE, s->group, parts,
+                        mem->right + (p * parts * s->group + r) * SQUARE);
+    }
+}
+
 /* Row after row, as they lie in memory. */
 CPU_PARTS_INLINE void lay_out_group(const weight_state *s, const cpu_parts_source *x,
                                     const cpu_parts_source *dy, int64_t first,
                                     const weight_memory *mem, int parts)
 {
-    const int64_t rows = s->o_blocks * SQUARE;
-    memset(mem->part, 0, (size_t)rows * sizeof(float));
-    for (int64_t r = 0; r < s->group; r += SQUARE) {
-        for (int64_t o = 0; o < rows; o += 16)
-            cpu_parts_lines(dy, first + r, o, parts, mem->left + o * s->pitch + r, rows, s->pitch,
-                            s->want_bias ? mem->part + o : NULL);
-        for (int64_t p = 0; p < s->panels; p++)
-            cpu_parts_panel(x, first + r, p * SQUARE, SQUARE, s->group, parts,
-                            mem->right + (p * parts * s->group + r) * SQUARE);
-    }
+    memset(mem->part, 0, (size_t)(s->o_blocks * SQUARE) * sizeof(float));
+    for (int64_t r = 0; r < s->group; r += SQUARE)
+        lay_out_rows(s, x, dy, first, r, mem, parts);
     for (int64_t o = 0; s->want_bias && o < s->z.o; o++)
         mem->bias[o] += (double)mem->part[o];
 }
@@ -278,29 +325,34 @@ CPU_PARTS_INLINE void multiply_group(const weight_state *s, const weight_memory 
 {
     for (int64_t b = 0; b < s->o_blocks; b++)
         for (int64_t p = 0; p < s->panels; p++)
-            cpu_parts_product(
-                mem->left + b * SQUARE * s->pitch, s->pitch, s->o_blocks * SQUARE * s->pitch,
-                mem->right + p * parts * s->group * SQUARE, s->group * SQUARE, s->group, parts,
-                mem->sum + (b * s->panels + p) * SQUARE * SQUARE, fresh);
+            cpu_parts_product(mem->left + b * SQUARE * s->pitch, s->pitch,
+                              s->o_blocks * SQUARE * s->pitch,
+                              mem->right + p * parts * s->group * SQUARE, s->group * SQUARE,
+                              s->group, parts, mem->sum + (b * s->panels + p) * AREA, fresh);
 }
 
 /* One thread's rows first .. last - 1. */
+CPU_PARTS_INLINE void sum_groups(const weight_state *s, const void *x, const void *dy,
+                                 int64_t first, int64_t last, const weight_memory *mem, int parts)
+{
+    const int32_t dtype = parts == 1 ? WISP_BF16 : WISP_F32;
+    const cpu_parts_source xs = {x, s->z.i, last, s->z.i, dtype, s->gelu};
+    const cpu_parts_source dys = {dy, s->z.o, last, s->z.o, dtype, 0};
+    for (int64_t at = first; at < last; at += s->group) {
+        lay_out_group(s, &xs, &dys, at, mem, parts);
+        multiply_group(s, mem, at == first, parts);
+    }
+}
+
 CPU_PARTS_TARGET static void sum_rows(const weight_state *s, const void *x, const void *dy,
                                       int64_t first, int64_t last, const weight_memory *mem)
 {
-    const cpu_parts_source xs = {x, s->z.i, last, s->z.i, s->z.type, s->gelu};
-    const cpu_parts_source dys = {dy, s->z.o, last, s->z.o, s->z.type, 0};
     memset(mem->bias, 0, (size_t)s->z.o * sizeof(double));
     cpu_amx_begin();
-    for (int64_t at = first; at < last; at += s->group) {
-        if (s->z.parts == 1) {
-            lay_out_group(s, &xs, &dys, at, mem, 1);
-            multiply_group(s, mem, at == first, 1);
-        } else {
-            lay_out_group(s, &xs, &dys, at, mem, CPU_PARTS_F32);
-            multiply_group(s, mem, at == first, CPU_PARTS_F32);
-        }
-    }
+    if (s->z.parts == 1)
+        sum_groups(s, x, dy, first, last, mem, 1);
+    else
+        sum_groups(s, x, dy, first, last, mem, CPU_PARTS_F32);
     cpu_amx_end();
 }
 
@@ -314,7 +366,7 @@ CPU_PARTS_TARGET static void add_threads(const weight_state *s, void *scratch, f
     const int64_t end = s->z.o < (block + 1) * SQUARE ? s->z.o : (block + 1) * SQUARE;
     for (int64_t o = block * SQUARE; o < end; o++)
         for (int64_t i = 0; i < s->z.i; i += 16) {
-            const int64_t at = ((block * s->panels + i / SQUARE) * SQUARE + o % SQUARE) * SQUARE;
+            const int64_t at = (block * s->panels + i / SQUARE) * AREA + o % SQUARE * SQUARE;
             __m512 v = _mm512_load_ps(mem[0].sum + at + i % SQUARE);
             for (int32_t t = 1; t < s->n_threads; t++)
                 v = _mm512_add_ps(v, _mm512_load_ps(mem[t].sum + at + i % SQUARE));
@@ -371,7 +423,7 @@ static void plan_weight(weight_state *s, int32_t n_threads)
     s->pitch = pitch_of(s->group);
     book(&s->bytes, (size_t)(s->z.parts * s->o_blocks * SQUARE * s->pitch) * 2);
     s->right_at = book(&s->bytes, (size_t)(s->z.parts * s->panels * SQUARE * s->group) * 2);
-    s->sum_at = book(&s->bytes, (size_t)(s->o_blocks * s->panels * SQUARE * SQUARE) * 4);
+    s->sum_at = book(&s->bytes, (size_t)(s->o_blocks * s->panels * AREA) * 4);
     s->bias_at = book(&s->bytes, (size_t)(s->o_blocks * SQUARE) * sizeof(double));
     s->part_at = book(&s->bytes, (size_t)(s->o_blocks * SQUARE) * sizeof(float));
 }
