@@ -1,0 +1,419 @@
+/* cpu_conv_tiles.c - f32 convolutions and the gradients of their inputs on matrix tiles.
+ *
+ * Each thread lays out pieces of the source in its own second cache and multiplies them with panels
+ * of the weights, 32 outputs each: [panel][bar][block of 32 channels][tap][part][half][pairs of k].
+ * Where a single piece is the whole map, each thread lays out all of it, and the panels are divided
+ * among them and made as they are needed; else all panels are made first. */
+#include <omp.h>
+
+#include "cpu_amx_parts.h"
+#include "cpu_conv_tiles.h"
+#include "cpu_empty.h"
+#include "kernel_table.h"
+
+#ifdef CPU_CAN_AMX
+
+enum { PARTS = CPU_PARTS_F32, TILE = CPU_TILES_TILE, BLOCK = CPU_TILES_BLOCK };
+enum {
+    VALUES = CPU_TILES_VALUES,
+    STEP = PARTS * 2 * VALUES /* of a panel, a tap and 32 channels */
+};
+enum { PIECE_BYTES = 900 * 1024, WHOLE_BYTES = 1300 * 1024, MIN_CHANNELS = 16 };
+
+typedef struct tile_conv {
+    cpu_tiles t;
+    int64_t k_stride, n_stride; /* of the weights, from channel to channel */
+    int64_t panel;              /* values */
+    int32_t has_bias, is_whole;
+    size_t threads_at, list_at, panel_at, thread_bytes; /* in scratch; all panels are at 0 */
+} tile_conv;
+
+typedef struct conv_call {
+    const float *x, *w, *bias;
+    float *y;
+} conv_call;
+
+/* --- Layouts --- */
+
+/* 32 values in parts. */
+CPU_PARTS_INLINE void split_32(__m512 low, __m512 high, __m512i *part)
+{
+    part[0] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    for (int i = 1; i < PARTS; i++) {
+        low = _mm512_sub_ps(low, cpu_parts_widen(_mm512_castsi512_si256(part[i - 1])));
+        high = _mm512_sub_ps(high, cpu_parts_widen(_mm512_extracti64x4_epi64(part[i - 1], 1)));
+        part[i] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    }
+}
+
+/* One position: the channels of a pixel, or zeros. */
+CPU_PARTS_INLINE void lay_pixel(const cpu_tiles *t, const float *from, uint16_t *to)
+{
+    for (int64_t b = 0; b < t->k_blocks; b++, to += t->block) {
+        __m512i part[PARTS] = {_mm512_setzero_si512(), _mm512_setzero_si512(),
+                               _mm512_setzero_si512()};
+        const int64_t left = t->from.c - b * BLOCK;
+        if (from)
+            split_32(_mm512_maskz_loadu_ps(cpu_parts_mask(left), from + b * BLOCK),
+                     _mm512_maskz_loadu_ps(cpu_parts_mask(left - TILE), from + b * BLOCK + TILE),
+                     part);
+        for (int p = 0; p < PARTS; p++)
+            _mm512_store_si512(to + p * t->part, part[p]);
+    }
+}
+
+/* The source of a piece. */
+CPU_PARTS_TARGET static void lay_piece(const cpu_tiles *t, const cpu_tiles_piece *piece,
+                                       const float *x, uint16_t *to)
+{
+    const int64_t rows =
+        (piece->last - piece->first - 1) * t->row_step + t->max_row - t->min_row + 1;
+    const int64_t width = t->planes * t->columns;
+    for (int64_t i = 0; i < rows * width; i++) {
+        const int64_t y = piece->first * t->row_step + t->min_row + i / width;
+        const int64_t column = i % width % t->columns + t->min_column;
+        const int64_t z = column * t->planes + i % width / t->columns;
+        const int inside = y >= 0 && y < t->from.h && z >= 0 && z < t->from.w;
+        for (int64_t g = 0; g < t->group; g++, to += BLOCK) {
+            const int64_t image = piece->group * t->group + g;
+            const int64_t pixel = (image * t->from.h + y) * t->from.w + z;
+            lay_pixel(t, inside && image < t->n ? x + pixel * t->from.c : NULL, to);
+        }
+    }
+}
+
+/* 16 columns of a panel by 32 channels k, of one tap. */
+CPU_PARTS_INLINE void lay_step(const tile_conv *s, const float *w, int64_t k, __mmask16 mask,
+                               uint16_t *to)
+{
+    const __m512i weave =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i index = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)s->n_stride));
+    const __m512 zero = _mm512_setzero_ps();
+    for (int64_t i = 0; i < BLOCK; i += 2, w += 2 * s->k_stride) {
+        const __mmask16 even = k + i < s->t.from.c ? mask : 0;
+        const __mmask16 odd = k + i + 1 < s->t.from.c ? mask : 0;
+        __m512i part[PARTS];
+        split_32(_mm512_mask_i32gather_ps(zero, even, index, w, 4),
+                 _mm512_mask_i32gather_ps(zero, odd, index, w + (odd ? s->k_stride : 0), 4), part);
+        for (int p = 0; p < PARTS; p++)
+            _mm512_store_si512(to + p * 2 * VALUES + i * TILE,
+                               _mm512_permutexvar_epi16(weave, part[p]));
+    }
+}
+
+/* Taps follow each other, as they lie in the weights. */
+CPU_PARTS_TARGET static void lay_panel(const tile_conv *s, const float *w, int64_t panel,
+                                       uint16_t *to)
+{
+    const cpu_tiles *t = &s->t;
+    for (int64_t b = 0; b < t->k_blocks; b++)
+        for (int64_t half = 0; half < 2; half++)
+            for (int32_t i = 0; i < t->n_bars; i++)
+                for (int32_t j = 0; j < t->bars[i].count; j++) {
+                    const cpu_tiles_tap *tap = &t->taps[t->bars[i].first + j];
+                    const int64_t n = panel * BLOCK + half * TILE, k = b * BLOCK;
+                    const int64_t step = t->bars[i].first * t->k_blocks + b * t->bars[i].count + j;
+                    lay_step(s, w + n * s->n_stride + k * s->k_stride + tap->index, k,
+                             cpu_parts_mask(t->to.c - n), to + step * STEP + half * VALUES);
+                }
+}
+
+/* --- Product --- */
+
+#define LEFT(part)                                                                                 \
+    do {                                                                                           \
+        _tile_loadd(4, a0 + (part)*a_part, 64);                                                    \
+        _tile_loadd(5, a1 + (part)*a_part, 64);                                                    \
+    } while (0)
+#define RIGHT(part)                                                                                \
+    do {                                                                                           \
+        _tile_loadd(6, b + (part)*2 * VALUES, 64);                                                 \
+        _tile_loadd(7, b + ((part)*2 + 1) * VALUES, 64);                                           \
+    } while (0)
+
+/* Sums 0 to 3 += two tiles of 32 channels by a step of a panel. */
+CPU_PARTS_INLINE void multiply_step(const uint16_t *a0, const uint16_t *a1, int64_t a_part,
+                                    const uint16_t *b)
+{
+    LEFT(1);
+    RIGHT(1);
+    CPU_PARTS_MULTIPLY;
+    RIGHT(0);
+    CPU_PARTS_MULTIPLY;
+    LEFT(2);
+    CPU_PARTS_MULTIPLY;
+    LEFT(0);
+    CPU_PARTS_MULTIPLY;
+    RIGHT(1);
+    CPU_PARTS_MULTIPLY;
+    RIGHT(2);
+    CPU_PARTS_MULTIPLY;
+}
+
+CPU_PARTS_INLINE void multiply_block(const cpu_tiles *t, const cpu_tiles_block *block,
+                                     const uint16_t *source, const uint16_t *panel, float *sum)
+{
+    const cpu_tiles_bar *bar = &t->bars[block->phase->first_bar];
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int32_t i = 0; i < block->phase->n_bars; i++, bar++) {
+        const uint64_t taps = block->taps >> bar->first & (~(uint64_t)0 >> (64 - bar->count));
+        const uint16_t *b = panel + bar->first * t->k_blocks * STEP, *a = source;
+        for (int64_t k = 0; taps && k < t->k_blocks; k++, a += t->block)
+            for (int32_t j = 0; j < bar->count; j++, b += STEP) {
+                const int64_t shift = t->taps[bar->first + j].shift;
+                if (taps >> j & 1)
+                    multiply_step(a + (block->at[0] + shift) * BLOCK,
+                                  a + (block->at[1] + shift) * BLOCK, t->part, b);
+            }
+    }
+    _tile_stored(0, sum, 128);
+    _tile_stored(1, sum + 16, 128);
+    _tile_stored(2, sum + 512, 128);
+    _tile_stored(3, sum + 528, 128);
+}
+
+/* A finished tile to its places. */
+CPU_PARTS_INLINE void store_tile(const cpu_tiles *t, const cpu_tiles_block *block, int which,
+                                 int64_t group, int64_t panel, const float *sum,
+                                 const conv_call *call)
+{
+    const cpu_tiles_phase *phase = block->phase;
+    const int64_t left = t->to.c - panel * BLOCK;
+    const __mmask16 low = cpu_parts_mask(left), high = cpu_parts_mask(left - TILE);
+    const float *bias = call->bias ? call->bias + panel * BLOCK : NULL;
+    const __m512 b0 = bias ? _mm512_maskz_loadu_ps(low, bias) : _mm512_setzero_ps();
+    const __m512 b1 = bias ? _mm512_maskz_loadu_ps(high, bias + TILE) : _mm512_setzero_ps();
+    int64_t column = block->first[which] / t->group, n = block->first[which] % t->group;
+    const int64_t y = phase->row + block->row[which] * t->step_h;
+    for (int i = 0; i < TILE && column < phase->columns; i++) {
+        const int64_t image = group * t->group + n;
+        const int64_t x = phase->column + column * t->step_w;
+        float *to = call->y + ((image * t->to.h + y) * t->to.w + x) * t->to.c + panel * BLOCK;
+        if (image < t->n) {
+            _mm512_mask_storeu_ps(to, low, _mm512_add_ps(_mm512_load_ps(sum + i * BLOCK), b0));
+            if (high)
+                _mm512_mask_storeu_ps(to + TILE, high,
+                                      _mm512_add_ps(_mm512_load_ps(sum + i * BLOCK + TILE), b1));
+        }
+        if (++n == t->group)
+            n = 0, column++;
+    }
+}
+
+CPU_PARTS_INLINE void store_block(const cpu_tiles *t, const cpu_tiles_block *block, int64_t group,
+                                  int64_t panel, const float *sum, const conv_call *call)
+{
+    store_tile(t, block, 0, group, panel, sum, call);
+    if (block->row[1] >= 0)
+        store_tile(t, block, 1, group, panel, sum + TILE * BLOCK, call);
+}
+
+/* All blocks of a piece by one panel. A block is stored while the tiles are at the next one. */
+CPU_PARTS_TARGET static void multiply_piece(const cpu_tiles *t, const cpu_tiles_piece *piece,
+                                            const cpu_tiles_block *blocks, int64_t n,
+                                            const uint16_t *source, const uint16_t *packed,
+                                            int64_t panel, const conv_call *call)
+{
+    _Alignas(64) float sum[2][BLOCK * BLOCK];
+    for (int64_t i = 0; i <= n; i++) {
+        if (i < n)
+            multiply_block(t, &blocks[i], source, packed, sum[i % 2]);
+        if (i > 0)
+            store_block(t, &blocks[i - 1], piece->group, panel, sum[(i - 1) % 2], call);
+    }
+}
+
+/* --- Run --- */
+
+static int64_t cut(int64_t n, int64_t parts, int64_t i)
+{
+    return n * i / parts;
+}
+
+/* One thread's memory. */
+typedef struct conv_memory {
+    uint16_t *source, *panel;
+    cpu_tiles_block *blocks;
+} conv_memory;
+
+static conv_memory memory_of(const tile_conv *s, char *scratch, int64_t thread)
+{
+    char *at = scratch + s->threads_at + (size_t)thread * s->thread_bytes;
+    return (conv_memory){(uint16_t *)(void *)at, (uint16_t *)(void *)(at + s->panel_at),
+                         (cpu_tiles_block *)(void *)(at + s->list_at)};
+}
+
+/* One thread's panels of the only piece. */
+CPU_PARTS_TARGET static void run_panels(const tile_conv *s, const conv_call *call, char *scratch,
+                                        int64_t thread, int64_t n_threads)
+{
+    const conv_memory m = memory_of(s, scratch, thread);
+    const cpu_tiles_piece piece = cpu_tiles_piece_at(&s->t, 0);
+    const int64_t n = cpu_tiles_list(&s->t, &piece, m.blocks);
+    lay_piece(&s->t, &piece, call->x, m.source);
+    for (int64_t p = cut(s->t.panels, n_threads, thread);
+         p < cut(s->t.panels, n_threads, thread + 1); p++) {
+        lay_panel(s, call->w, p, m.panel);
+        cpu_amx_fence();
+        multiply_piece(&s->t, &piece, m.blocks, n, m.source, m.panel, p, call);
+        cpu_amx_fence();
+    }
+}
+
+CPU_PARTS_TARGET static void run_piece(const tile_conv *s, const conv_call *call, char *scratch,
+                                       int64_t thread, int64_t i)
+{
+    const conv_memory m = memory_of(s, scratch, thread);
+    const cpu_tiles_piece piece = cpu_tiles_piece_at(&s->t, i);
+    const int64_t n = cpu_tiles_list(&s->t, &piece, m.blocks);
+    lay_piece(&s->t, &piece, call->x, m.source);
+    cpu_amx_fence();
+    for (int64_t p = 0; p < s->t.panels; p++)
+        multiply_piece(&s->t, &piece, m.blocks, n, m.source,
+                       (const uint16_t *)(void *)scratch + p * s->panel, p, call);
+    cpu_amx_fence();
+}
+
+static void run(const wisp_kernel *kernel, const conv_call *call, char *scratch)
+{
+    const tile_conv *s = kernel->state;
+#pragma omp parallel num_threads(cpu_kernel_device(kernel)->n_threads)
+    {
+        const int64_t threads = omp_get_num_threads(), thread = omp_get_thread_num();
+        cpu_amx_begin();
+        if (s->is_whole) {
+            run_panels(s, call, scratch, thread, threads);
+        } else {
+            for (int64_t p = cut(s->t.panels, threads, thread);
+                 p < cut(s->t.panels, threads, thread + 1); p++)
+                lay_panel(s, call->w, p, (uint16_t *)(void *)scratch + p * s->panel);
+#pragma omp barrier
+#pragma omp for schedule(dynamic, 1) nowait
+            for (int64_t i = 0; i < cpu_tiles_pieces(&s->t); i++)
+                run_piece(s, call, scratch, thread, i);
+        }
+        cpu_amx_end();
+    }
+}
+
+static wisp_status run_forward(const wisp_kernel *kernel, const wisp_kernel_arg *in,
+                               const wisp_kernel_arg *out, void *scratch, wisp_error *err)
+{
+    (void)err;
+    const tile_conv *s = kernel->state;
+    const conv_call call = {in[0].data, in[1].data, s->has_bias ? in[2].data : NULL, out[0].data};
+    run(kernel, &call, scratch);
+    return WISP_OK;
+}
+
+static wisp_status run_grad_input(const wisp_kernel *kernel, const wisp_kernel_arg *in,
+                                  const wisp_kernel_arg *out, void *scratch, wisp_error *err)
+{
+    (void)err;
+    const conv_call call = {in[0].data, in[1].data, NULL, out[0].data};
+    run(kernel, &call, scratch);
+    return WISP_OK;
+}
+
+/* --- Prepare --- */
+
+static wisp_status judge(const cpu_device *device, const wisp_kernel_request *request,
+                         const wisp_desc *x, const wisp_desc *w, wisp_error *err)
+{
+    const wisp_conv2d_attrs *a = request->attrs;
+    if (!device->has_amx || !device->has_bf16)
+        return cpu_refuse(request, err, "the own kernel needs AMX");
+    if (x->dtype != WISP_F32)
+        return cpu_refuse(request, err, "the own kernel needs f32");
+    if (a->groups != 1)
+        return cpu_refuse(request, err, "the own kernel knows no groups");
+    if (cpu_is_empty(request))
+        return cpu_refuse(request, err, "there is nothing in it");
+    if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
+        return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
+    if (wisp_desc_count(w) > INT32_MAX / TILE)
+        return cpu_refuse(request, err, "the own kernel wants fewer weights");
+    return WISP_OK;
+}
+
+static size_t book(size_t *total, size_t bytes)
+{
+    const size_t at = *total;
+    *total += cpu_align64(bytes);
+    return at;
+}
+
+static size_t plan_scratch(tile_conv *s, int32_t n_threads)
+{
+    size_t total = 0;
+    s->panel = (int64_t)s->t.n_taps * s->t.k_blocks * STEP;
+    s->thread_bytes = cpu_tiles_bytes(&s->t);
+    s->list_at = book(&s->thread_bytes, (size_t)s->t.max_blocks * sizeof(cpu_tiles_block));
+    s->panel_at = book(&s->thread_bytes, s->is_whole ? (size_t)s->panel * 2 : 0);
+    if (!s->is_whole)
+        book(&total, (size_t)(s->t.panels * s->panel) * 2);
+    s->threads_at = total;
+    return total + s->thread_bytes * (size_t)n_threads;
+}
+
+/* `x`, `w` and `y` are those of the forward call. */
+static wisp_status prepare(cpu_device *device, const wisp_kernel_request *request, int is_gradient,
+                           const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
+                           wisp_kernel **kernel, wisp_error *err)
+{
+    WISP_TRY(judge(device, request, x, w, err));
+    cpu_tiles t;
+    const char *refusal =
+        cpu_tiles_plan(request->attrs, x->shape, w->shape, y->shape, is_gradient, WHOLE_BYTES, &t);
+    const int is_whole = !refusal && cpu_tiles_pieces(&t) == 1 && t.panels >= device->n_threads;
+    if (!refusal && !is_whole)
+        refusal = cpu_tiles_plan(request->attrs, x->shape, w->shape, y->shape, is_gradient,
+                                 PIECE_BYTES, &t);
+    if (refusal)
+        return cpu_refuse(request, err, "%s", refusal);
+    WISP_TRY(cpu_kernel_create(device, "tiles:3xbf16", is_gradient ? run_grad_input : run_forward,
+                               sizeof(tile_conv), NULL, kernel, err));
+    tile_conv *s = (*kernel)->state;
+    const int64_t taps = w->shape[2] * w->shape[3];
+    s->t = t;
+    s->is_whole = is_whole;
+    if (!is_whole && device->n_threads > 1)
+        cpu_tiles_cut(&s->t, 4 * device->n_threads);
+    s->k_stride = is_gradient ? w->shape[1] * taps : taps;
+    s->n_stride = is_gradient ? taps : w->shape[1] * taps;
+    s->has_bias = !is_gradient && request->n_in > 2 && request->in[2];
+    (*kernel)->scratch_bytes = plan_scratch(s, device->n_threads);
+    return WISP_OK;
+}
+
+static wisp_status prepare_forward(cpu_device *device, const wisp_kernel_request *request,
+                                   wisp_kernel **kernel, wisp_error *err)
+{
+    return prepare(device, request, 0, request->in[0], request->in[1], request->out[0], kernel,
+                   err);
+}
+
+static wisp_status prepare_grad_input(cpu_device *device, const wisp_kernel_request *request,
+                                      wisp_kernel **kernel, wisp_error *err)
+{
+    return prepare(device, request, 1, request->out[0], request->in[1], request->in[0], kernel,
+                   err);
+}
+
+const cpu_kernel_entry cpu_conv_tiles_kernels[] = {
+    {"conv2d", prepare_forward},
+    {"conv2d_grad_input", prepare_grad_input},
+    {NULL, NULL},
+};
+
+#else
+
+const cpu_kernel_entry cpu_conv_tiles_kernels[] = {{NULL, NULL}};
+
+#endif

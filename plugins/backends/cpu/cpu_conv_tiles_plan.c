@@ -1,0 +1,227 @@
+/* cpu_conv_tiles_plan.c - where the pixels of a convolution lie in the layout for tiles. */
+#include "cpu_conv_tiles.h"
+
+enum { PARTS = 3, MAX_GROUP = 16 };
+
+static int64_t up(int64_t n, int64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static int64_t smallest(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t largest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t floor_of(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
+/* --- Taps --- */
+
+/* Source of a tap in one direction: output (phase + i * step) sees `offset` + i * row_step, or
+ * nothing. */
+typedef struct reach {
+    int64_t offset;
+    int32_t is_there;
+} reach;
+
+static reach reach_of(int is_gradient, int64_t phase, int64_t pad, int64_t reached, int64_t stride)
+{
+    if (!is_gradient)
+        return (reach){reached - pad, 1};
+    const int64_t at = phase + pad - reached;
+    return (reach){floor_of(at, stride), at - floor_of(at, stride) * stride == 0};
+}
+
+static void add_tap(cpu_tiles *t, int64_t index, int64_t row, int64_t column)
+{
+    cpu_tiles_tap *tap = &t->taps[t->n_taps++];
+    tap->index = (int32_t)index;
+    tap->row = (int32_t)row;
+    tap->column = (int32_t)floor_of(column, t->planes);
+    tap->plane = (int32_t)(column - tap->column * t->planes);
+    t->min_row = smallest(t->min_row, row);
+    t->max_row = largest(t->max_row, row);
+    t->min_column = smallest(t->min_column, tap->column);
+}
+
+static void add_phase(cpu_tiles *t, const wisp_conv2d_attrs *a, const int64_t *w, int is_gradient,
+                      int32_t row, int32_t column)
+{
+    cpu_tiles_phase *p = &t->phases[t->n_phases++];
+    *p = (cpu_tiles_phase){
+        .row = row, .column = column, .first_bar = t->n_bars, .first_tap = t->n_taps};
+    p->rows = (t->to.h - row + t->step_h - 1) / t->step_h;
+    p->columns = (t->to.w - column + t->step_w - 1) / t->step_w;
+    for (int64_t ky = 0; ky < w[2]; ky++) {
+        const reach y = reach_of(is_gradient, row, a->pad_h, ky * a->dilation_h, a->stride_h);
+        cpu_tiles_bar bar = {t->n_taps, 0};
+        for (int64_t kx = 0; kx < w[3] && y.is_there; kx++) {
+            const reach x =
+                reach_of(is_gradient, column, a->pad_w, kx * a->dilation_w, a->stride_w);
+            if (x.is_there)
+                add_tap(t, ky * w[3] + kx, y.offset, x.offset);
+        }
+        bar.count = t->n_taps - bar.first;
+        if (bar.count)
+            t->bars[t->n_bars++] = bar;
+    }
+    p->n_bars = t->n_bars - p->first_bar;
+    p->n_taps = t->n_taps - p->first_tap;
+}
+
+/* --- Sizes --- */
+
+/* Stored columns of a plane: what any tap of any output reaches. */
+static void plan_columns(cpu_tiles *t)
+{
+    int64_t max = t->min_column;
+    for (int32_t i = 0; i < t->n_taps; i++)
+        max = largest(max, t->taps[i].column);
+    t->columns = t->phases[0].columns + max - t->min_column;
+}
+
+static int64_t stored_rows(const cpu_tiles *t)
+{
+    return (t->band - 1) * t->row_step + t->max_row - t->min_row + 1;
+}
+
+static void size_pieces(cpu_tiles *t)
+{
+    const int64_t row = t->planes * t->columns * t->group;
+    t->n_groups = (t->n + t->group - 1) / t->group;
+    t->n_bands = (t->phases[0].rows + t->band - 1) / t->band;
+    t->part = stored_rows(t) * row * CPU_TILES_BLOCK;
+    t->block = t->part * PARTS;
+    for (int32_t i = 0; i < t->n_taps; i++) {
+        cpu_tiles_tap *tap = &t->taps[i];
+        tap->shift = (tap->row - t->min_row) * row + tap->plane * t->columns * t->group +
+                     (tap->column - t->min_column) * t->group;
+    }
+    const int64_t tiles = up(t->phases[0].columns * t->group, CPU_TILES_TILE) / CPU_TILES_TILE;
+    t->max_blocks = t->n_phases * (t->band * tiles / 2 + 1);
+}
+
+/* Tiles that the outputs take, for a number of images side by side. */
+static int64_t tiles_for(const cpu_tiles *t, int64_t group)
+{
+    return (t->n + group - 1) / group * up(t->phases[0].columns * group, CPU_TILES_TILE);
+}
+
+static void plan_group(cpu_tiles *t, int64_t bytes)
+{
+    int64_t best = 1;
+    for (int64_t g = 2; g <= MAX_GROUP; g *= 2)
+        if (tiles_for(t, g) < tiles_for(t, best))
+            best = g;
+    t->group = best;
+    t->band = t->phases[0].rows;
+    size_pieces(t);
+    /* More images, while they take no more tiles and all their rows fit. */
+    while (t->group < t->n && t->group < 64) {
+        cpu_tiles more = *t;
+        more.group *= 2;
+        size_pieces(&more);
+        if (tiles_for(t, more.group) > tiles_for(t, t->group) ||
+            (int64_t)cpu_tiles_bytes(&more) > bytes)
+            break;
+        *t = more;
+    }
+    while (t->band > 1 && (int64_t)cpu_tiles_bytes(t) > bytes) {
+        t->band = (t->band + 1) / 2;
+        size_pieces(t);
+    }
+}
+
+const char *cpu_tiles_plan(const wisp_conv2d_attrs *a, const int64_t *x, const int64_t *w,
+                           const int64_t *y, int is_gradient, int64_t bytes, cpu_tiles *t)
+{
+    const cpu_tiles_map maps[] = {{x[1], x[2], x[3]}, {y[1], y[2], y[3]}};
+    *t = (cpu_tiles){.from = maps[is_gradient], .to = maps[!is_gradient], .n = x[0]};
+    t->step_h = is_gradient ? a->stride_h : 1;
+    t->step_w = is_gradient ? a->stride_w : 1;
+    t->row_step = is_gradient ? 1 : a->stride_h;
+    t->planes = is_gradient ? 1 : a->stride_w;
+    if (w[2] * w[3] > CPU_TILES_TAPS || t->step_h * t->step_w > CPU_TILES_TAPS)
+        return "windows and strides of up to 64 pixels are known";
+    t->min_row = t->min_column = INT32_MAX;
+    t->max_row = INT32_MIN;
+    for (int32_t i = 0; i < t->step_h; i++)
+        for (int32_t j = 0; j < t->step_w; j++)
+            if (i < t->to.h && j < t->to.w)
+                add_phase(t, a, w, is_gradient, i, j);
+    if (t->n_taps == 0)
+        return "no tap meets a pixel";
+    t->k_blocks = up(t->from.c, CPU_TILES_BLOCK) / CPU_TILES_BLOCK;
+    t->panels = up(t->to.c, CPU_TILES_BLOCK) / CPU_TILES_BLOCK;
+    plan_columns(t);
+    plan_group(t, bytes);
+    return NULL;
+}
+
+void cpu_tiles_cut(cpu_tiles *t, int64_t wanted)
+{
+    while (t->band > 1 && cpu_tiles_pieces(t) < wanted) {
+        t->band = (t->band + 1) / 2;
+        size_pieces(t);
+    }
+}
+
+/* --- Pieces --- */
+
+cpu_tiles_piece cpu_tiles_piece_at(const cpu_tiles *t, int64_t i)
+{
+    const int64_t first = i % t->n_bands * t->band;
+    return (cpu_tiles_piece){i / t->n_bands, first, smallest(first + t->band, t->phases[0].rows)};
+}
+
+/* Whether some pixel of a tile sees the map through a tap. */
+static int meets(const cpu_tiles *t, const cpu_tiles_phase *phase, int64_t row, int64_t first,
+                 const cpu_tiles_tap *tap)
+{
+    const int64_t y = row * t->row_step + tap->row;
+    const int64_t end = smallest((first + CPU_TILES_TILE - 1) / t->group, phase->columns - 1);
+    const int64_t low = largest(first / t->group + tap->column, 0);
+    const int64_t high =
+        smallest(end + tap->column, floor_of(t->from.w - 1 - tap->plane, t->planes));
+    return y >= 0 && y < t->from.h && low <= high;
+}
+
+static void set_tile(const cpu_tiles *t, const cpu_tiles_piece *piece, cpu_tiles_block *b,
+                     int which, int64_t row, int64_t first)
+{
+    b->row[which] = row;
+    b->first[which] = first;
+    b->at[which] = (row - piece->first) * t->row_step * t->planes * t->columns * t->group + first;
+    for (int32_t i = b->phase->first_tap; i < b->phase->first_tap + b->phase->n_taps; i++)
+        if (meets(t, b->phase, row, first, &t->taps[i]))
+            b->taps |= (uint64_t)1 << i;
+}
+
+int64_t cpu_tiles_list(const cpu_tiles *t, const cpu_tiles_piece *piece, cpu_tiles_block *blocks)
+{
+    int64_t n = 0;
+    for (int32_t i = 0; i < t->n_phases; i++) {
+        const cpu_tiles_phase *phase = &t->phases[i];
+        int half = 0;
+        for (int64_t row = piece->first; row < smallest(piece->last, phase->rows); row++)
+            for (int64_t p = 0; p < phase->columns * t->group; p += CPU_TILES_TILE, half = !half) {
+                cpu_tiles_block *b = &blocks[half ? n - 1 : n++];
+                if (!half)
+                    *b = (cpu_tiles_block){.phase = phase};
+                set_tile(t, piece, b, half, row, p);
+                if (!half) { /* until a second one comes: no output of its own */
+                    b->at[1] = b->at[0];
+                    b->row[1] = -1;
+                }
+            }
+    }
+    return n;
+}
