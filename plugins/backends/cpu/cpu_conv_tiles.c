@@ -104,21 +104,36 @@ CPU_PARTS_INLINE void lay_step(const tile_conv *s, const float *w, int64_t k, __
     }
 }
 
-/* Taps follow each other, as they lie in the weights. */
+/* Asks for a part of the weights of a square: 32 channels k, 16 columns, all taps. */
+static void fetch_square(const tile_conv *s, const float *w, int64_t part, int64_t parts)
+{
+    const int along_k = s->k_stride < s->n_stride; /* is how they lie side by side */
+    const int64_t rows = along_k ? TILE : BLOCK, stride = along_k ? s->n_stride : s->k_stride;
+    const int64_t length = along_k ? BLOCK * s->k_stride : TILE * s->n_stride;
+    for (int64_t r = rows * part / parts; r < rows * (part + 1) / parts; r++)
+        for (int64_t i = 0; i < length + TILE; i += TILE)
+            _mm_prefetch((const char *)(w + r * stride + i), _MM_HINT_T0);
+}
+
+/* Square by square; taps lie side by side in the weights. */
 CPU_PARTS_TARGET static void lay_panel(const tile_conv *s, const float *w, int64_t panel,
                                        uint16_t *to)
 {
     const cpu_tiles *t = &s->t;
-    for (int64_t b = 0; b < t->k_blocks; b++)
-        for (int64_t half = 0; half < 2; half++)
-            for (int32_t i = 0; i < t->n_bars; i++)
-                for (int32_t j = 0; j < t->bars[i].count; j++) {
-                    const cpu_tiles_tap *tap = &t->taps[t->bars[i].first + j];
-                    const int64_t n = panel * BLOCK + half * TILE, k = b * BLOCK;
-                    const int64_t step = t->bars[i].first * t->k_blocks + b * t->bars[i].count + j;
-                    lay_step(s, w + n * s->n_stride + k * s->k_stride + tap->index, k,
-                             cpu_parts_mask(t->to.c - n), to + step * STEP + half * VALUES);
-                }
+    for (int64_t u = 0; u < 2 * t->k_blocks; u++) {
+        const int64_t b = u / 2, half = u % 2, k = b * BLOCK, n = panel * BLOCK + half * TILE;
+        const float *from = w + n * s->n_stride + k * s->k_stride;
+        const float *ahead =
+            half ? from - TILE * s->n_stride + BLOCK * s->k_stride : from + TILE * s->n_stride;
+        for (int32_t i = 0; i < t->n_bars; i++)
+            for (int32_t j = 0; j < t->bars[i].count; j++) {
+                const int32_t tap = t->bars[i].first + j;
+                const int64_t step = t->bars[i].first * t->k_blocks + b * t->bars[i].count + j;
+                fetch_square(s, ahead, tap, t->n_taps);
+                lay_step(s, from + t->taps[tap].index, k, cpu_parts_mask(t->to.c - n),
+                         to + step * STEP + half * VALUES);
+            }
+    }
 }
 
 /* --- Product --- */
@@ -337,6 +352,8 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
         return cpu_refuse(request, err, "there is nothing in it");
     if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
         return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
+    if (w->shape[2] * w->shape[3] == 1)
+        return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
     if (wisp_desc_count(w) > INT32_MAX / TILE)
         return cpu_refuse(request, err, "the own kernel wants fewer weights");
     return WISP_OK;

@@ -19,9 +19,9 @@ typedef struct cpu_kernel_entry {
 
 /* X(file): one line a file. */
 #define CPU_KERNEL_TABLES(X)                                                                       \
+    X(conv_tiles)                                                                                  \
     X(conv_few)                                                                                    \
     X(conv_small)                                                                                  \
-    X(conv_tiles)                                                                                  \
     X(conv_amx)                                                                                    \
     X(conv)                                                                                        \
     X(linear_amx) X(linear_act) X(linear_few) X(linear) X(matmul) X(attention_amx) X(attention)    \
