@@ -18,7 +18,9 @@ enum {
     VALUES = CPU_TILES_VALUES,
     STEP = PARTS * 2 * VALUES /* of a panel, a tap and 32 channels */
 };
-enum { PIECE_BYTES = 900 * 1024, WHOLE_BYTES = 1300 * 1024, MIN_CHANNELS = 16 };
+enum { PIECE_BYTES = 900 * 1024, WHOLE_BYTES = 2500 * 1024, MIN_CHANNELS = 16 };
+/* Weights that leave the second cache with every piece. */
+enum { MANY_WEIGHTS = 1024 * 1024 };
 
 typedef struct tile_conv {
     cpu_tiles t;
@@ -366,10 +368,15 @@ static size_t book(size_t *total, size_t bytes)
     return at;
 }
 
+static int64_t panel_values(const cpu_tiles *t)
+{
+    return (int64_t)t->n_taps * t->k_blocks * STEP;
+}
+
 static size_t plan_scratch(tile_conv *s, int32_t n_threads)
 {
     size_t total = 0;
-    s->panel = (int64_t)s->t.n_taps * s->t.k_blocks * STEP;
+    s->panel = panel_values(&s->t);
     s->thread_bytes = cpu_tiles_bytes(&s->t);
     s->list_at = book(&s->thread_bytes, (size_t)s->t.max_blocks * sizeof(cpu_tiles_block));
     s->panel_at = book(&s->thread_bytes, s->is_whole ? (size_t)s->panel * 2 : 0);
@@ -386,12 +393,13 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
 {
     WISP_TRY(judge(device, request, x, w, err));
     cpu_tiles t;
+    const int pass = is_gradient ? CPU_TILES_INPUT : CPU_TILES_FORWARD;
     const char *refusal =
-        cpu_tiles_plan(request->attrs, x->shape, w->shape, y->shape, is_gradient, WHOLE_BYTES, &t);
+        cpu_tiles_plan(request->attrs, x->shape, w->shape, y->shape, pass, WHOLE_BYTES, &t);
     const int is_whole = !refusal && cpu_tiles_pieces(&t) == 1 && t.panels >= device->n_threads;
     if (!refusal && !is_whole)
-        refusal = cpu_tiles_plan(request->attrs, x->shape, w->shape, y->shape, is_gradient,
-                                 PIECE_BYTES, &t);
+        refusal =
+            cpu_tiles_plan(request->attrs, x->shape, w->shape, y->shape, pass, PIECE_BYTES, &t);
     if (refusal)
         return cpu_refuse(request, err, "%s", refusal);
     WISP_TRY(cpu_kernel_create(device, "tiles:3xbf16", is_gradient ? run_grad_input : run_forward,
@@ -401,7 +409,8 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     s->t = t;
     s->is_whole = is_whole;
     if (!is_whole && device->n_threads > 1)
-        cpu_tiles_cut(&s->t, 4 * device->n_threads);
+        cpu_tiles_cut(&s->t, (s->t.panels * panel_values(&s->t) * 2 > MANY_WEIGHTS ? 1 : 4) *
+                                 device->n_threads);
     s->k_stride = is_gradient ? w->shape[1] * taps : taps;
     s->n_stride = is_gradient ? taps : w->shape[1] * taps;
     s->has_bias = !is_gradient && request->n_in > 2 && request->in[2];

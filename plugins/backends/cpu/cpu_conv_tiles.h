@@ -53,6 +53,7 @@ typedef struct cpu_tiles_map {
 typedef struct cpu_tiles {
     cpu_tiles_map from, to;
     int64_t n, group, n_groups; /* images, and how many lie side by side */
+    int64_t grain;              /* a row of outputs takes a multiple of so many positions */
     int64_t step_h, step_w;     /* from output to output of a phase */
     int64_t row_step, planes;   /* from source to source of neighbouring outputs */
     int64_t min_row, max_row, min_column;
@@ -72,10 +73,13 @@ typedef struct cpu_tiles_piece {
     int64_t group, first, last; /* rows of every phase */
 } cpu_tiles_piece;
 
-/* `x` and `y` are maps of the forward call; `bytes` is the size that a layout should have. NULL, or
- * why there is no plan. */
+/* What a layout is for. In CPU_TILES_WEIGHTS, outputs are taken by 32 and groups are even. */
+enum { CPU_TILES_FORWARD, CPU_TILES_INPUT, CPU_TILES_WEIGHTS };
+
+/* `x` and `y` are maps of the forward call; a piece should take up to `bytes`. NULL, or why there
+ * is no plan. */
 const char *cpu_tiles_plan(const wisp_conv2d_attrs *a, const int64_t *x, const int64_t *w,
-                           const int64_t *y, int is_gradient, int64_t bytes, cpu_tiles *t);
+                           const int64_t *y, int pass, int64_t bytes, cpu_tiles *t);
 /* Cuts pieces smaller until there are `wanted`, where that is possible. */
 void cpu_tiles_cut(cpu_tiles *t, int64_t wanted);
 cpu_tiles_piece cpu_tiles_piece_at(const cpu_tiles *t, int64_t i);

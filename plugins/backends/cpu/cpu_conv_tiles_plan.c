@@ -1,7 +1,7 @@
 /* cpu_conv_tiles_plan.c - where the pixels of a convolution lie in the layout for tiles. */
 #include "cpu_conv_tiles.h"
 
-enum { PARTS = 3, MAX_GROUP = 16 };
+enum { PARTS = 3, MAX_GROUP = 64, MAX_WIDE_GROUP = 16 /* where not all rows fit */ };
 
 static int64_t up(int64_t n, int64_t to)
 {
@@ -109,30 +109,26 @@ static void size_pieces(cpu_tiles *t)
     t->max_blocks = t->n_phases * (t->band * tiles / 2 + 1);
 }
 
-/* Tiles that the outputs take, for a number of images side by side. */
-static int64_t tiles_for(const cpu_tiles *t, int64_t group)
+/* Positions that the outputs take, for a number of images side by side. */
+static int64_t positions_for(const cpu_tiles *t, int64_t group)
 {
-    return (t->n + group - 1) / group * up(t->phases[0].columns * group, CPU_TILES_TILE);
+    return (t->n + group - 1) / group * up(t->phases[0].columns * group, t->grain);
 }
 
-static void plan_group(cpu_tiles *t, int64_t bytes)
+/* The number that wastes least; of equal ones the largest whose rows all fit. */
+static void plan_group(cpu_tiles *t, int64_t least, int64_t bytes)
 {
-    int64_t best = 1;
-    for (int64_t g = 2; g <= MAX_GROUP; g *= 2)
-        if (tiles_for(t, g) < tiles_for(t, best))
-            best = g;
-    t->group = best;
+    t->group = least;
     t->band = t->phases[0].rows;
     size_pieces(t);
-    /* More images, while they take no more tiles and all their rows fit. */
-    while (t->group < t->n && t->group < 64) {
+    for (int64_t g = 2 * least; g < t->n + least && g <= MAX_GROUP; g += least) {
+        const int64_t now = positions_for(t, t->group), then = positions_for(t, g);
         cpu_tiles more = *t;
-        more.group *= 2;
+        more.group = g;
         size_pieces(&more);
-        if (tiles_for(t, more.group) > tiles_for(t, t->group) ||
-            (int64_t)cpu_tiles_bytes(&more) > bytes)
-            break;
-        *t = more;
+        const int fits = (int64_t)cpu_tiles_bytes(&more) <= bytes;
+        if (fits ? then <= now : g <= MAX_WIDE_GROUP && then * 32 < now * 31)
+            *t = more;
     }
     while (t->band > 1 && (int64_t)cpu_tiles_bytes(t) > bytes) {
         t->band = (t->band + 1) / 2;
@@ -141,10 +137,12 @@ static void plan_group(cpu_tiles *t, int64_t bytes)
 }
 
 const char *cpu_tiles_plan(const wisp_conv2d_attrs *a, const int64_t *x, const int64_t *w,
-                           const int64_t *y, int is_gradient, int64_t bytes, cpu_tiles *t)
+                           const int64_t *y, int pass, int64_t bytes, cpu_tiles *t)
 {
+    const int is_gradient = pass == CPU_TILES_INPUT, is_weights = pass == CPU_TILES_WEIGHTS;
     const cpu_tiles_map maps[] = {{x[1], x[2], x[3]}, {y[1], y[2], y[3]}};
     *t = (cpu_tiles){.from = maps[is_gradient], .to = maps[!is_gradient], .n = x[0]};
+    t->grain = is_weights ? CPU_TILES_BLOCK : CPU_TILES_TILE;
     t->step_h = is_gradient ? a->stride_h : 1;
     t->step_w = is_gradient ? a->stride_w : 1;
     t->row_step = is_gradient ? 1 : a->stride_h;
@@ -162,7 +160,7 @@ const char *cpu_tiles_plan(const wisp_conv2d_attrs *a, const int64_t *x, const i
     t->k_blocks = up(t->from.c, CPU_TILES_BLOCK) / CPU_TILES_BLOCK;
     t->panels = up(t->to.c, CPU_TILES_BLOCK) / CPU_TILES_BLOCK;
     plan_columns(t);
-    plan_group(t, bytes);
+    plan_group(t, is_weights ? 2 : 1, bytes);
     return NULL;
 }
 
