@@ -6,8 +6,8 @@
  * among them and made as they are needed; else all panels are made first. */
 #include <omp.h>
 
-#include "cpu_amx_parts.h"
 #include "cpu_conv_tiles.h"
+#include "cpu_conv_tiles_step.h"
 #include "cpu_empty.h"
 #include "kernel_table.h"
 
@@ -37,17 +37,6 @@ typedef struct conv_call {
 
 /* --- Layouts --- */
 
-/* 32 values in parts. */
-CPU_PARTS_INLINE void split_32(__m512 low, __m512 high, __m512i *part)
-{
-    part[0] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
-    for (int i = 1; i < PARTS; i++) {
-        low = _mm512_sub_ps(low, cpu_parts_widen(_mm512_castsi512_si256(part[i - 1])));
-        high = _mm512_sub_ps(high, cpu_parts_widen(_mm512_extracti64x4_epi64(part[i - 1], 1)));
-        part[i] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
-    }
-}
-
 /* One position: the channels of a pixel, or zeros. */
 CPU_PARTS_INLINE void lay_pixel(const cpu_tiles *t, const float *from, uint16_t *to)
 {
@@ -56,9 +45,9 @@ CPU_PARTS_INLINE void lay_pixel(const cpu_tiles *t, const float *from, uint16_t 
                                _mm512_setzero_si512()};
         const int64_t left = t->from.c - b * BLOCK;
         if (from)
-            split_32(_mm512_maskz_loadu_ps(cpu_parts_mask(left), from + b * BLOCK),
-                     _mm512_maskz_loadu_ps(cpu_parts_mask(left - TILE), from + b * BLOCK + TILE),
-                     part);
+            cpu_tiles_split(
+                _mm512_maskz_loadu_ps(cpu_parts_mask(left), from + b * BLOCK),
+                _mm512_maskz_loadu_ps(cpu_parts_mask(left - TILE), from + b * BLOCK + TILE), part);
         for (int p = 0; p < PARTS; p++)
             _mm512_store_si512(to + p * t->part, part[p]);
     }
@@ -68,9 +57,7 @@ CPU_PARTS_INLINE void lay_pixel(const cpu_tiles *t, const float *from, uint16_t 
 CPU_PARTS_TARGET static void lay_piece(const cpu_tiles *t, const cpu_tiles_piece *piece,
                                        const float *x, uint16_t *to)
 {
-    const int64_t rows =
-        (piece->last - piece->first - 1) * t->row_step + t->max_row - t->min_row + 1;
-    const int64_t width = t->planes * t->columns;
+    const int64_t width = t->planes * t->columns, rows = cpu_tiles_rows(t, piece);
     for (int64_t i = 0; i < rows * width; i++) {
         const int64_t y = piece->first * t->row_step + t->min_row + i / width;
         const int64_t column = i % width % t->columns + t->min_column;
@@ -88,9 +75,6 @@ CPU_PARTS_TARGET static void lay_piece(const cpu_tiles *t, const cpu_tiles_piece
 CPU_PARTS_INLINE void lay_step(const tile_conv *s, const float *w, int64_t k, __mmask16 mask,
                                uint16_t *to)
 {
-    const __m512i weave =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i index = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)s->n_stride));
     const __m512 zero = _mm512_setzero_ps();
@@ -98,11 +82,11 @@ CPU_PARTS_INLINE void lay_step(const tile_conv *s, const float *w, int64_t k, __
         const __mmask16 even = k + i < s->t.from.c ? mask : 0;
         const __mmask16 odd = k + i + 1 < s->t.from.c ? mask : 0;
         __m512i part[PARTS];
-        split_32(_mm512_mask_i32gather_ps(zero, even, index, w, 4),
-                 _mm512_mask_i32gather_ps(zero, odd, index, w + (odd ? s->k_stride : 0), 4), part);
+        cpu_tiles_split(_mm512_mask_i32gather_ps(zero, even, index, w, 4),
+                        _mm512_mask_i32gather_ps(zero, odd, index, w + (odd ? s->k_stride : 0), 4),
+                        part);
         for (int p = 0; p < PARTS; p++)
-            _mm512_store_si512(to + p * 2 * VALUES + i * TILE,
-                               _mm512_permutexvar_epi16(weave, part[p]));
+            _mm512_store_si512(to + p * 2 * VALUES + i * TILE, cpu_tiles_weave(part[p]));
     }
 }
 
@@ -140,36 +124,6 @@ CPU_PARTS_TARGET static void lay_panel(const tile_conv *s, const float *w, int64
 
 /* --- Product --- */
 
-#define LEFT(part)                                                                                 \
-    do {                                                                                           \
-        _tile_loadd(4, a0 + (part)*a_part, 64);                                                    \
-        _tile_loadd(5, a1 + (part)*a_part, 64);                                                    \
-    } while (0)
-#define RIGHT(part)                                                                                \
-    do {                                                                                           \
-        _tile_loadd(6, b + (part)*2 * VALUES, 64);                                                 \
-        _tile_loadd(7, b + ((part)*2 + 1) * VALUES, 64);                                           \
-    } while (0)
-
-/* Sums 0 to 3 += two tiles of 32 channels by a step of a panel. */
-CPU_PARTS_INLINE void multiply_step(const uint16_t *a0, const uint16_t *a1, int64_t a_part,
-                                    const uint16_t *b)
-{
-    LEFT(1);
-    RIGHT(1);
-    CPU_PARTS_MULTIPLY;
-    RIGHT(0);
-    CPU_PARTS_MULTIPLY;
-    LEFT(2);
-    CPU_PARTS_MULTIPLY;
-    LEFT(0);
-    CPU_PARTS_MULTIPLY;
-    RIGHT(1);
-    CPU_PARTS_MULTIPLY;
-    RIGHT(2);
-    CPU_PARTS_MULTIPLY;
-}
-
 CPU_PARTS_INLINE void multiply_block(const cpu_tiles *t, const cpu_tiles_block *block,
                                      const uint16_t *source, const uint16_t *panel, float *sum)
 {
@@ -185,8 +139,9 @@ CPU_PARTS_INLINE void multiply_block(const cpu_tiles *t, const cpu_tiles_block *
             for (int32_t j = 0; j < bar->count; j++, b += STEP) {
                 const int64_t shift = t->taps[bar->first + j].shift;
                 if (taps >> j & 1)
-                    multiply_step(a + (block->at[0] + shift) * BLOCK,
-                                  a + (block->at[1] + shift) * BLOCK, t->part, b);
+                    cpu_tiles_step(a + (block->at[0] + shift) * BLOCK,
+                                   a + (block->at[1] + shift) * BLOCK, t->part, b, b + VALUES,
+                                   2 * VALUES, 64);
             }
     }
     _tile_stored(0, sum, 128);

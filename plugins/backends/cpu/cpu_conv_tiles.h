@@ -18,6 +18,8 @@
 #include "cpu_device.h"
 
 enum { CPU_TILES_TAPS = 64, CPU_TILES_TILE = 16, CPU_TILES_BLOCK = 32, CPU_TILES_VALUES = 512 };
+/* Values behind a block of channels: a row may end in the midst of a tile. */
+enum { CPU_TILES_SLACK = 1024 };
 
 /* Source row of a tap: that of the output times row_step, plus `row`; columns likewise. */
 typedef struct cpu_tiles_tap {
@@ -91,9 +93,15 @@ static inline int64_t cpu_tiles_pieces(const cpu_tiles *t)
     return t->n_groups * t->n_bands;
 }
 
+/* Rows of the source that a piece takes. */
+static inline int64_t cpu_tiles_rows(const cpu_tiles *t, const cpu_tiles_piece *piece)
+{
+    return (piece->last - piece->first - 1) * t->row_step + t->max_row - t->min_row + 1;
+}
+
 static inline size_t cpu_tiles_bytes(const cpu_tiles *t)
 {
-    return cpu_align64((size_t)(t->k_blocks * t->block + CPU_TILES_VALUES) * 2);
+    return cpu_align64((size_t)(t->k_blocks * t->block) * 2);
 }
 
 #endif

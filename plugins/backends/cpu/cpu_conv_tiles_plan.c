@@ -88,18 +88,13 @@ static void plan_columns(cpu_tiles *t)
     t->columns = t->phases[0].columns + max - t->min_column;
 }
 
-static int64_t stored_rows(const cpu_tiles *t)
-{
-    return (t->band - 1) * t->row_step + t->max_row - t->min_row + 1;
-}
-
 static void size_pieces(cpu_tiles *t)
 {
     const int64_t row = t->planes * t->columns * t->group;
     t->n_groups = (t->n + t->group - 1) / t->group;
     t->n_bands = (t->phases[0].rows + t->band - 1) / t->band;
-    t->part = stored_rows(t) * row * CPU_TILES_BLOCK;
-    t->block = t->part * PARTS;
+    t->part = cpu_tiles_rows(t, &(cpu_tiles_piece){0, 0, t->band}) * row * CPU_TILES_BLOCK;
+    t->block = t->part * PARTS + CPU_TILES_SLACK;
     for (int32_t i = 0; i < t->n_taps; i++) {
         cpu_tiles_tap *tap = &t->taps[i];
         tap->shift = (tap->row - t->min_row) * row + tap->plane * t->columns * t->group +

@@ -20,12 +20,14 @@ typedef struct cpu_kernel_entry {
 /* X(file): one line a file. */
 #define CPU_KERNEL_TABLES(X)                                                                       \
     X(conv_tiles)                                                                                  \
+    X(conv_tiles_weights)                                                                          \
     X(conv_few)                                                                                    \
     X(conv_small)                                                                                  \
     X(conv_amx)                                                                                    \
     X(conv)                                                                                        \
-    X(linear_amx) X(linear_act) X(linear_few) X(linear) X(matmul) X(attention_amx) X(attention)    \
-        X(conv_norm_amx) X(vector)
+    X(linear_amx)                                                                                  \
+    X(linear_act) X(linear_few) X(linear) X(matmul) X(attention_amx) X(attention) X(conv_norm_amx) \
+        X(vector)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cpu_prepare(struct cpu_device *device, const wisp_kernel_request *request,
