@@ -164,29 +164,17 @@ CPU_PARTS_TARGET static void lay_dy(const weights_conv *s, const slice *it,
 
 /* --- Product --- */
 
-CPU_PARTS_INLINE void begin_sum(const float *sum, int fresh)
-{
-    if (fresh) {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    } else {
-        _tile_loadd(0, sum, 128);
-        _tile_loadd(1, sum + 16, 128);
-        _tile_loadd(2, sum + 512, 128);
-        _tile_loadd(3, sum + 528, 128);
-    }
-}
-
-/* sum (32 o, 32 c) = or += one tap of a piece. */
+/* sum (32 o, 32 c) = one tap of a piece. */
 CPU_PARTS_INLINE void multiply_tap(const weights_conv *s, const cpu_tiles_piece *piece,
                                    const cpu_tiles_tap *tap, const uint16_t *lines,
-                                   const uint16_t *x, float *sum, int fresh)
+                                   const uint16_t *x, float *sum)
 {
     const cpu_tiles *t = &s->t;
     const int64_t row = t->row_step * t->planes * t->columns * t->group;
-    begin_sum(sum, fresh);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
     for (int64_t r = piece->first; r < piece->last; r++) {
         const int64_t y = r * t->row_step + tap->row;
         if (y < 0 || y >= t->from.h)
@@ -200,6 +188,13 @@ CPU_PARTS_INLINE void multiply_tap(const weights_conv *s, const cpu_tiles_piece 
     _tile_stored(1, sum + 16, 128);
     _tile_stored(2, sum + 512, 128);
     _tile_stored(3, sum + 528, 128);
+}
+
+/* Pieces are added up outside of the tiles: a long sum loses less in parts. */
+CPU_PARTS_INLINE void add_taps(const float *from, int64_t n, float *sum)
+{
+    for (int64_t i = 0; i < n * SQUARE; i += TILE)
+        _mm512_store_ps(sum + i, _mm512_add_ps(_mm512_load_ps(sum + i), _mm512_load_ps(from + i)));
 }
 
 /* --- dw --- */
@@ -251,12 +246,16 @@ CPU_PARTS_TARGET static void multiply_unit(const weights_conv *s, const weights_
     const int64_t first = s->by_tap ? unit % t->n_taps : 0;
     const int64_t o = square / t->k_blocks - it->first_o, c = square % t->k_blocks;
     const uint16_t *lines = it->lines + o * PARTS * s->steps * SQUARE;
-    float *sum = s->at_once ? it->square : sum_of(s, call, square);
-    for (int64_t i = first; i < (s->by_tap ? first + 1 : t->n_taps); i++)
-        multiply_tap(s, piece, &t->taps[i], lines, it->x + c * t->block, sum + i * SQUARE, fresh);
+    const int64_t n = s->by_tap ? 1 : t->n_taps;
+    float *total = sum_of(s, call, square) + first * SQUARE;
+    float *sum = s->at_once || !fresh ? it->square : total;
+    for (int64_t i = 0; i < n; i++)
+        multiply_tap(s, piece, &t->taps[first + i], lines, it->x + c * t->block, sum + i * SQUARE);
     cpu_amx_fence();
     if (s->at_once)
         put_square(s, square, sum, call->dw);
+    else if (!fresh)
+        add_taps(sum, n, total);
     cpu_amx_fence();
 }
 
@@ -360,7 +359,7 @@ static size_t plan_scratch(weights_conv *s)
     s->slices_at = s->at_once ? 0 : (size_t)s->squares * square;
     s->slice_bytes = cpu_tiles_bytes(&s->t);
     s->lines_at = book(&s->slice_bytes, (size_t)(most * PARTS * s->steps * SQUARE) * 2);
-    s->square_at = book(&s->slice_bytes, s->at_once ? square : 0);
+    s->square_at = book(&s->slice_bytes, square);
     return s->slices_at + s->slice_bytes * (size_t)s->n_slices;
 }
 
