@@ -23,6 +23,23 @@ for method in dino:student.backbone moco:encoder_q.backbone swav:network.backbon
         grep -qF "\"network\": \"${method#*:}\"}" || fail "${method%:*} is judged by another network"
 done
 
+# --- the joint classifier learns from the first global view, beside MoCo from the second ---
+
+# Without batch norm no view touches the other's embedding. The image of a view is changed by solarizing it.
+learned() { # METHOD SOLARIZED_1 SOLARIZED_2: the classifier's loss in the first step
+    short "learned_$1_$2$3" "$plugins/backbones/vit/test.toml" method="{ use = \"$1\" }" run.metric_steps=1 \
+        sampler.global.solarize="[$2.0, $3.0]" 'probe=[{ use = "linear" }]'
+    sed -n 's/^{"kind": "train".*"linear_probe_loss": \([0-9.]*\).*/\1/p' "learned_$1_$2$3"/*/0/metrics.jsonl
+}
+for method in dino swav moco; do
+    plain=$(learned $method 0 0) first=$(learned $method 1 0) second=$(learned $method 0 1)
+    [ -n "$plain" ] && [ "$first" != "$second" ] || fail "$method: no loss of the classifier: $plain, $first, $second"
+    used=$first unused=$second
+    [ $method != moco ] || used=$second unused=$first
+    [ "$used" != "$plain" ] && [ "$unused" = "$plain" ] ||
+        fail "$method: the classifier learns from another view: $plain, $first, $second"
+done
+
 # --- of the learning rates, only the peak follows the batch ---
 
 rates() { # BATCH: the resolved schedule
