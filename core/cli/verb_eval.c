@@ -21,7 +21,9 @@ const wispi_verb wispi_verb_eval = {
     .name = "eval",
     .arguments = "RUN|WEIGHTS TASK.toml [key=value ...]",
     .summary = "run the [[task]] tables of a file on stored weights",
-    .details = "RUN is the folder of a run, WEIGHTS a checkpoint of one.\n",
+    .details =
+        "RUN is the folder of a run, WEIGHTS a checkpoint of one. [input], [data] and [test] of\n"
+        "the file, where given, replace the run's; its other tables are not used.\n",
     .example = "wisp eval runs/quickstart/0 configs/quickstart.toml",
     .flags = flags,
     .least = 2,
