@@ -94,10 +94,11 @@ static const struct {
     {"out_dim = 65536\nhead_batch_norm = false\ntrain_gain = true\n", 11.090355},
 };
 
-static bench *open_plateau(int i)
+static bench *open_plateau(int i, int bottleneck)
 {
     char toml[512];
-    snprintf(toml, sizeof toml, "%spair_weights = [0.4, 0.6]\n%s", small, plateaus[i].options);
+    snprintf(toml, sizeof toml, "%spair_weights = [0.4, 0.6]\nbottleneck_dim = %d\n%s", small,
+             bottleneck, plateaus[i].options);
     return open_trial(toml, WISP_F32);
 }
 
@@ -119,7 +120,7 @@ static void answer_alike(bench *b, const char *network)
 START_TEST(all_outputs_alike_lose_ln_of_their_number)
 {
     double entropy = 0;
-    bench *b = open_plateau(_i);
+    bench *b = open_plateau(_i, 16);
     answer_alike(b, "student");
     answer_alike(b, "teacher");
     ck_assert_double_eq_tol(loss_of(b, 0, "teacher_entropy", &entropy), plateaus[_i].plateau, 1e-4);
@@ -131,7 +132,7 @@ END_TEST
 START_TEST(the_first_loss_is_near_that)
 {
     double entropy = 0;
-    bench *b = open_plateau(_i);
+    bench *b = open_plateau(_i, 256);
     const double off = loss_of(b, 0, "teacher_entropy", &entropy) - plateaus[_i].plateau;
     ck_assert_msg(fabs(off) < 1 && fabs(off) > 1e-3, "the first loss is %g from the plateau", off);
     ck_assert_double_lt(entropy, plateaus[_i].plateau - 0.1);
