@@ -6,7 +6,8 @@
  * (An infinity becomes a NaN, and parts below 1e-38 are lost.)
  *
  * A left matrix lies as rows, [part][row][pitch]; a right one as panels of 32 columns in pairs of
- * rows, [panel][part][k / 2][32][2]. */
+ * rows, [panel][part][k / 2][32][2]. Several parts have their k in an order of its own, 0 16 1 17
+ * and so on of each 32: that is what two vectors of parts give when one is moved into the other. */
 #ifndef CPU_AMX_PARTS_H
 #define CPU_AMX_PARTS_H
 
@@ -15,6 +16,7 @@
 #ifdef CPU_CAN_AMX
 
 #include "cpu_device.h"
+#include "cpu_fetch.h"
 #include "cpu_wide.h"
 
 #define CPU_PARTS_TARGET                                                                           \
@@ -39,6 +41,11 @@ typedef struct cpu_parts_source {
 static inline __mmask16 cpu_parts_mask(int64_t n)
 {
     return (__mmask16)(n >= 16 ? 0xffffu : n <= 0 ? 0 : (1u << n) - 1);
+}
+
+static inline __mmask32 cpu_parts_mask32(int64_t n)
+{
+    return (__mmask32)cpu_parts_mask(n) | (__mmask32)cpu_parts_mask(n - 16) << 16;
 }
 
 /* --- Values --- */
@@ -81,13 +88,49 @@ CPU_PARTS_INLINE void cpu_parts_store_pair(void *p, int64_t i, __mmask32 mask, _
     }
 }
 
-CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m256i *part)
+/* The parts of sixteen values, each in the upper half of its lane: to the nearest, and the last
+ * what is left. With one part a NaN of any kind must not be rounded away. */
+CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m512i *part)
 {
-    part[0] = cpu_parts_round(v);
-    for (int i = 1; i < parts; i++) {
-        v = _mm512_sub_ps(v, cpu_parts_widen(part[i - 1]));
-        part[i] = cpu_parts_round(v);
+    const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32((int)0xffff0000u);
+    if (parts == 1)
+        part[0] = _mm512_castps_si512(cpu_parts_widen(cpu_parts_round(v)));
+    for (int i = 0; i + 1 < parts; i++) {
+        part[i] = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(v), half), upper);
+        v = _mm512_sub_ps(v, _mm512_castsi512_ps(part[i]));
+        part[i + 1] = _mm512_castps_si512(v);
     }
+}
+
+/* Lane by lane, the first below the second. */
+CPU_PARTS_INLINE __m512i cpu_parts_pair(__m512i first, __m512i second)
+{
+    return _mm512_or_si512(_mm512_srli_epi32(first, 16), second);
+}
+
+/* 32 values of a row, the first and the second 16, part by part in the order of k. */
+CPU_PARTS_INLINE void cpu_parts_merge(__m512 low, __m512 high, int parts, __m512i *row)
+{
+    __m512i a[CPU_PARTS_MAX], b[CPU_PARTS_MAX];
+    if (parts == 1) {
+        row[0] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+        return;
+    }
+    cpu_parts_split(low, parts, a);
+    cpu_parts_split(high, parts, b);
+    for (int p = 0; p < parts; p++)
+        row[p] = cpu_parts_pair(a[p], b[p]);
+}
+
+/* Of pair i of rows of each 32: the first, and how far the second is. */
+static inline int64_t cpu_parts_first(int64_t i, int parts)
+{
+    return parts == 1 ? 2 * i : i / 16 * 32 + i % 16;
+}
+
+static inline int64_t cpu_parts_apart(int parts)
+{
+    return parts == 1 ? 1 : 16;
 }
 
 /* Sixteen values of row r from column c on; zeros outside of the matrix. */
@@ -100,38 +143,62 @@ CPU_PARTS_INLINE __m512 cpu_parts_read(const cpu_parts_source *s, int64_t r, int
     return s->gelu ? cpu_wide_gelu(v, s->dtype == WISP_BF16) : v;
 }
 
+/* Values that are bf16 already. */
+CPU_PARTS_INLINE int cpu_parts_as_is(const cpu_parts_source *s)
+{
+    return s->dtype == WISP_BF16 && !s->gelu;
+}
+
+CPU_PARTS_INLINE void cpu_parts_read_split(const cpu_parts_source *s, int64_t r, int64_t c,
+                                           int parts, __m512i *part)
+{
+    const __m512 v = cpu_parts_read(s, r, c);
+    if (parts == 1 && cpu_parts_as_is(s))
+        part[0] = _mm512_castps_si512(v);
+    else
+        cpu_parts_split(v, parts, part);
+}
+
+/* 32 values of row r from column c on, part by part in the order of k. */
+CPU_PARTS_INLINE void cpu_parts_read_row(const cpu_parts_source *s, int64_t r, int64_t c, int parts,
+                                         __m512i *row)
+{
+    if (parts == 1 && cpu_parts_as_is(s) && r < s->rows) {
+        const __mmask32 mask = cpu_parts_mask32(s->columns - c);
+        row[0] = _mm512_maskz_loadu_epi16(mask, (const uint16_t *)s->data + r * s->stride + c);
+        return;
+    }
+    cpu_parts_merge(cpu_parts_read(s, r, c), cpu_parts_read(s, r, c + 16), parts, row);
+}
+
 /* --- Layouts --- */
 
 /* Rows first .. first + rows - 1 as a left matrix; columns up to `width`, a multiple of 32. */
 CPU_PARTS_INLINE void cpu_parts_rows(const cpu_parts_source *s, int64_t first, int64_t rows,
                                      int64_t width, int parts, uint16_t *to, int64_t pitch)
 {
-    __m256i a[CPU_PARTS_MAX];
+    __m512i row[CPU_PARTS_MAX];
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < width; c += 16) {
-            cpu_parts_split(cpu_parts_read(s, first + r, c), parts, a);
+        for (int64_t c = 0; c < width; c += 32) {
+            cpu_parts_read_row(s, first + r, c, parts, row);
             for (int p = 0; p < parts; p++)
-                _mm256_store_si256((__m256i *)(to + (p * rows + r) * pitch + c), a[p]);
+                _mm512_store_si512(to + (p * rows + r) * pitch + c, row[p]);
         }
 }
 
-CPU_PARTS_INLINE __m512i cpu_parts_pair(__m256i even, __m256i odd)
-{
-    return _mm512_or_si512(_mm512_cvtepu16_epi32(even),
-                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
-}
-
-/* Rows first .. first + rows - 1 and 32 columns as the beginning of a panel of k rows. */
+/* Rows first .. first + rows - 1, a multiple of 32, and 32 columns as the beginning of a panel of k
+ * rows. */
 CPU_PARTS_INLINE void cpu_parts_panel(const cpu_parts_source *s, int64_t first, int64_t column,
                                       int64_t rows, int64_t k, int parts, uint16_t *to)
 {
-    __m256i even[CPU_PARTS_MAX], odd[CPU_PARTS_MAX];
-    for (int64_t r = 0; r < rows; r += 2)
+    __m512i a[CPU_PARTS_MAX], b[CPU_PARTS_MAX];
+    for (int64_t i = 0; i < rows / 2; i++)
         for (int64_t c = 0; c < 32; c += 16) {
-            cpu_parts_split(cpu_parts_read(s, first + r, column + c), parts, even);
-            cpu_parts_split(cpu_parts_read(s, first + r + 1, column + c), parts, odd);
+            const int64_t r = first + cpu_parts_first(i, parts);
+            cpu_parts_read_split(s, r, column + c, parts, a);
+            cpu_parts_read_split(s, r + cpu_parts_apart(parts), column + c, parts, b);
             for (int p = 0; p < parts; p++)
-                _mm512_store_si512(to + (p * k + r) * 32 + c * 2, cpu_parts_pair(even[p], odd[p]));
+                _mm512_store_si512(to + (p * k / 2 + i) * 64 + c * 2, cpu_parts_pair(a[p], b[p]));
         }
 }
 
@@ -139,15 +206,13 @@ CPU_PARTS_INLINE void cpu_parts_panel(const cpu_parts_source *s, int64_t first, 
 CPU_PARTS_INLINE void cpu_parts_panel_transposed(const cpu_parts_source *s, int64_t first,
                                                  int64_t column, int64_t k, int parts, uint16_t *to)
 {
-    __m512i block[CPU_PARTS_MAX][16];
-    __m256i low[CPU_PARTS_MAX], high[CPU_PARTS_MAX];
+    __m512i block[CPU_PARTS_MAX][16], row[CPU_PARTS_MAX];
     for (int64_t c = 0; c < k; c += 32)
         for (int64_t r = 0; r < 32; r += 16) {
             for (int i = 0; i < 16; i++) {
-                cpu_parts_split(cpu_parts_read(s, first + r + i, column + c), parts, low);
-                cpu_parts_split(cpu_parts_read(s, first + r + i, column + c + 16), parts, high);
+                cpu_parts_read_row(s, first + r + i, column + c, parts, row);
                 for (int p = 0; p < parts; p++)
-                    block[p][i] = _mm512_inserti64x4(_mm512_castsi256_si512(low[p]), high[p], 1);
+                    block[p][i] = row[p];
             }
             for (int p = 0; p < parts; p++) {
                 cpu_amx_transpose16(block[p]);
@@ -163,17 +228,17 @@ CPU_PARTS_INLINE void cpu_parts_lines(const cpu_parts_source *s, int64_t first, 
                                       int parts, uint16_t *to, int64_t rows, int64_t pitch,
                                       float *sum)
 {
-    __m512i block[CPU_PARTS_MAX][16];
-    __m256i even[CPU_PARTS_MAX], odd[CPU_PARTS_MAX];
+    __m512i block[CPU_PARTS_MAX][16], a[CPU_PARTS_MAX], b[CPU_PARTS_MAX];
     __m512 total = sum ? _mm512_loadu_ps(sum) : _mm512_setzero_ps();
     for (int i = 0; i < 16; i++) {
-        const __m512 a = cpu_parts_read(s, first + 2 * i, column);
-        const __m512 b = cpu_parts_read(s, first + 2 * i + 1, column);
-        total = _mm512_add_ps(total, _mm512_add_ps(a, b));
-        cpu_parts_split(a, parts, even);
-        cpu_parts_split(b, parts, odd);
+        const int64_t r = first + cpu_parts_first(i, parts), next = r + cpu_parts_apart(parts);
+        cpu_parts_read_split(s, r, column, parts, a);
+        cpu_parts_read_split(s, next, column, parts, b);
         for (int p = 0; p < parts; p++)
-            block[p][i] = cpu_parts_pair(even[p], odd[p]);
+            block[p][i] = cpu_parts_pair(a[p], b[p]);
+        if (sum)
+            total = _mm512_add_ps(total, _mm512_add_ps(cpu_parts_read(s, r, column),
+                                                       cpu_parts_read(s, next, column)));
     }
     for (int p = 0; p < parts; p++) {
         cpu_amx_transpose16(block[p]);
@@ -213,10 +278,11 @@ CPU_PARTS_INLINE void cpu_parts_stay_awake(void)
         _tile_dpbf16ps(3, 5, 7);                                                                   \
     } while (0)
 
-/* sum (32,32) = or += a (32,k) * b (k,32); a_part and b_part are elements from part to part. */
-CPU_PARTS_INLINE void cpu_parts_product(const uint16_t *a, int64_t pitch, int64_t a_part,
-                                        const uint16_t *b, int64_t b_part, int64_t k, int parts,
-                                        float *sum, int fresh)
+/* sum (32,32) = or += a (32,k) * b (k,32); a_part and b_part are elements from part to part. What
+ * `ahead` has, if there is one, is fetched meanwhile. */
+CPU_PARTS_INLINE void cpu_parts_product_ahead(const uint16_t *a, int64_t pitch, int64_t a_part,
+                                              const uint16_t *b, int64_t b_part, int64_t k,
+                                              int parts, float *sum, int fresh, cpu_fetch *ahead)
 {
     if (fresh) {
         _tile_zero(0);
@@ -231,6 +297,8 @@ CPU_PARTS_INLINE void cpu_parts_product(const uint16_t *a, int64_t pitch, int64_
     }
     for (int64_t i = 0; i < k; i += 32) {
         cpu_parts_stay_awake();
+        if (ahead)
+            cpu_fetch_step(ahead);
         if (parts == 1) {
             CPU_PARTS_LEFT(0);
             CPU_PARTS_RIGHT(0);
@@ -255,6 +323,13 @@ CPU_PARTS_INLINE void cpu_parts_product(const uint16_t *a, int64_t pitch, int64_
     _tile_stored(1, sum + 16, 128);
     _tile_stored(2, sum + 512, 128);
     _tile_stored(3, sum + 528, 128);
+}
+
+CPU_PARTS_INLINE void cpu_parts_product(const uint16_t *a, int64_t pitch, int64_t a_part,
+                                        const uint16_t *b, int64_t b_part, int64_t k, int parts,
+                                        float *sum, int fresh)
+{
+    cpu_parts_product_ahead(a, pitch, a_part, b, b_part, k, parts, sum, fresh, NULL);
 }
 
 #endif

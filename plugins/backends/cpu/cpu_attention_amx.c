@@ -11,7 +11,6 @@
 
 #include "cpu_amx_parts.h"
 #include "cpu_empty.h"
-#include "cpu_fetch.h"
 #include "kernel_table.h"
 #include "vector/cpu_elementary.h"
 
@@ -44,8 +43,7 @@ typedef struct head {
     const char *q, *k, *v, *y, *dy;
     char *out, *dq, *dk, *dv;
     float *lse;
-    const char *next[3]; /* the next sample's qkv, y and dy; NULL: none */
-    int64_t index;       /* of the head in its sample */
+    cpu_fetch *ahead; /* of the next sample */
 } head;
 
 static int64_t padded(int64_t n)
@@ -62,20 +60,6 @@ static cpu_parts_source source_of(const attention_state *s, const char *data, in
 {
     const cpu_parts_source from = {data, stride, s->tokens, s->width, s->type, 0};
     return from;
-}
-
-/* Rows of a head lie far apart, so the next sample is fetched as a whole, a part with each block.
- */
-CPU_PARTS_INLINE void fetch_next(const attention_state *s, const head *h, int64_t first)
-{
-    const int64_t blocks = s->t / SQUARE, parts = blocks * s->heads;
-    const int64_t part = h->index * blocks + first / SQUARE;
-    for (int i = 0; i < 3; i++) {
-        if (!h->next[i])
-            continue;
-        const int64_t bytes = s->tokens * s->channels * (i ? 1 : 3) * wisp_dtype_bytes(s->type);
-        cpu_fetch_part(h->next[i], bytes, part, parts);
-    }
 }
 
 /* Tokens as the columns of a right matrix, width as its k. */
@@ -106,23 +90,24 @@ CPU_PARTS_INLINE void lay_left(const attention_state *s, const char *data, int64
 
 /* Squares of a left block (k = width) times all columns of a right matrix. */
 CPU_PARTS_INLINE void multiply_across(const attention_state *s, const uint16_t *left,
-                                      const uint16_t *right, float *squares, int parts)
+                                      const uint16_t *right, float *squares, int parts,
+                                      cpu_fetch *ahead)
 {
     for (int64_t t = 0; t < s->t; t += SQUARE)
-        cpu_parts_product(left, s->d_pitch, SQUARE * s->d_pitch, right + parts * t * s->d,
-                          s->d * SQUARE, s->d, parts, squares + t / SQUARE * AREA, 1);
+        cpu_parts_product_ahead(left, s->d_pitch, SQUARE * s->d_pitch, right + parts * t * s->d,
+                                s->d * SQUARE, s->d, parts, squares + t / SQUARE * AREA, 1, ahead);
 }
 
 /* Rows of 32 tokens (k = tokens) times a right matrix, each row times its factor, to a tensor. */
 CPU_PARTS_INLINE void multiply_tokens(const attention_state *s, const uint16_t *left,
                                       const uint16_t *right, const float *factor, int64_t first,
-                                      char *to, int64_t stride, int parts)
+                                      char *to, int64_t stride, int parts, cpu_fetch *ahead)
 {
     _Alignas(64) float sum[AREA];
     const int64_t rows = s->tokens - first < SQUARE ? s->tokens - first : SQUARE;
     for (int64_t d = 0; d < s->d; d += SQUARE) {
-        cpu_parts_product(left, s->t_pitch, SQUARE * s->t_pitch, right + parts * d * s->t,
-                          s->t * SQUARE, s->t, parts, sum, 1);
+        cpu_parts_product_ahead(left, s->t_pitch, SQUARE * s->t_pitch, right + parts * d * s->t,
+                                s->t * SQUARE, s->t, parts, sum, 1, ahead);
         for (int64_t half = 0; half < SQUARE; half += 16) {
             const __mmask16 mask = cpu_parts_mask(s->width - d - half);
             for (int64_t r = 0; r < rows; r++) {
@@ -159,28 +144,35 @@ CPU_PARTS_INLINE void find_largest(const attention_state *s, const float *square
         top[r + i] = _mm512_reduce_max_ps(largest[i]);
 }
 
-/* 2^(power * s - top) of four rows to a left matrix, and their sums. */
+/* 2^(power * score - shift) of sixteen scores, those that are there. */
+CPU_PARTS_INLINE __m512 raise(const attention_state *s, const float *score, __m512 shift,
+                              __mmask16 mask, int parts)
+{
+    const __m512 x = _mm512_fmsub_ps(_mm512_set1_ps(s->power), _mm512_load_ps(score), shift);
+    return _mm512_maskz_mov_ps(mask, cpu_wide_exp2(x, parts == 1));
+}
+
+/* The powers of four rows to a left matrix, and their sums. */
 CPU_PARTS_INLINE void raise_rows(const attention_state *s, const float *squares, int64_t r,
                                  const float *top, uint16_t *p, float *sum, int parts)
 {
-    const __m512 power = _mm512_set1_ps(s->power);
     __m512 total[AT_ONCE];
-    __m256i part[CPU_PARTS_MAX];
+    __m512i row[CPU_PARTS_MAX];
     for (int i = 0; i < AT_ONCE; i++)
         total[i] = _mm512_setzero_ps();
-    for (int64_t c = 0; c < s->t; c += 16) {
-        const float *at = squares + c / SQUARE * AREA + r * SQUARE + c % SQUARE;
-        const __mmask16 mask = cpu_parts_mask(s->tokens - c);
+    for (int64_t c = 0; c < s->t; c += SQUARE) {
+        const float *at = squares + c / SQUARE * AREA + r * SQUARE;
+        const __mmask32 mask = cpu_parts_mask32(s->tokens - c);
         for (int i = 0; i < AT_ONCE; i++) {
             const __m512 shift = _mm512_set1_ps(top[r + i]);
-            const __m512 x = _mm512_fmsub_ps(power, _mm512_load_ps(at + i * SQUARE), shift);
-            __m512 e = _mm512_setzero_ps();
-            if (mask)
-                e = _mm512_maskz_mov_ps(mask, cpu_wide_exp2(x, parts == 1));
-            total[i] = _mm512_add_ps(total[i], e);
-            cpu_parts_split(e, parts, part);
+            const __m512 low = raise(s, at + i * SQUARE, shift, (__mmask16)mask, parts);
+            __m512 high = _mm512_setzero_ps();
+            if (mask >> 16)
+                high = raise(s, at + i * SQUARE + 16, shift, (__mmask16)(mask >> 16), parts);
+            total[i] = _mm512_add_ps(total[i], _mm512_add_ps(low, high));
+            cpu_parts_merge(low, high, parts, row);
             for (int k = 0; k < parts; k++)
-                _mm256_store_si256((__m256i *)(p + (k * SQUARE + r + i) * s->t_pitch + c), part[k]);
+                _mm512_store_si512(p + (k * SQUARE + r + i) * s->t_pitch + c, row[k]);
         }
     }
     for (int i = 0; i < AT_ONCE; i++)
@@ -195,9 +187,8 @@ CPU_PARTS_INLINE void forward_block(const attention_state *s, const head *h, cha
     const int64_t rows = s->tokens - first < SQUARE ? s->tokens - first : SQUARE;
     float *squares = (float *)(mem + b->scores);
     uint16_t *p = (uint16_t *)(mem + b->p), *left = (uint16_t *)(mem + b->left);
-    fetch_next(s, h, first);
     lay_left(s, h->q, 3 * s->channels, first, left, parts);
-    multiply_across(s, left, (uint16_t *)(mem + b->k_right), squares, parts);
+    multiply_across(s, left, (uint16_t *)(mem + b->k_right), squares, parts, h->ahead);
     for (int64_t r = 0; r < rows; r += AT_ONCE) {
         find_largest(s, squares, r, top);
         raise_rows(s, squares, r, top, p, sum, parts);
@@ -209,7 +200,7 @@ CPU_PARTS_INLINE void forward_block(const attention_state *s, const head *h, cha
     }
     memcpy(h->lse + first, log_sum, (size_t)rows * sizeof(float));
     multiply_tokens(s, p, (uint16_t *)(mem + b->v_right), inverse, first, h->out, s->channels,
-                    parts);
+                    parts, h->ahead);
 }
 
 CPU_PARTS_INLINE void forward_head(const attention_state *s, const head *h, char *mem, int parts)
@@ -245,65 +236,80 @@ typedef struct queries {
     __mmask16 mask;
 } queries;
 
-/* p and ds of sixteen queries and one key, whose score and dp are at `i`; 0 outside of the matrix.
- */
+CPU_PARTS_INLINE queries find_queries(const attention_state *s, const char *mem, int64_t c)
+{
+    const queries q = {_mm512_load_ps((const float *)(mem + s->at.lse) + c),
+                       _mm512_load_ps((const float *)(mem + s->at.mean) + c),
+                       cpu_parts_mask(s->tokens - c)};
+    return q;
+}
+
+/* p and ds of sixteen queries and one key. */
 typedef struct pair {
     __m512 p, ds;
 } pair;
 
+/* The score and dp are at `i`. */
 CPU_PARTS_INLINE pair differentiate(const attention_state *s, const char *mem, const queries *q,
                                     int64_t i, int parts)
 {
-    const __m512 score = _mm512_load_ps((const float *)(mem + s->at.scores) + i);
     const __m512 dp = _mm512_load_ps((const float *)(mem + s->at.dp) + i);
-    const __m512 x = _mm512_fmsub_ps(_mm512_set1_ps(s->power), score, q->shift);
-    pair v;
-    v.p = _mm512_maskz_mov_ps(q->mask, cpu_wide_exp2(x, parts == 1));
+    pair v = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    if (!q->mask)
+        return v;
+    v.p = raise(s, (const float *)(mem + s->at.scores) + i, q->shift, q->mask, parts);
     v.ds = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(s->scale), v.p), _mm512_sub_ps(dp, q->mean));
     v.ds = _mm512_maskz_mov_ps(q->mask, v.ds);
     return v;
 }
 
-/* Parts of p and ds of keys `key` + r and the next, as left matrices, and ds as rows of a panel. */
-CPU_PARTS_INLINE void lay_pair(const attention_state *s, char *mem, const pair *two, int64_t key,
-                               int64_t r, int64_t c, int parts)
+/* 32 queries of row r, the first and the second 16, to the left matrices p and ds. */
+CPU_PARTS_INLINE void lay_row(const attention_state *s, char *mem, const pair *v, int64_t r,
+                              int64_t c, int parts)
 {
-    uint16_t *p = (uint16_t *)(mem + s->at.p), *ds = (uint16_t *)(mem + s->at.ds);
-    uint16_t *panel =
-        (uint16_t *)(mem + s->at.ds_right) + c / SQUARE * parts * s->t * SQUARE + c % SQUARE * 2;
-    __m256i p_part[CPU_PARTS_MAX], ds_part[2][CPU_PARTS_MAX];
-    for (int odd = 0; odd < 2; odd++) {
-        cpu_parts_split(two[odd].p, parts, p_part);
-        cpu_parts_split(two[odd].ds, parts, ds_part[odd]);
-        for (int i = 0; i < parts; i++) {
-            const int64_t at = (i * SQUARE + r + odd) * s->t_pitch + c;
-            _mm256_store_si256((__m256i *)(p + at), p_part[i]);
-            _mm256_store_si256((__m256i *)(ds + at), ds_part[odd][i]);
-        }
+    __m512i p[CPU_PARTS_MAX], ds[CPU_PARTS_MAX];
+    cpu_parts_merge(v[0].p, v[1].p, parts, p);
+    cpu_parts_merge(v[0].ds, v[1].ds, parts, ds);
+    for (int i = 0; i < parts; i++) {
+        const int64_t at = (i * SQUARE + r) * s->t_pitch + c;
+        _mm512_store_si512((uint16_t *)(mem + s->at.p) + at, p[i]);
+        _mm512_store_si512((uint16_t *)(mem + s->at.ds) + at, ds[i]);
     }
-    for (int i = 0; i < parts; i++)
-        _mm512_store_si512(panel + (i * s->t + key + r) * SQUARE,
-                           cpu_parts_pair(ds_part[0][i], ds_part[1][i]));
+}
+
+/* ds of two keys, the i-th pair, and 32 queries to a panel. */
+CPU_PARTS_INLINE void lay_pair(const attention_state *s, char *mem, pair v[2][2], int64_t i,
+                               int64_t c, int parts)
+{
+    uint16_t *panel = (uint16_t *)(mem + s->at.ds_right) + c * parts * s->t;
+    __m512i first[CPU_PARTS_MAX], second[CPU_PARTS_MAX];
+    for (int half = 0; half < 2; half++) {
+        cpu_parts_split(v[0][half].ds, parts, first);
+        cpu_parts_split(v[1][half].ds, parts, second);
+        for (int k = 0; k < parts; k++)
+            _mm512_store_si512(panel + (k * s->t / 2 + i) * 64 + half * 32,
+                               cpu_parts_pair(first[k], second[k]));
+    }
 }
 
 /* p and ds of 32 keys as left matrices, and ds as rows `key` .. of right panels. */
 CPU_PARTS_INLINE void lay_gradients(const attention_state *s, char *mem, int64_t key, int parts)
 {
     const int64_t rows = s->tokens - key < SQUARE ? s->tokens - key : SQUARE;
-    const pair none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    pair two[2];
-    for (int64_t c = 0; c < s->t; c += 16) {
-        const queries q = {_mm512_load_ps((const float *)(mem + s->at.lse) + c),
-                           _mm512_load_ps((const float *)(mem + s->at.mean) + c),
-                           cpu_parts_mask(s->tokens - c)};
-        const int64_t at = c / SQUARE * AREA + c % SQUARE;
-        for (int64_t r = 0; r < SQUARE; r += 2) {
-            for (int odd = 0; odd < 2; odd++) {
-                two[odd] = none;
-                if (q.mask && r + odd < rows)
-                    two[odd] = differentiate(s, mem, &q, at + (r + odd) * SQUARE, parts);
+    for (int64_t c = 0; c < s->t; c += SQUARE) {
+        const queries q[2] = {find_queries(s, mem, c), find_queries(s, mem, c + 16)};
+        for (int64_t i = 0; i < SQUARE / 2; i++) {
+            pair v[2][2] = {{{_mm512_setzero_ps(), _mm512_setzero_ps()}}};
+            for (int k = 0; k < 2; k++) {
+                const int64_t r = cpu_parts_first(i, parts) + k * cpu_parts_apart(parts);
+                const int64_t at = c / SQUARE * AREA + r * SQUARE;
+                if (r >= rows)
+                    continue;
+                v[k][0] = differentiate(s, mem, &q[0], at, parts);
+                v[k][1] = differentiate(s, mem, &q[1], at + 16, parts);
+                lay_row(s, mem, v[k], r, c, parts);
             }
-            lay_pair(s, mem, two, key, r, c, parts);
+            lay_pair(s, mem, v, key / 2 + i, c, parts);
         }
     }
 }
@@ -314,16 +320,17 @@ CPU_PARTS_INLINE void backward_block(const attention_state *s, const head *h, ch
     const buffers *b = &s->at;
     const int64_t stride = 3 * s->channels;
     uint16_t *left = (uint16_t *)(mem + b->left), *other = (uint16_t *)(mem + b->other);
-    fetch_next(s, h, key);
     lay_left(s, h->k, stride, key, left, parts);
     lay_left(s, h->v, stride, key, other, parts);
-    multiply_across(s, left, (uint16_t *)(mem + b->q_across), (float *)(mem + b->scores), parts);
-    multiply_across(s, other, (uint16_t *)(mem + b->dy_across), (float *)(mem + b->dp), parts);
+    multiply_across(s, left, (uint16_t *)(mem + b->q_across), (float *)(mem + b->scores), parts,
+                    h->ahead);
+    multiply_across(s, other, (uint16_t *)(mem + b->dy_across), (float *)(mem + b->dp), parts,
+                    h->ahead);
     lay_gradients(s, mem, key, parts);
     multiply_tokens(s, (uint16_t *)(mem + b->p), (uint16_t *)(mem + b->dy_right), NULL, key, h->dv,
-                    stride, parts);
+                    stride, parts, h->ahead);
     multiply_tokens(s, (uint16_t *)(mem + b->ds), (uint16_t *)(mem + b->q_right), NULL, key, h->dk,
-                    stride, parts);
+                    stride, parts, h->ahead);
 }
 
 /* A square of the transposed dq, rows d .. of the width and columns t .. of the tokens. */
@@ -404,12 +411,6 @@ static head find_head(const attention_state *s, const tensors *x, int64_t index)
     h.k = h.q + part;
     h.v = h.k + part;
     h.lse = x->lse + index * s->tokens;
-    h.index = index % s->heads;
-    if (b + 1 < s->batch) {
-        h.next[0] = x->qkv + (b + 1) * s->tokens * part * 3;
-        h.next[1] = x->dy ? x->y + (b + 1) * s->tokens * part : NULL;
-        h.next[2] = x->dy ? x->dy + (b + 1) * s->tokens * part : NULL;
-    }
     if (!x->dy) {
         h.out = x->out + y_at;
         return h;
@@ -422,6 +423,22 @@ static head find_head(const attention_state *s, const tensors *x, int64_t index)
     return h;
 }
 
+/* Rows of a head lie far apart, so each head fetches its share of the next sample as a whole. */
+static cpu_fetch find_next(const attention_state *s, const tensors *x, int64_t index)
+{
+    const char *const read[] = {x->qkv, x->dy ? x->y : NULL, x->dy};
+    const int64_t b = index / s->heads + 1, i = index % s->heads, squares = s->t / SQUARE;
+    cpu_fetch f = {{NULL}, {NULL}, 0};
+    for (int k = 0; k < 3 && b < s->batch; k++) {
+        const int64_t bytes = s->tokens * s->channels * (k ? 1 : 3) * wisp_dtype_bytes(s->type);
+        const int64_t first = bytes * i / s->heads, last = bytes * (i + 1) / s->heads;
+        if (read[k])
+            cpu_fetch_add(&f, k, read[k] + b * bytes + first, last - first);
+    }
+    cpu_fetch_plan(&f, (x->dy ? 4 : 2) * squares * squares * s->d / SQUARE);
+    return f;
+}
+
 static void run_heads(const attention_state *s, const tensors *x, char *scratch)
 {
     const int64_t n = s->batch * s->heads;
@@ -431,7 +448,9 @@ static void run_heads(const attention_state *s, const tensors *x, char *scratch)
         cpu_amx_begin();
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < n; i++) {
-            const head h = find_head(s, x, i);
+            cpu_fetch next = find_next(s, x, i);
+            head h = find_head(s, x, i);
+            h.ahead = &next;
             run_head(s, &h, mem);
         }
         cpu_amx_end();

@@ -8,7 +8,6 @@
 #include <omp.h>
 
 #include "cpu_amx_parts.h"
-#include "cpu_fetch.h"
 #include "cpu_onednn.h"
 #include "kernel_table.h"
 
@@ -81,17 +80,26 @@ static int64_t panel_elements(const rows_state *s)
     return s->z.parts * s->width * SQUARE;
 }
 
-CPU_PARTS_TARGET static void lay_out_weights(const rows_state *s, const void *w, uint16_t *panels,
-                                             int64_t first, int64_t last)
+CPU_PARTS_INLINE void lay_out_panels(const rows_state *s, const void *w, uint16_t *panels,
+                                     int64_t first, int64_t last, int parts)
 {
     const cpu_parts_source from = {w, s->z.i, s->z.o, s->z.i, s->w_type, 0};
     for (int64_t p = first; p < last; p++) {
         uint16_t *to = panels + p * panel_elements(s);
         if (s->is_gradient)
-            cpu_parts_panel(&from, 0, p * SQUARE, s->width, s->width, s->z.parts, to);
+            cpu_parts_panel(&from, 0, p * SQUARE, s->width, s->width, parts, to);
         else
-            cpu_parts_panel_transposed(&from, p * SQUARE, 0, s->width, s->z.parts, to);
+            cpu_parts_panel_transposed(&from, p * SQUARE, 0, s->width, parts, to);
     }
+}
+
+CPU_PARTS_TARGET static void lay_out_weights(const rows_state *s, const void *w, uint16_t *panels,
+                                             int64_t first, int64_t last)
+{
+    if (s->z.parts == 1)
+        lay_out_panels(s, w, panels, first, last, 1);
+    else
+        lay_out_panels(s, w, panels, first, last, CPU_PARTS_F32);
 }
 
 /* The arguments of a call. */
@@ -118,8 +126,7 @@ CPU_PARTS_INLINE void store_square(const rows_state *s, const rows_call *c, cons
                                    int64_t row, int64_t column, int32_t dtype)
 {
     const int64_t rows = s->z.m - row < SQUARE ? s->z.m - row : SQUARE;
-    const __mmask32 mask = (__mmask32)cpu_parts_mask(s->n - column) |
-                           (__mmask32)cpu_parts_mask(s->n - column - 16) << 16;
+    const __mmask32 mask = cpu_parts_mask32(s->n - column);
     halves bias = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     if (c->bias)
         bias = load_halves(c->bias, column, mask, WISP_F32);
@@ -136,18 +143,20 @@ CPU_PARTS_INLINE void store_square(const rows_state *s, const rows_call *c, cons
     }
 }
 
-/* What the next block of rows will read, a part with each panel. */
-CPU_PARTS_INLINE void fetch_block(const rows_state *s, const rows_call *c, int64_t block,
-                                  int64_t panel, int32_t dtype)
+/* What a block of rows will read. */
+CPU_PARTS_INLINE cpu_fetch reads_of(const rows_state *s, const rows_call *c, int64_t block,
+                                    int32_t dtype)
 {
     const int64_t row = block * SQUARE, size = dtype == WISP_BF16 ? 2 : 4;
     const int64_t rows = s->z.m - row < SQUARE ? s->z.m - row : SQUARE;
+    cpu_fetch f = {{NULL}, {NULL}, 0};
     if (rows <= 0)
-        return;
-    cpu_fetch_part((const char *)c->x + row * s->k * size, rows * s->k * size, panel, s->panels);
+        return f;
+    cpu_fetch_add(&f, 0, (const char *)c->x + row * s->k * size, rows * s->k * size);
     if (c->z)
-        cpu_fetch_part((const char *)c->z + row * s->n * size, rows * s->n * size, panel,
-                       s->panels);
+        cpu_fetch_add(&f, 1, (const char *)c->z + row * s->n * size, rows * s->n * size);
+    cpu_fetch_plan(&f, s->panels * s->width / SQUARE);
+    return f;
 }
 
 /* A square is stored while the tiles are at the next one. */
@@ -157,11 +166,11 @@ CPU_PARTS_INLINE void run_block(const rows_state *s, const rows_call *c, const u
     _Alignas(64) float sum[2][AREA];
     const int32_t dtype = parts == 1 ? WISP_BF16 : WISP_F32;
     const cpu_parts_source from = {c->x, s->k, s->z.m, s->k, dtype, s->gelu && !c->z};
+    cpu_fetch next = reads_of(s, c, block + 1, dtype);
     cpu_parts_rows(&from, block * SQUARE, SQUARE, s->width, parts, left, s->pitch);
     for (int64_t p = 0; p < s->panels; p++) {
-        fetch_block(s, c, block + 1, p, dtype);
-        cpu_parts_product(left, s->pitch, SQUARE * s->pitch, panels + p * panel_elements(s),
-                          s->width * SQUARE, s->width, parts, sum[p % 2], 1);
+        cpu_parts_product_ahead(left, s->pitch, SQUARE * s->pitch, panels + p * panel_elements(s),
+                                s->width * SQUARE, s->width, parts, sum[p % 2], 1, &next);
         if (p > 0)
             store_square(s, c, sum[(p - 1) % 2], block * SQUARE, (p - 1) * SQUARE, dtype);
     }
