@@ -143,8 +143,8 @@ CPU_PARTS_INLINE void store_square(const rows_state *s, const rows_call *c, cons
     }
 }
 
-/* What a block of rows will read. */
-CPU_PARTS_INLINE cpu_fetch reads_of(const rows_state *s, const rows_call *c, int64_t block,
+/* What a block of rows will read, and with one part, where the products are short, write. */
+CPU_PARTS_INLINE cpu_fetch reach_of(const rows_state *s, const rows_call *c, int64_t block,
                                     int32_t dtype)
 {
     const int64_t row = block * SQUARE, size = dtype == WISP_BF16 ? 2 : 4;
@@ -155,6 +155,8 @@ CPU_PARTS_INLINE cpu_fetch reads_of(const rows_state *s, const rows_call *c, int
     cpu_fetch_add(&f, 0, (const char *)c->x + row * s->k * size, rows * s->k * size);
     if (c->z)
         cpu_fetch_add(&f, 1, (const char *)c->z + row * s->n * size, rows * s->n * size);
+    if (dtype == WISP_BF16)
+        cpu_fetch_add(&f, 2, (const char *)c->y + row * s->n * size, rows * s->n * size);
     cpu_fetch_plan(&f, s->panels * s->width / SQUARE);
     return f;
 }
@@ -166,7 +168,7 @@ CPU_PARTS_INLINE void run_block(const rows_state *s, const rows_call *c, const u
     _Alignas(64) float sum[2][AREA];
     const int32_t dtype = parts == 1 ? WISP_BF16 : WISP_F32;
     const cpu_parts_source from = {c->x, s->k, s->z.m, s->k, dtype, s->gelu && !c->z};
-    cpu_fetch next = reads_of(s, c, block + 1, dtype);
+    cpu_fetch next = reach_of(s, c, block + 1, dtype);
     cpu_parts_rows(&from, block * SQUARE, SQUARE, s->width, parts, left, s->pitch);
     for (int64_t p = 0; p < s->panels; p++) {
         cpu_parts_product_ahead(left, s->pitch, SQUARE * s->pitch, panels + p * panel_elements(s),
