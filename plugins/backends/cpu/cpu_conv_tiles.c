@@ -53,22 +53,28 @@ CPU_PARTS_INLINE void lay_pixel(const cpu_tiles *t, const float *from, uint16_t 
     }
 }
 
+/* One pixel of a group of images. */
+CPU_PARTS_INLINE void lay_group(const cpu_tiles *t, int64_t group, const float *x, int64_t y,
+                                int64_t z, uint16_t *to)
+{
+    const int64_t image = t->from.h * t->from.w * t->from.c;
+    const int inside = y >= 0 && y < t->from.h && z >= 0 && z < t->from.w;
+    const float *from = x + group * t->group * image + (y * t->from.w + z) * t->from.c;
+    for (int64_t g = 0; g < t->group; g++)
+        lay_pixel(t, inside && group * t->group + g < t->n ? from + g * image : NULL,
+                  to + g * BLOCK);
+}
+
 /* The source of a piece. */
 CPU_PARTS_TARGET static void lay_piece(const cpu_tiles *t, const cpu_tiles_piece *piece,
                                        const float *x, uint16_t *to)
 {
-    const int64_t width = t->planes * t->columns, rows = cpu_tiles_rows(t, piece);
-    for (int64_t i = 0; i < rows * width; i++) {
-        const int64_t y = piece->first * t->row_step + t->min_row + i / width;
-        const int64_t column = i % width % t->columns + t->min_column;
-        const int64_t z = column * t->planes + i % width / t->columns;
-        const int inside = y >= 0 && y < t->from.h && z >= 0 && z < t->from.w;
-        for (int64_t g = 0; g < t->group; g++, to += BLOCK) {
-            const int64_t image = piece->group * t->group + g;
-            const int64_t pixel = (image * t->from.h + y) * t->from.w + z;
-            lay_pixel(t, inside && image < t->n ? x + pixel * t->from.c : NULL, to);
-        }
-    }
+    const int64_t rows = cpu_tiles_rows(t, piece);
+    const int64_t first = piece->first * t->row_step + t->min_row;
+    for (int64_t y = first; y < first + rows; y++)
+        for (int64_t plane = 0; plane < t->planes; plane++)
+            for (int64_t column = 0; column < t->columns; column++, to += t->group * BLOCK)
+                lay_group(t, piece->group, x, y, (column + t->min_column) * t->planes + plane, to);
 }
 
 /* 16 columns of a panel by 32 channels k, of one tap. */

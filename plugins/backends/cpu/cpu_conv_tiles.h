@@ -25,7 +25,8 @@ enum { CPU_TILES_SLACK = 1024 };
 typedef struct cpu_tiles_tap {
     int32_t index; /* in the window */
     int32_t row, plane, column;
-    int64_t shift; /* positions from the place of the output */
+    int32_t last_column; /* of the map, in the plane */
+    int64_t shift;       /* positions from the place of the output */
 } cpu_tiles_tap;
 
 /* Taps in one row of the source. */

@@ -47,6 +47,7 @@ static void add_tap(cpu_tiles *t, int64_t index, int64_t row, int64_t column)
     tap->row = (int32_t)row;
     tap->column = (int32_t)floor_of(column, t->planes);
     tap->plane = (int32_t)(column - tap->column * t->planes);
+    tap->last_column = (int32_t)floor_of(t->from.w - 1 - tap->plane, t->planes);
     t->min_row = smallest(t->min_row, row);
     t->max_row = largest(t->max_row, row);
     t->min_column = smallest(t->min_column, tap->column);
@@ -175,16 +176,18 @@ cpu_tiles_piece cpu_tiles_piece_at(const cpu_tiles *t, int64_t i)
     return (cpu_tiles_piece){i / t->n_bands, first, smallest(first + t->band, t->phases[0].rows)};
 }
 
-/* Whether some pixel of a tile sees the map through a tap. */
-static int meets(const cpu_tiles *t, const cpu_tiles_phase *phase, int64_t row, int64_t first,
-                 const cpu_tiles_tap *tap)
+/* Adds the taps through which some pixel of a tile sees the map. */
+static void add_taps(const cpu_tiles *t, cpu_tiles_block *b, int64_t row, int64_t first)
 {
-    const int64_t y = row * t->row_step + tap->row;
-    const int64_t end = smallest((first + CPU_TILES_TILE - 1) / t->group, phase->columns - 1);
-    const int64_t low = largest(first / t->group + tap->column, 0);
-    const int64_t high =
-        smallest(end + tap->column, floor_of(t->from.w - 1 - tap->plane, t->planes));
-    return y >= 0 && y < t->from.h && low <= high;
+    const int64_t begin = first / t->group;
+    const int64_t end = smallest((first + CPU_TILES_TILE - 1) / t->group, b->phase->columns - 1);
+    for (int32_t i = b->phase->first_tap; i < b->phase->first_tap + b->phase->n_taps; i++) {
+        const cpu_tiles_tap *tap = &t->taps[i];
+        const int64_t y = row * t->row_step + tap->row;
+        if (y >= 0 && y < t->from.h && begin + tap->column <= tap->last_column &&
+            end + tap->column >= 0)
+            b->taps |= (uint64_t)1 << i;
+    }
 }
 
 static void set_tile(const cpu_tiles *t, const cpu_tiles_piece *piece, cpu_tiles_block *b,
@@ -193,9 +196,7 @@ static void set_tile(const cpu_tiles *t, const cpu_tiles_piece *piece, cpu_tiles
     b->row[which] = row;
     b->first[which] = first;
     b->at[which] = (row - piece->first) * t->row_step * t->planes * t->columns * t->group + first;
-    for (int32_t i = b->phase->first_tap; i < b->phase->first_tap + b->phase->n_taps; i++)
-        if (meets(t, b->phase, row, first, &t->taps[i]))
-            b->taps |= (uint64_t)1 << i;
+    add_taps(t, b, row, first);
 }
 
 int64_t cpu_tiles_list(const cpu_tiles *t, const cpu_tiles_piece *piece, cpu_tiles_block *blocks)

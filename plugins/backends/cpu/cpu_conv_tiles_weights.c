@@ -107,18 +107,18 @@ CPU_PARTS_INLINE void lay_pair(const cpu_tiles *t, const slice *it, pixel even, 
 CPU_PARTS_TARGET static void lay_x(const cpu_tiles *t, const slice *it,
                                    const cpu_tiles_piece *piece, const float *x)
 {
-    const int64_t width = t->planes * t->columns, rows = cpu_tiles_rows(t, piece);
+    const int64_t rows = cpu_tiles_rows(t, piece);
+    const int64_t first = piece->first * t->row_step + t->min_row;
+    const int64_t end = (piece->group + 1) * t->group;
     uint16_t *to = it->x;
-    for (int64_t i = 0; i < rows * width; i++) {
-        const int64_t y = piece->first * t->row_step + t->min_row + i / width;
-        const int64_t column = i % width % t->columns + t->min_column;
-        const int64_t z = column * t->planes + i % width / t->columns;
-        for (int64_t g = 0; g < t->group; g += 2, to += 2 * BLOCK) {
-            const int64_t n = piece->group * t->group + g;
-            lay_pair(t, it, pixel_of(&t->from, x, n, y, z, n < t->n),
-                     pixel_of(&t->from, x, n + 1, y, z, n + 1 < t->n), to);
+    for (int64_t y = first; y < first + rows; y++)
+        for (int64_t i = 0; i < t->planes * t->columns; i++) {
+            const int64_t plane = i < t->columns ? 0 : i / t->columns;
+            const int64_t z = (i - plane * t->columns + t->min_column) * t->planes + plane;
+            for (int64_t n = end - t->group; n < end; n += 2, to += 2 * BLOCK)
+                lay_pair(t, it, pixel_of(&t->from, x, n, y, z, n < t->n),
+                         pixel_of(&t->from, x, n + 1, y, z, n + 1 < t->n), to);
         }
-    }
     for (int64_t c = it->first_c; c < it->last_c; c++)
         memset(it->x + c * t->block + PARTS * t->part, 0, CPU_TILES_SLACK * sizeof *it->x);
 }
@@ -142,24 +142,34 @@ CPU_PARTS_INLINE void lay_lines(const pixel *from, int64_t channel, __mmask16 ma
     }
 }
 
+/* Positions i * 32 .. i * 32 + 31 of a row of outputs. */
+static void find_pixels(const weights_conv *s, const cpu_tiles_piece *piece, int64_t row, int64_t i,
+                        const float *dy, pixel *from)
+{
+    const cpu_tiles *t = &s->t;
+    int64_t column = i * BLOCK / t->group, n = i * BLOCK % t->group;
+    for (int64_t k = 0; k < BLOCK; k++) {
+        const int64_t image = piece->group * t->group + n;
+        from[k] = pixel_of(&t->to, dy, image, row, column, image < t->n);
+        if (++n == t->group)
+            n = 0, column++;
+    }
+}
+
 CPU_PARTS_TARGET static void lay_dy(const weights_conv *s, const slice *it,
                                     const cpu_tiles_piece *piece, const float *dy)
 {
-    const cpu_tiles *t = &s->t;
-    const int64_t steps = (piece->last - piece->first) * s->row_steps, part = s->steps * SQUARE;
-    for (int64_t i = 0; i < steps; i++) {
-        pixel from[BLOCK];
-        for (int64_t k = 0; k < BLOCK; k++) {
-            const int64_t at = i % s->row_steps * BLOCK + k;
-            const int64_t n = piece->group * t->group + at % t->group;
-            from[k] =
-                pixel_of(&t->to, dy, n, piece->first + i / s->row_steps, at / t->group, n < t->n);
+    const int64_t part = s->steps * SQUARE;
+    uint16_t *to = it->lines;
+    for (int64_t row = piece->first; row < piece->last; row++)
+        for (int64_t i = 0; i < s->row_steps; i++, to += SQUARE) {
+            pixel from[BLOCK];
+            find_pixels(s, piece, row, i, dy, from);
+            for (int64_t o = it->first_o; o < it->last_o; o++)
+                for (int64_t half = 0; half < BLOCK; half += TILE)
+                    lay_lines(from, o * BLOCK + half, cpu_parts_mask(s->t.to.c - o * BLOCK - half),
+                              part, to + (o - it->first_o) * PARTS * part + half * BLOCK);
         }
-        for (int64_t o = it->first_o; o < it->last_o; o++)
-            for (int64_t half = 0; half < BLOCK; half += TILE)
-                lay_lines(from, o * BLOCK + half, cpu_parts_mask(t->to.c - o * BLOCK - half), part,
-                          it->lines + (o - it->first_o) * PARTS * part + i * SQUARE + half * BLOCK);
-    }
 }
 
 /* --- Product --- */
