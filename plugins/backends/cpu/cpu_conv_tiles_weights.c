@@ -19,6 +19,7 @@
 
 enum { PARTS = CPU_PARTS_F32, TILE = CPU_TILES_TILE, BLOCK = CPU_TILES_BLOCK };
 enum { SQUARE = BLOCK * BLOCK, MIN_CHANNELS = 16, PIECE_BYTES = 900 * 1024 };
+enum { WOVEN_TAPS = 9, STREAMED_VALUES = 512 * 1024 };
 
 typedef struct weights_conv {
     cpu_tiles t;
@@ -31,8 +32,8 @@ typedef struct weights_conv {
     int32_t has_bias, adds;
     int32_t by_tap;  /* units are taps, for want of squares */
     int32_t at_once; /* there is one piece: a square is put away when it is summed */
-    int32_t channel[CPU_TILES_TAPS][TILE];       /* dw in vectors: what channel each value is of, */
-    uint16_t of[CPU_TILES_TAPS][CPU_TILES_TAPS]; /* and which values are of a tap */
+    int32_t streams; /* dw is large and goes past the caches */
+    int32_t order[WOVEN_TAPS][WOVEN_TAPS][TILE]; /* see put_woven */
 } weights_conv;
 
 typedef struct weights_call {
@@ -209,23 +210,37 @@ CPU_PARTS_INLINE void add_taps(const float *from, int64_t n, float *sum)
 
 /* --- dw --- */
 
-/* 16 channels of one output, all taps: values of dw that lie side by side. */
-CPU_PARTS_INLINE void put_values(const weights_conv *s, const float *sum, int64_t channels,
-                                 float *dw)
+CPU_PARTS_INLINE void put_vector(const weights_conv *s, __m512 v, __mmask16 mask, float *dw)
+{
+    if (s->adds)
+        v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, dw));
+    if (s->streams && mask == 0xffff && (uintptr_t)dw % 64 == 0)
+        _mm512_stream_ps(dw, v);
+    else
+        _mm512_mask_storeu_ps(dw, mask, v);
+}
+
+/* 16 channels of one output: a vector for each tap, woven into the order of dw. `order` says which
+ * values of the vectors so far, and which of the next one, stand where. */
+CPU_PARTS_INLINE void put_woven(const weights_conv *s, const float *sum, int64_t channels,
+                                float *dw)
 {
     const int32_t taps = s->t.n_taps;
-    for (int32_t j = 0; j < taps && j * TILE < channels * taps; j++) {
-        const __mmask16 mask = cpu_parts_mask(channels * taps - j * TILE);
-        const __m512i channel = _mm512_loadu_si512(s->channel[j]);
-        __m512 v = _mm512_setzero_ps();
-        for (int32_t i = 0; i < taps; i++)
-            if (s->of[j][i])
-                v = _mm512_mask_permutexvar_ps(v, s->of[j][i], channel,
-                                               _mm512_load_ps(sum + (int64_t)i * SQUARE));
-        if (s->adds)
-            v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, dw + j * TILE));
-        _mm512_mask_storeu_ps(dw + j * TILE, mask, v);
+    for (int32_t j = 0; j < taps; j++) {
+        __m512 v = _mm512_load_ps(sum);
+        for (int32_t i = 1; i < taps; i++)
+            v = _mm512_permutex2var_ps(v, _mm512_loadu_si512(s->order[j][i]),
+                                       _mm512_load_ps(sum + (int64_t)i * SQUARE));
+        put_vector(s, v, cpu_parts_mask(channels * taps - j * TILE), dw + j * TILE);
     }
+}
+
+/* The same for large windows, value by value. */
+static void put_values(const weights_conv *s, const float *sum, int64_t channels, float *dw)
+{
+    for (int64_t c = 0; c < channels; c++)
+        for (int32_t i = 0; i < s->t.n_taps; i++, dw++)
+            *dw = sum[(int64_t)i * SQUARE + c] + (s->adds ? *dw : 0.0f);
 }
 
 CPU_PARTS_TARGET static void put_square(const weights_conv *s, int64_t square, const float *sum,
@@ -234,10 +249,16 @@ CPU_PARTS_TARGET static void put_square(const weights_conv *s, int64_t square, c
     const cpu_tiles *t = &s->t;
     const int64_t o = square / t->k_blocks * BLOCK, c = square % t->k_blocks * BLOCK;
     for (int64_t i = 0; i < BLOCK && o + i < t->to.c; i++)
-        for (int64_t half = 0; half < BLOCK && c + half < t->from.c; half += TILE)
-            put_values(s, sum + i * BLOCK + half,
-                       t->from.c - c - half < TILE ? t->from.c - c - half : TILE,
-                       dw + ((o + i) * t->from.c + c + half) * t->n_taps);
+        for (int64_t half = 0; half < BLOCK && c + half < t->from.c; half += TILE) {
+            const int64_t left = t->from.c - c - half, channels = left < TILE ? left : TILE;
+            float *to = dw + ((o + i) * t->from.c + c + half) * t->n_taps;
+            if (t->n_taps <= WOVEN_TAPS)
+                put_woven(s, sum + i * BLOCK + half, channels, to);
+            else
+                put_values(s, sum + i * BLOCK + half, channels, to);
+        }
+    if (s->streams)
+        _mm_sfence();
 }
 
 /* --- Run --- */
@@ -329,13 +350,17 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
     return WISP_OK;
 }
 
-static void plan_values(weights_conv *s)
+/* Value k of dw is of tap k % taps and channel k / taps. */
+static void plan_order(weights_conv *s)
 {
     const int32_t taps = s->t.n_taps;
-    for (int32_t i = 0; i < taps * TILE; i++) {
-        s->channel[i / TILE][i % TILE] = i / taps;
-        s->of[i / TILE][i % taps] |= (uint16_t)(1 << i % TILE);
-    }
+    for (int32_t k = 0; taps <= WOVEN_TAPS && k < taps * TILE; k++)
+        for (int32_t i = 0; i < taps; i++) {
+            int32_t *order = &s->order[k / TILE][i][k % TILE];
+            *order = i == k % taps ? TILE + k / taps : k % TILE;
+            if (i == 1 && k % taps == 0)
+                *order = k / taps;
+        }
 }
 
 static void plan_slices(weights_conv *s, int32_t n_threads)
@@ -348,7 +373,7 @@ static void plan_slices(weights_conv *s, int32_t n_threads)
     s->at_once = !s->by_tap && cpu_tiles_pieces(t) == 1;
     s->row_steps = (t->phases[0].columns * t->group + BLOCK - 1) / BLOCK;
     s->steps = s->row_steps * t->band;
-    plan_values(s);
+    plan_order(s);
 }
 
 static size_t book(size_t *total, size_t bytes)
@@ -388,6 +413,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     weights_conv *s = (*kernel)->state;
     s->t = t;
     s->adds = request->n_in > 2 && request->in[2];
+    s->streams = !s->adds && wisp_desc_count(request->out[0]) > STREAMED_VALUES;
     plan_slices(s, device->n_threads);
     (*kernel)->scratch_bytes = plan_scratch(s);
     s->has_bias = a->want_bias && request->n_out > 1 && request->out[1] && request->out[1]->dtype;
