@@ -428,10 +428,10 @@ static const wispi_op_case grad_input_cases[] = {
      WISPI_UNIT_VALUES},
     {.name = "between_strides", /* no tap reaches some pixels of x */
      .attrs = CONV(.stride_h = 3, .stride_w = 3, .pad_h = 1, .dilation_h = 1, .dilation_w = 1,
-                   .groups = 1, .in_h = 11, .in_w = 12),
+                   .groups = 1, .in_h = 17, .in_w = 18),
      .n_in = 2,
      .n_out = 1,
-     .in = {WISPI_F32_OF(3, 4, 4, 40), WISPI_F32_OF(40, 24, 2, 2)},
+     .in = {WISPI_F32_OF(3, 6, 6, 40), WISPI_F32_OF(40, 24, 2, 2)},
      .skip_grad = 1,
      WISPI_UNIT_VALUES},
     {.name = "depthwise",

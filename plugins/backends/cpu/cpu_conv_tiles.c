@@ -19,6 +19,8 @@ enum {
     STEP = PARTS * 2 * VALUES /* of a panel, a tap and 32 channels */
 };
 enum { PIECE_BYTES = 900 * 1024, WHOLE_BYTES = 2500 * 1024, MIN_CHANNELS = 16 };
+/* With fewer output pixels, weights are better read as they lie: see cpu_conv_few.c. */
+enum { MIN_PIXELS_FORWARD = 48, MIN_PIXELS_INPUT = 96 };
 /* Weights that leave the second cache with every piece. */
 enum { MANY_WEIGHTS = 1024 * 1024 };
 
@@ -302,9 +304,11 @@ static wisp_status run_grad_input(const wisp_kernel *kernel, const wisp_kernel_a
 /* --- Prepare --- */
 
 static wisp_status judge(const cpu_device *device, const wisp_kernel_request *request,
-                         const wisp_desc *x, const wisp_desc *w, wisp_error *err)
+                         const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
+                         int is_gradient, wisp_error *err)
 {
     const wisp_conv2d_attrs *a = request->attrs;
+    const int64_t least = is_gradient ? MIN_PIXELS_INPUT : MIN_PIXELS_FORWARD;
     if (!device->has_amx || !device->has_bf16)
         return cpu_refuse(request, err, "the own kernel needs AMX");
     if (x->dtype != WISP_F32)
@@ -315,6 +319,8 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
         return cpu_refuse(request, err, "there is nothing in it");
     if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
         return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
+    if (wisp_desc_count(y) / y->shape[3] < least)
+        return cpu_refuse(request, err, "the own kernel wants %d pixels or more", (int)least);
     if (w->shape[2] * w->shape[3] == 1)
         return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
     if (wisp_desc_count(w) > INT32_MAX / TILE)
@@ -352,7 +358,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
                            const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
                            wisp_kernel **kernel, wisp_error *err)
 {
-    WISP_TRY(judge(device, request, x, w, err));
+    WISP_TRY(judge(device, request, x, w, y, is_gradient, err));
     cpu_tiles t;
     const int pass = is_gradient ? CPU_TILES_INPUT : CPU_TILES_FORWARD;
     const char *refusal =

@@ -19,6 +19,8 @@
 
 enum { PARTS = CPU_PARTS_F32, TILE = CPU_TILES_TILE, BLOCK = CPU_TILES_BLOCK };
 enum { SQUARE = BLOCK * BLOCK, MIN_CHANNELS = 16, PIECE_BYTES = 900 * 1024 };
+/* With fewer, weights are better written as they lie: see cpu_conv_few.c. */
+enum { MIN_PIXELS = 48 };
 enum { WOVEN_TAPS = 9, STREAMED_VALUES = 512 * 1024 };
 
 typedef struct weights_conv {
@@ -334,7 +336,7 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
                          wisp_error *err)
 {
     const wisp_conv2d_attrs *a = request->attrs;
-    const wisp_desc *w = request->out[0];
+    const wisp_desc *w = request->out[0], *y = request->in[1];
     if (!device->has_amx || !device->has_bf16)
         return cpu_refuse(request, err, "the own kernel needs AMX");
     if (request->in[0]->dtype != WISP_F32)
@@ -345,6 +347,8 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
         return cpu_refuse(request, err, "there is nothing in it");
     if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
         return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
+    if (wisp_desc_count(y) / y->shape[3] < MIN_PIXELS)
+        return cpu_refuse(request, err, "the own kernel wants %d pixels or more", MIN_PIXELS);
     if (w->shape[2] * w->shape[3] == 1)
         return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
     return WISP_OK;
