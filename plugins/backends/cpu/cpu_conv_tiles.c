@@ -1,12 +1,12 @@
 /* cpu_conv_tiles.c - f32 convolutions and the gradients of their inputs on matrix tiles.
  *
  * Each thread lays out pieces of the source in its own second cache and multiplies them with panels
- * of the weights, 32 outputs each: [panel][bar][block of 32 channels][tap][part][half][pairs of k].
- * Where a single piece is the whole map, each thread lays out all of it, and the panels are divided
- * among them and made as they are needed; else all panels are made first. */
+ * of the weights, 32 outputs each. Where a single piece is the whole map, each thread lays out all
+ * of it, and the panels are divided among them and made as they are needed; else all panels are
+ * made first. */
 #include <omp.h>
 
-#include "cpu_conv_tiles.h"
+#include "cpu_conv_tiles_panel.h"
 #include "cpu_conv_tiles_step.h"
 #include "cpu_empty.h"
 #include "kernel_table.h"
@@ -14,10 +14,7 @@
 #ifdef CPU_CAN_AMX
 
 enum { PARTS = CPU_PARTS_F32, TILE = CPU_TILES_TILE, BLOCK = CPU_TILES_BLOCK };
-enum {
-    VALUES = CPU_TILES_VALUES,
-    STEP = PARTS * 2 * VALUES /* of a panel, a tap and 32 channels */
-};
+enum { VALUES = CPU_TILES_VALUES, STEP = CPU_TILES_STEP };
 enum { PIECE_BYTES = 900 * 1024, WHOLE_BYTES = 2500 * 1024, MIN_CHANNELS = 16 };
 /* With fewer output pixels, weights are better read as they lie: see cpu_conv_few.c. */
 enum { MIN_PIXELS_FORWARD = 48, MIN_PIXELS_INPUT = 96 };
@@ -26,8 +23,8 @@ enum { MANY_WEIGHTS = 1024 * 1024 };
 
 typedef struct tile_conv {
     cpu_tiles t;
-    int64_t k_stride, n_stride; /* of the weights, from channel to channel */
-    int64_t panel;              /* values */
+    cpu_tiles_weights w;
+    int64_t panel; /* values */
     int32_t has_bias, is_whole;
     size_t threads_at, list_at, panel_at, thread_bytes; /* in scratch; all panels are at 0 */
 } tile_conv;
@@ -77,57 +74,6 @@ CPU_PARTS_TARGET static void lay_piece(const cpu_tiles *t, const cpu_tiles_piece
         for (int64_t plane = 0; plane < t->planes; plane++)
             for (int64_t column = 0; column < t->columns; column++, to += t->group * BLOCK)
                 lay_group(t, piece->group, x, y, (column + t->min_column) * t->planes + plane, to);
-}
-
-/* 16 columns of a panel by 32 channels k, of one tap. */
-CPU_PARTS_INLINE void lay_step(const tile_conv *s, const float *w, int64_t k, __mmask16 mask,
-                               uint16_t *to)
-{
-    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i index = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)s->n_stride));
-    const __m512 zero = _mm512_setzero_ps();
-    for (int64_t i = 0; i < BLOCK; i += 2, w += 2 * s->k_stride) {
-        const __mmask16 even = k + i < s->t.from.c ? mask : 0;
-        const __mmask16 odd = k + i + 1 < s->t.from.c ? mask : 0;
-        __m512i part[PARTS];
-        cpu_tiles_split(_mm512_mask_i32gather_ps(zero, even, index, w, 4),
-                        _mm512_mask_i32gather_ps(zero, odd, index, w + (odd ? s->k_stride : 0), 4),
-                        part);
-        for (int p = 0; p < PARTS; p++)
-            _mm512_store_si512(to + p * 2 * VALUES + i * TILE, cpu_tiles_weave(part[p]));
-    }
-}
-
-/* Asks for a part of the weights of a square: 32 channels k, 16 columns, all taps. */
-static void fetch_square(const tile_conv *s, const float *w, int64_t part, int64_t parts)
-{
-    const int along_k = s->k_stride < s->n_stride; /* is how they lie side by side */
-    const int64_t rows = along_k ? TILE : BLOCK, stride = along_k ? s->n_stride : s->k_stride;
-    const int64_t length = along_k ? BLOCK * s->k_stride : TILE * s->n_stride;
-    for (int64_t r = rows * part / parts; r < rows * (part + 1) / parts; r++)
-        for (int64_t i = 0; i < length + TILE; i += TILE)
-            _mm_prefetch((const char *)(w + r * stride + i), _MM_HINT_T0);
-}
-
-/* Square by square; taps lie side by side in the weights. */
-CPU_PARTS_TARGET static void lay_panel(const tile_conv *s, const float *w, int64_t panel,
-                                       uint16_t *to)
-{
-    const cpu_tiles *t = &s->t;
-    for (int64_t u = 0; u < 2 * t->k_blocks; u++) {
-        const int64_t b = u / 2, half = u % 2, k = b * BLOCK, n = panel * BLOCK + half * TILE;
-        const float *from = w + n * s->n_stride + k * s->k_stride;
-        const float *ahead =
-            half ? from - TILE * s->n_stride + BLOCK * s->k_stride : from + TILE * s->n_stride;
-        for (int32_t i = 0; i < t->n_bars; i++)
-            for (int32_t j = 0; j < t->bars[i].count; j++) {
-                const int32_t tap = t->bars[i].first + j;
-                const int64_t step = t->bars[i].first * t->k_blocks + b * t->bars[i].count + j;
-                fetch_square(s, ahead, tap, t->n_taps);
-                lay_step(s, from + t->taps[tap].index, k, cpu_parts_mask(t->to.c - n),
-                         to + step * STEP + half * VALUES);
-            }
-    }
 }
 
 /* --- Product --- */
@@ -239,7 +185,7 @@ CPU_PARTS_TARGET static void run_panels(const tile_conv *s, const conv_call *cal
     lay_piece(&s->t, &piece, call->x, m.source);
     for (int64_t p = cut(s->t.panels, n_threads, thread);
          p < cut(s->t.panels, n_threads, thread + 1); p++) {
-        lay_panel(s, call->w, p, m.panel);
+        cpu_tiles_lay_panel(&s->t, &s->w, call->w, p, m.panel);
         cpu_amx_fence();
         multiply_piece(&s->t, &piece, m.blocks, n, m.source, m.panel, p, call);
         cpu_amx_fence();
@@ -272,7 +218,8 @@ static void run(const wisp_kernel *kernel, const conv_call *call, char *scratch)
         } else {
             for (int64_t p = cut(s->t.panels, threads, thread);
                  p < cut(s->t.panels, threads, thread + 1); p++)
-                lay_panel(s, call->w, p, (uint16_t *)(void *)scratch + p * s->panel);
+                cpu_tiles_lay_panel(&s->t, &s->w, call->w, p,
+                                    (uint16_t *)(void *)scratch + p * s->panel);
 #pragma omp barrier
 #pragma omp for schedule(dynamic, 1) nowait
             for (int64_t i = 0; i < cpu_tiles_pieces(&s->t); i++)
@@ -321,10 +268,10 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
         return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
     if (wisp_desc_count(y) / y->shape[3] < least)
         return cpu_refuse(request, err, "the own kernel wants %d pixels or more", (int)least);
-    if (w->shape[2] * w->shape[3] == 1)
-        return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
     if (wisp_desc_count(w) > INT32_MAX / TILE)
         return cpu_refuse(request, err, "the own kernel wants fewer weights");
+    if (w->shape[2] * w->shape[3] == 1)
+        return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
     return WISP_OK;
 }
 
@@ -335,15 +282,10 @@ static size_t book(size_t *total, size_t bytes)
     return at;
 }
 
-static int64_t panel_values(const cpu_tiles *t)
-{
-    return (int64_t)t->n_taps * t->k_blocks * STEP;
-}
-
 static size_t plan_scratch(tile_conv *s, int32_t n_threads)
 {
     size_t total = 0;
-    s->panel = panel_values(&s->t);
+    s->panel = cpu_tiles_panel_values(&s->t);
     s->thread_bytes = cpu_tiles_bytes(&s->t);
     s->list_at = book(&s->thread_bytes, (size_t)s->t.max_blocks * sizeof(cpu_tiles_block));
     s->panel_at = book(&s->thread_bytes, s->is_whole ? (size_t)s->panel * 2 : 0);
@@ -372,14 +314,13 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     WISP_TRY(cpu_kernel_create(device, "tiles:3xbf16", is_gradient ? run_grad_input : run_forward,
                                sizeof(tile_conv), NULL, kernel, err));
     tile_conv *s = (*kernel)->state;
-    const int64_t taps = w->shape[2] * w->shape[3];
     s->t = t;
     s->is_whole = is_whole;
     if (!is_whole && device->n_threads > 1)
-        cpu_tiles_cut(&s->t, (s->t.panels * panel_values(&s->t) * 2 > MANY_WEIGHTS ? 1 : 4) *
-                                 device->n_threads);
-    s->k_stride = is_gradient ? w->shape[1] * taps : taps;
-    s->n_stride = is_gradient ? taps : w->shape[1] * taps;
+        cpu_tiles_cut(&s->t,
+                      (s->t.panels * cpu_tiles_panel_values(&s->t) * 2 > MANY_WEIGHTS ? 1 : 4) *
+                          device->n_threads);
+    cpu_tiles_weights_plan(w->shape, is_gradient, &s->w);
     s->has_bias = !is_gradient && request->n_in > 2 && request->in[2];
     (*kernel)->scratch_bytes = plan_scratch(s, device->n_threads);
     return WISP_OK;
