@@ -145,8 +145,8 @@ CPU_PARTS_INLINE void find_largest(const attention_state *s, const float *square
 }
 
 /* 2^(power * score - shift) of sixteen scores, those that are there. */
-CPU_PARTS_INLINE __m512 raise(const attention_state *s, const float *score, __m512 shift,
-                              __mmask16 mask, int parts)
+CPU_PARTS_INLINE __m512 raise_scores(const attention_state *s, const float *score, __m512 shift,
+                                     __mmask16 mask, int parts)
 {
     const __m512 x = _mm512_fmsub_ps(_mm512_set1_ps(s->power), _mm512_load_ps(score), shift);
     return _mm512_maskz_mov_ps(mask, cpu_wide_exp2(x, parts == 1));
@@ -165,10 +165,10 @@ CPU_PARTS_INLINE void raise_rows(const attention_state *s, const float *squares,
         const __mmask32 mask = cpu_parts_mask32(s->tokens - c);
         for (int i = 0; i < AT_ONCE; i++) {
             const __m512 shift = _mm512_set1_ps(top[r + i]);
-            const __m512 low = raise(s, at + i * SQUARE, shift, (__mmask16)mask, parts);
+            const __m512 low = raise_scores(s, at + i * SQUARE, shift, (__mmask16)mask, parts);
             __m512 high = _mm512_setzero_ps();
             if (mask >> 16)
-                high = raise(s, at + i * SQUARE + 16, shift, (__mmask16)(mask >> 16), parts);
+                high = raise_scores(s, at + i * SQUARE + 16, shift, (__mmask16)(mask >> 16), parts);
             total[i] = _mm512_add_ps(total[i], _mm512_add_ps(low, high));
             cpu_parts_merge(low, high, parts, row);
             for (int k = 0; k < parts; k++)
@@ -257,7 +257,7 @@ CPU_PARTS_INLINE pair differentiate(const attention_state *s, const char *mem, c
     pair v = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     if (!q->mask)
         return v;
-    v.p = raise(s, (const float *)(mem + s->at.scores) + i, q->shift, q->mask, parts);
+    v.p = raise_scores(s, (const float *)(mem + s->at.scores) + i, q->shift, q->mask, parts);
     v.ds = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(s->scale), v.p), _mm512_sub_ps(dp, q->mean));
     v.ds = _mm512_maskz_mov_ps(q->mask, v.ds);
     return v;
