@@ -102,10 +102,13 @@ CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m512i *part)
     }
 }
 
-/* Lane by lane, the first below the second. */
+/* Lane by lane, the first below the second. What is left of a number below 1e-33 may have bits in
+ * the lower half, which must not become a part of another number. */
 CPU_PARTS_INLINE __m512i cpu_parts_pair(__m512i first, __m512i second)
 {
-    return _mm512_or_si512(_mm512_srli_epi32(first, 16), second);
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+    return _mm512_ternarylogic_epi32(_mm512_srli_epi32(first, 16), second, upper,
+                                     0xf8); /* first | (second & upper) */
 }
 
 /* 32 values of a row, the first and the second 16, part by part in the order of k. */
