@@ -195,6 +195,18 @@ static double grad_weight_macs(const void *attrs, const wisp_desc *const *in, co
     }
 #define MANY_ROWS .skip_grad = 1 /* too many values for finite differences */
 
+/* Every third value where f32 ends, beside others of ordinary size: kernels that take numbers apart
+ * must keep them apart. */
+static void arrange_tiny(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    (void)attrs;
+    for (int32_t i = 0; i < n_in; i++)
+        for (int64_t k = 0; k < in[i].count; k += 3)
+            in[i].v[k] *= pow(10, -30.0 - (double)(k % 9));
+}
+
+#define TINY_VALUES WISPI_UNIT_VALUES, MANY_ROWS, .arrange = arrange_tiny, .arranged = 3
+
 static const wispi_op_case linear_cases[] = {
     {.name = "odd",
      .n_in = 3,
@@ -271,6 +283,16 @@ static const wispi_op_case linear_cases[] = {
      .in = {WISPI_OF(WISP_BF16, 97, 64), WISPI_OF(WISP_BF16, 32, 64)},
      WISPI_UNIT_VALUES,
      MANY_ROWS},
+    {.name = "tiny_values",
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(131, 83), WISPI_F32_OF(45, 83)},
+     TINY_VALUES},
+    {.name = "few_rows_tiny_values",
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(31, 160), WISPI_F32_OF(288, 160)},
+     TINY_VALUES},
     {.name = "empty_batch",
      .n_in = 3,
      .n_out = 1,
@@ -317,6 +339,11 @@ static const wispi_op_case grad_input_cases[] = {
      .n_out = 1,
      .in = {WISPI_OF(WISP_BF16, 9, 6), WISPI_OF(WISP_BF16, 6, 8)},
      WISPI_UNIT_VALUES},
+    {.name = "tiny_values",
+     .n_in = 2,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(131, 83), WISPI_F32_OF(83, 45)},
+     TINY_VALUES},
     {.name = "gelu",
      .attrs = GELU,
      .n_in = 3,
@@ -373,6 +400,12 @@ static const wispi_op_case grad_weight_cases[] = {
      .in = {WISPI_F32_OF(31, 288), WISPI_F32_OF(31, 320)},
      .skip_grad = 1,
      WISPI_UNIT_VALUES},
+    {.name = "tiny_values",
+     .attrs = &(const wisp_linear_attrs){.want_bias = 1},
+     .n_in = 2,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(131, 83), WISPI_F32_OF(131, 45)},
+     TINY_VALUES},
     {.name = "empty_batch",
      .attrs = &(const wisp_linear_attrs){.want_bias = 1},
      .n_in = 2,
