@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /* Reads a file of at most `max_bytes`. `*data` is freed with wispi_free and has one NUL byte behind
- * its `*n` bytes. E_NOT_FOUND when there is no such file, E_INVALID when the name is that of a folder or a
- * device, E_DATA when it is too large. */
+ * its `*n` bytes. E_NOT_FOUND when there is no such file, E_INVALID when the name is that of a
+ * folder or a device, E_DATA when it is too large. */
 wisp_status wispi_file_read(const char *path, size_t max_bytes, uint8_t **data, size_t *n,
                             wisp_error *err);
 

@@ -89,7 +89,8 @@ CPU_PARTS_INLINE void cpu_parts_store_pair(void *p, int64_t i, __mmask32 mask, _
 }
 
 /* The parts of sixteen values, each in the upper half of its lane: to the nearest, and the last
- * what is left. With one part a NaN of any kind must not be rounded away. */
+ * what is left, whose lower half is for cpu_parts_pair to drop. With one part a NaN of any kind
+ * must not be rounded away. */
 CPU_PARTS_INLINE void cpu_parts_split(__m512 v, int parts, __m512i *part)
 {
     const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32((int)0xffff0000u);

@@ -329,24 +329,19 @@ static void clear_margins(const amx_conv *s, char *scratch)
 
 /* --- Run --- */
 
-static int64_t cut(int64_t n, int64_t parts, int64_t i)
-{
-    return n * i / parts;
-}
-
 /* One thread's part of laying out a group. */
 static void fill(const amx_conv *s, const uint16_t *x, const uint16_t *dy, int64_t group,
                  char *scratch, int64_t thread, int64_t n_threads)
 {
     int64_t x_tasks = s->pitch / BLOCK * s->n_planes, dy_tasks = s->group / BLOCK;
     int64_t first = group * s->group;
-    for (int64_t t = cut(x_tasks, n_threads, thread); t < cut(x_tasks, n_threads, thread + 1);
-         t++) {
+    for (int64_t t = cpu_cut(x_tasks, n_threads, thread);
+         t < cpu_cut(x_tasks, n_threads, thread + 1); t++) {
         int64_t at = t / s->n_planes * BLOCK;
         fill_x(s, x, (int32_t)(t % s->n_planes), first + at, at, scratch);
     }
-    for (int64_t t = cut(dy_tasks, n_threads, thread); t < cut(dy_tasks, n_threads, thread + 1);
-         t++)
+    for (int64_t t = cpu_cut(dy_tasks, n_threads, thread);
+         t < cpu_cut(dy_tasks, n_threads, thread + 1); t++)
         fill_dy(s, dy, first + t * BLOCK, t * BLOCK, scratch);
 }
 
@@ -360,8 +355,8 @@ static float *sum_of(const amx_conv *s, char *scratch, int64_t unit)
 static void multiply(const amx_conv *s, int64_t group, char *scratch, int64_t thread,
                      int64_t n_threads)
 {
-    for (int64_t u = cut(s->n_units, n_threads, thread); u < cut(s->n_units, n_threads, thread + 1);
-         u++) {
+    for (int64_t u = cpu_cut(s->n_units, n_threads, thread);
+         u < cpu_cut(s->n_units, n_threads, thread + 1); u++) {
         const tap *t = &s->taps[u % s->n_taps];
         int64_t ob = u / s->n_taps % s->o_blocks, b = u / s->n_taps / s->o_blocks;
         const uint16_t *x = x_block(s, scratch, t->plane, t->odd, b);
@@ -392,7 +387,7 @@ static void unpack_block(const amx_conv *s, const float *sum, int64_t ob, int64_
 static void unpack(const amx_conv *s, char *scratch, float *dw, int64_t thread, int64_t n_threads)
 {
     int64_t n = s->blocks * s->o_blocks;
-    for (int64_t i = cut(n, n_threads, thread); i < cut(n, n_threads, thread + 1); i++)
+    for (int64_t i = cpu_cut(n, n_threads, thread); i < cpu_cut(n, n_threads, thread + 1); i++)
         unpack_block(s, sum_of(s, scratch, i * s->n_taps), i % s->o_blocks, i / s->o_blocks, dw);
 }
 

@@ -66,7 +66,7 @@ static void lay_windows(const few_conv *s, const void *x, void *windows, int64_t
                         int64_t parts)
 {
     const int64_t rows = s->few.rows;
-    for (int64_t m = cpu_few_cut(rows, parts, part); m < cpu_few_cut(rows, parts, part + 1); m++)
+    for (int64_t m = cpu_cut(rows, parts, part); m < cpu_cut(rows, parts, part + 1); m++)
         for (int64_t tap = 0; tap < s->taps; tap++) {
             const int64_t q = pixel_under(s, m, tap);
             if (s->few.dtype == WISP_F32)
@@ -117,7 +117,7 @@ static void sum_windows(const few_conv *s, const float *windows, float *sum, voi
                         int64_t parts)
 {
     const int64_t n = s->n * s->h * s->w;
-    for (int64_t i = cpu_few_cut(n, parts, part); i < cpu_few_cut(n, parts, part + 1); i++) {
+    for (int64_t i = cpu_cut(n, parts, part); i < cpu_cut(n, parts, part + 1); i++) {
         if (s->few.dtype == WISP_F32) {
             sum_pixel(s, i, windows, (float *)dx + i * s->c);
             continue;

@@ -15,7 +15,7 @@
 
 enum { PARTS = CPU_PARTS_F32, TILE = CPU_TILES_TILE, BLOCK = CPU_TILES_BLOCK };
 enum { VALUES = CPU_TILES_VALUES, STEP = CPU_TILES_STEP };
-enum { PIECE_BYTES = 900 * 1024, WHOLE_BYTES = 2500 * 1024, MIN_CHANNELS = 16 };
+enum { PIECE_BYTES = 900 * 1024, WHOLE_BYTES = 2500 * 1024 };
 /* With fewer output pixels, weights are better read as they lie: see cpu_conv_few.c. */
 enum { MIN_PIXELS_FORWARD = 48, MIN_PIXELS_INPUT = 96 };
 /* Weights that leave the second cache with every piece. */
@@ -157,11 +157,6 @@ CPU_PARTS_TARGET static void multiply_piece(const cpu_tiles *t, const cpu_tiles_
 
 /* --- Run --- */
 
-static int64_t cut(int64_t n, int64_t parts, int64_t i)
-{
-    return n * i / parts;
-}
-
 /* One thread's memory. */
 typedef struct conv_memory {
     uint16_t *source, *panel;
@@ -183,8 +178,8 @@ CPU_PARTS_TARGET static void run_panels(const tile_conv *s, const conv_call *cal
     const cpu_tiles_piece piece = cpu_tiles_piece_at(&s->t, 0);
     const int64_t n = cpu_tiles_list(&s->t, &piece, m.blocks);
     lay_piece(&s->t, &piece, call->x, m.source);
-    for (int64_t p = cut(s->t.panels, n_threads, thread);
-         p < cut(s->t.panels, n_threads, thread + 1); p++) {
+    for (int64_t p = cpu_cut(s->t.panels, n_threads, thread);
+         p < cpu_cut(s->t.panels, n_threads, thread + 1); p++) {
         cpu_tiles_lay_panel(&s->t, &s->w, call->w, p, m.panel);
         cpu_amx_fence();
         multiply_piece(&s->t, &piece, m.blocks, n, m.source, m.panel, p, call);
@@ -216,8 +211,8 @@ static void run(const wisp_kernel *kernel, const conv_call *call, char *scratch)
         if (s->is_whole) {
             run_panels(s, call, scratch, thread, threads);
         } else {
-            for (int64_t p = cut(s->t.panels, threads, thread);
-                 p < cut(s->t.panels, threads, thread + 1); p++)
+            for (int64_t p = cpu_cut(s->t.panels, threads, thread);
+                 p < cpu_cut(s->t.panels, threads, thread + 1); p++)
                 cpu_tiles_lay_panel(&s->t, &s->w, call->w, p,
                                     (uint16_t *)(void *)scratch + p * s->panel);
 #pragma omp barrier
@@ -250,47 +245,15 @@ static wisp_status run_grad_input(const wisp_kernel *kernel, const wisp_kernel_a
 
 /* --- Prepare --- */
 
-static wisp_status judge(const cpu_device *device, const wisp_kernel_request *request,
-                         const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
-                         int is_gradient, wisp_error *err)
-{
-    const wisp_conv2d_attrs *a = request->attrs;
-    const int64_t least = is_gradient ? MIN_PIXELS_INPUT : MIN_PIXELS_FORWARD;
-    if (!device->has_amx || !device->has_bf16)
-        return cpu_refuse(request, err, "the own kernel needs AMX");
-    if (x->dtype != WISP_F32)
-        return cpu_refuse(request, err, "the own kernel needs f32");
-    if (a->groups != 1)
-        return cpu_refuse(request, err, "the own kernel knows no groups");
-    if (cpu_is_empty(request))
-        return cpu_refuse(request, err, "there is nothing in it");
-    if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
-        return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
-    if (wisp_desc_count(y) / y->shape[3] < least)
-        return cpu_refuse(request, err, "the own kernel wants %d pixels or more", (int)least);
-    if (wisp_desc_count(w) > INT32_MAX / TILE)
-        return cpu_refuse(request, err, "the own kernel wants fewer weights");
-    if (w->shape[2] * w->shape[3] == 1)
-        return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
-    return WISP_OK;
-}
-
-static size_t book(size_t *total, size_t bytes)
-{
-    const size_t at = *total;
-    *total += cpu_align64(bytes);
-    return at;
-}
-
 static size_t plan_scratch(tile_conv *s, int32_t n_threads)
 {
     size_t total = 0;
     s->panel = cpu_tiles_panel_values(&s->t);
     s->thread_bytes = cpu_tiles_bytes(&s->t);
-    s->list_at = book(&s->thread_bytes, (size_t)s->t.max_blocks * sizeof(cpu_tiles_block));
-    s->panel_at = book(&s->thread_bytes, s->is_whole ? (size_t)s->panel * 2 : 0);
+    s->list_at = cpu_book(&s->thread_bytes, (size_t)s->t.max_blocks * sizeof(cpu_tiles_block));
+    s->panel_at = cpu_book(&s->thread_bytes, s->is_whole ? (size_t)s->panel * 2 : 0);
     if (!s->is_whole)
-        book(&total, (size_t)(s->t.panels * s->panel) * 2);
+        cpu_book(&total, (size_t)(s->t.panels * s->panel) * 2);
     s->threads_at = total;
     return total + s->thread_bytes * (size_t)n_threads;
 }
@@ -300,7 +263,8 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
                            const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
                            wisp_kernel **kernel, wisp_error *err)
 {
-    WISP_TRY(judge(device, request, x, w, y, is_gradient, err));
+    const int64_t least = is_gradient ? MIN_PIXELS_INPUT : MIN_PIXELS_FORWARD;
+    WISP_TRY(cpu_tiles_judge(device, request, x, w, y, least, err));
     cpu_tiles t;
     const int pass = is_gradient ? CPU_TILES_INPUT : CPU_TILES_FORWARD;
     const char *refusal =

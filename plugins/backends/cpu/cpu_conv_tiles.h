@@ -79,6 +79,11 @@ typedef struct cpu_tiles_piece {
 /* What a layout is for. In CPU_TILES_WEIGHTS, outputs are taken by 32 and groups are even. */
 enum { CPU_TILES_FORWARD, CPU_TILES_INPUT, CPU_TILES_WEIGHTS };
 
+/* Refuses what tiles cannot or should not do. `x`, `w` and `y` are those of the forward call, and y
+ * has to have `pixels`. */
+wisp_status cpu_tiles_judge(const cpu_device *device, const wisp_kernel_request *request,
+                            const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
+                            int64_t pixels, wisp_error *err);
 /* `x` and `y` are maps of the forward call; a piece should take up to `bytes`. NULL, or why there
  * is no plan. */
 const char *cpu_tiles_plan(const wisp_conv2d_attrs *a, const int64_t *x, const int64_t *w,

@@ -1,6 +1,8 @@
 /* cpu_conv_tiles_plan.c - where the pixels of a convolution lie in the layout for tiles. */
 #include "cpu_conv_tiles.h"
+#include "cpu_empty.h"
 
+enum { MIN_CHANNELS = 16 };
 enum { PARTS = 3, MAX_GROUP = 64, MAX_WIDE_GROUP = 16 /* where not all rows fit */ };
 
 static int64_t up(int64_t n, int64_t to)
@@ -21,6 +23,30 @@ static int64_t largest(int64_t a, int64_t b)
 static int64_t floor_of(int64_t a, int64_t b)
 {
     return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
+wisp_status cpu_tiles_judge(const cpu_device *device, const wisp_kernel_request *request,
+                            const wisp_desc *x, const wisp_desc *w, const wisp_desc *y,
+                            int64_t pixels, wisp_error *err)
+{
+    const wisp_conv2d_attrs *a = request->attrs;
+    if (!device->has_amx || !device->has_bf16)
+        return cpu_refuse(request, err, "the own kernel needs AMX");
+    if (x->dtype != WISP_F32)
+        return cpu_refuse(request, err, "the own kernel needs f32");
+    if (a->groups != 1)
+        return cpu_refuse(request, err, "the own kernel knows no groups");
+    if (cpu_is_empty(request))
+        return cpu_refuse(request, err, "there is nothing in it");
+    if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
+        return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
+    if (wisp_desc_count(y) / y->shape[3] < pixels)
+        return cpu_refuse(request, err, "the own kernel wants %d pixels or more", (int)pixels);
+    if (wisp_desc_count(w) > INT32_MAX / CPU_TILES_TILE)
+        return cpu_refuse(request, err, "the own kernel wants fewer weights");
+    if (w->shape[2] * w->shape[3] == 1)
+        return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
+    return WISP_OK;
 }
 
 /* --- Taps --- */

@@ -18,7 +18,7 @@
 #ifdef CPU_CAN_AMX
 
 enum { PARTS = CPU_PARTS_F32, TILE = CPU_TILES_TILE, BLOCK = CPU_TILES_BLOCK };
-enum { SQUARE = BLOCK * BLOCK, MIN_CHANNELS = 16, PIECE_BYTES = 900 * 1024 };
+enum { SQUARE = BLOCK * BLOCK, PIECE_BYTES = 900 * 1024 };
 /* With fewer, weights are better written as they lie: see cpu_conv_few.c. */
 enum { MIN_PIXELS = 48 };
 enum { WOVEN_TAPS = 9, STREAMED_VALUES = 512 * 1024 };
@@ -51,15 +51,11 @@ typedef struct slice {
     float *square;
 } slice;
 
-static int64_t cut(int64_t n, int64_t parts, int64_t i)
-{
-    return n * i / parts;
-}
-
 static slice slice_at(const weights_conv *s, char *scratch, int64_t i)
 {
     const int64_t taps = s->by_tap ? s->t.n_taps : 1, c = s->t.k_blocks;
-    slice it = {.first = cut(s->units, s->n_slices, i), .last = cut(s->units, s->n_slices, i + 1)};
+    slice it = {.first = cpu_cut(s->units, s->n_slices, i),
+                .last = cpu_cut(s->units, s->n_slices, i + 1)};
     const int64_t first = it.first / taps, last = (it.last + taps - 1) / taps;
     it.first_o = first / c, it.last_o = (last + c - 1) / c;
     it.first_c = it.last_o - it.first_o == 1 ? first % c : 0;
@@ -332,28 +328,6 @@ static wisp_status run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
 
 /* --- Prepare --- */
 
-static wisp_status judge(const cpu_device *device, const wisp_kernel_request *request,
-                         wisp_error *err)
-{
-    const wisp_conv2d_attrs *a = request->attrs;
-    const wisp_desc *w = request->out[0], *y = request->in[1];
-    if (!device->has_amx || !device->has_bf16)
-        return cpu_refuse(request, err, "the own kernel needs AMX");
-    if (request->in[0]->dtype != WISP_F32)
-        return cpu_refuse(request, err, "the own kernel needs f32");
-    if (a->groups != 1)
-        return cpu_refuse(request, err, "the own kernel knows no groups");
-    if (cpu_is_empty(request))
-        return cpu_refuse(request, err, "there is nothing in it");
-    if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
-        return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
-    if (wisp_desc_count(y) / y->shape[3] < MIN_PIXELS)
-        return cpu_refuse(request, err, "the own kernel wants %d pixels or more", MIN_PIXELS);
-    if (w->shape[2] * w->shape[3] == 1)
-        return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
-    return WISP_OK;
-}
-
 /* Value k of dw is of tap k % taps and channel k / taps. */
 static void plan_order(weights_conv *s)
 {
@@ -380,13 +354,6 @@ static void plan_slices(weights_conv *s, int32_t n_threads)
     plan_order(s);
 }
 
-static size_t book(size_t *total, size_t bytes)
-{
-    const size_t at = *total;
-    *total += cpu_align64(bytes);
-    return at;
-}
-
 static size_t plan_scratch(weights_conv *s)
 {
     const size_t square = (size_t)(s->t.n_taps * SQUARE) * sizeof(float);
@@ -397,8 +364,8 @@ static size_t plan_scratch(weights_conv *s)
     }
     s->slices_at = s->at_once ? 0 : (size_t)s->squares * square;
     s->slice_bytes = cpu_tiles_bytes(&s->t);
-    s->lines_at = book(&s->slice_bytes, (size_t)(most * PARTS * s->steps * SQUARE) * 2);
-    s->square_at = book(&s->slice_bytes, square);
+    s->lines_at = cpu_book(&s->slice_bytes, (size_t)(most * PARTS * s->steps * SQUARE) * 2);
+    s->square_at = cpu_book(&s->slice_bytes, square);
     return s->slices_at + s->slice_bytes * (size_t)s->n_slices;
 }
 
@@ -407,7 +374,8 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
 {
     const wisp_conv2d_attrs *a = request->attrs;
     cpu_tiles t;
-    WISP_TRY(judge(device, request, err));
+    WISP_TRY(cpu_tiles_judge(device, request, request->in[0], request->out[0], request->in[1],
+                             MIN_PIXELS, err));
     const char *refusal = cpu_tiles_plan(a, request->in[0]->shape, request->out[0]->shape,
                                          request->in[1]->shape, CPU_TILES_WEIGHTS, PIECE_BYTES, &t);
     if (refusal)

@@ -54,4 +54,19 @@ static inline size_t cpu_align64(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
+/* Books a part of scratch of which `*total` bytes are taken; returns where it begins. */
+static inline size_t cpu_book(size_t *total, size_t bytes)
+{
+    const size_t at = *total;
+    *total += cpu_align64(bytes);
+    return at;
+}
+
+/* Start of part i when [0, n) is cut into `parts` nearly equal pieces. */
+static inline int64_t cpu_cut(int64_t n, int64_t parts, int64_t i)
+{
+    const int64_t longer = n % parts;
+    return n / parts * i + (i < longer ? i : longer);
+}
+
 #endif

@@ -83,8 +83,7 @@ int64_t cpu_few_room(const cpu_few *few)
 void cpu_few_lay(const cpu_few *few, const cpu_few_call *call, int64_t part, int64_t parts)
 {
     if (few->is_normed && few->pass != CPU_FEW_FORWARD)
-        lay_factors(few, call, cpu_few_cut(few->o, parts, part),
-                    cpu_few_cut(few->o, parts, part + 1));
+        lay_factors(few, call, cpu_cut(few->o, parts, part), cpu_cut(few->o, parts, part + 1));
     if (few->parts)
         cpu_few_lay_tiles(few, call, part, parts);
 }

@@ -77,11 +77,5 @@ void cpu_few_lay_tiles(const cpu_few *few, const cpu_few_call *call, int64_t par
 void cpu_few_multiply_tiles(const cpu_few *few, const cpu_few_call *call, int64_t part,
                             int64_t parts);
 
-/* Start of part i of n. */
-static inline int64_t cpu_few_cut(int64_t n, int64_t parts, int64_t i)
-{
-    return n * i / parts;
-}
-
 #endif
 #endif

@@ -125,10 +125,10 @@ FEW_TARGET static void dot_piece(const cpu_few *f, const cpu_few_call *call, int
     static const float zeros[DOT_OUTPUTS];
     const int64_t n_tiles = tiles_of(f->rows);
     for (int64_t t = 0; t < n_tiles; t++) {
-        const int64_t m = cpu_few_cut(f->rows, n_tiles, t);
-        const int64_t rows = cpu_few_cut(f->rows, n_tiles, t + 1) - m;
-        const int64_t share = cpu_few_cut(DOT_OUTPUTS, n_tiles, t);
-        const int64_t fetch = cpu_few_cut(DOT_OUTPUTS, n_tiles, t + 1) - share;
+        const int64_t m = cpu_cut(f->rows, n_tiles, t);
+        const int64_t rows = cpu_cut(f->rows, n_tiles, t + 1) - m;
+        const int64_t share = cpu_cut(DOT_OUTPUTS, n_tiles, t);
+        const int64_t fetch = cpu_cut(DOT_OUTPUTS, n_tiles, t + 1) - share;
         for (int64_t i = o; i < end; i += DOT_OUTPUTS)
             dot_rows((const float *)call->x + m * f->k + k, call->w + i * f->k + k,
                      ahead ? ahead + (i - o + share) * f->k : NULL, ahead ? fetch : 0, f->k, n,
@@ -285,7 +285,7 @@ FEW_TARGET static void input(const cpu_few *f, const cpu_few_call *call, int64_t
             if (n_tiles >= TILES_WORTH_COPYING)
                 copy_panel(w, f->k, n, vectors, panel);
             for (int64_t t = 0; t < n_tiles; t++) {
-                const int64_t m = cpu_few_cut(f->rows, n_tiles, t);
+                const int64_t m = cpu_cut(f->rows, n_tiles, t);
                 const input_place p = {dy + m * f->o + o,
                                        n_tiles >= TILES_WORTH_COPYING ? panel : w,
                                        call->dx + m * f->k + k,
@@ -295,7 +295,7 @@ FEW_TARGET static void input(const cpu_few *f, const cpu_few_call *call, int64_t
                                        n,
                                        (vectors + n_tiles - 1) / n_tiles,
                                        o == 0};
-                input_rows(&p, &ahead, cpu_few_cut(f->rows, n_tiles, t + 1) - m, vectors);
+                input_rows(&p, &ahead, cpu_cut(f->rows, n_tiles, t + 1) - m, vectors);
             }
         }
     }
@@ -400,13 +400,13 @@ FEW_TARGET static void weights(const cpu_few *f, const cpu_few_call *call, int64
 void cpu_few_multiply_f32(const cpu_few *f, const cpu_few_call *call, int64_t part, int64_t parts)
 {
     if (f->pass == CPU_FEW_FORWARD)
-        forward(f, call, DOT_OUTPUTS * cpu_few_cut(f->o / DOT_OUTPUTS, parts, part),
-                DOT_OUTPUTS * cpu_few_cut(f->o / DOT_OUTPUTS, parts, part + 1));
+        forward(f, call, DOT_OUTPUTS * cpu_cut(f->o / DOT_OUTPUTS, parts, part),
+                DOT_OUTPUTS * cpu_cut(f->o / DOT_OUTPUTS, parts, part + 1));
     else if (f->pass == CPU_FEW_INPUT)
-        input(f, call, 32 * cpu_few_cut(f->k / 32, parts, part),
-              32 * cpu_few_cut(f->k / 32, parts, part + 1));
+        input(f, call, 32 * cpu_cut(f->k / 32, parts, part),
+              32 * cpu_cut(f->k / 32, parts, part + 1));
     else
-        weights(f, call, cpu_few_cut(f->o, parts, part), cpu_few_cut(f->o, parts, part + 1));
+        weights(f, call, cpu_cut(f->o, parts, part), cpu_cut(f->o, parts, part + 1));
 }
 
 #endif

@@ -129,7 +129,7 @@ FEW_TARGET static void lay_forward(const cpu_few *f, const cpu_few_call *call, i
                                    int64_t parts)
 {
     const int64_t blocks = f->k / BLOCK, n = up(f->rows, TILE) / TILE * blocks;
-    for (int64_t i = cpu_few_cut(n, parts, part); i < cpu_few_cut(n, parts, part + 1); i++) {
+    for (int64_t i = cpu_cut(n, parts, part); i < cpu_cut(n, parts, part + 1); i++) {
         const int64_t m = i / blocks * TILE, k = i % blocks * BLOCK;
         __m512i row[PARTS][TILE];
         for (int r = 0; r < TILE; r++) {
@@ -347,7 +347,7 @@ FEW_TARGET static void lay_input(const cpu_few *f, const cpu_few_call *call, int
 {
     const int64_t n = up(f->rows, TILE), pitch = f->o + BLOCK;
     uint16_t *to = (uint16_t *)(void *)call->scratch;
-    for (int64_t m = cpu_few_cut(n, parts, part); m < cpu_few_cut(n, parts, part + 1); m++)
+    for (int64_t m = cpu_cut(n, parts, part); m < cpu_cut(n, parts, part + 1); m++)
         for (int64_t o = 0; o < f->o; o += BLOCK) {
             __m512i values[PARTS];
             load_32(f, call->dy, m * f->o + o, m < f->rows, values);
@@ -481,7 +481,7 @@ FEW_TARGET static void lay_weights(const cpu_few *f, const cpu_few_call *call, i
     const int64_t nx = f->k / BLOCK * blocks, ny = f->o / BLOCK * blocks, n = nx + ny;
     uint16_t *x = (uint16_t *)(void *)call->scratch;
     uint16_t *dy = (uint16_t *)(void *)(call->scratch + f->second_at);
-    for (int64_t i = cpu_few_cut(n, parts, part); i < cpu_few_cut(n, parts, part + 1); i++) {
+    for (int64_t i = cpu_cut(n, parts, part); i < cpu_cut(n, parts, part + 1); i++) {
         const int is_x = i < nx;
         const int64_t at = is_x ? i : i - nx, count = is_x ? nx : ny;
         lay_square(f, is_x ? call->x : call->dy, is_x ? f->k : f->o, at % blocks * BLOCK,
@@ -609,14 +609,14 @@ void cpu_few_multiply_tiles(const cpu_few *f, const cpu_few_call *call, int64_t 
     cpu_amx_begin();
     settle();
     if (f->pass == CPU_FEW_FORWARD)
-        forward(f, call, own, TILE * cpu_few_cut(f->o / TILE, parts, part),
-                TILE * cpu_few_cut(f->o / TILE, parts, part + 1));
+        forward(f, call, own, TILE * cpu_cut(f->o / TILE, parts, part),
+                TILE * cpu_cut(f->o / TILE, parts, part + 1));
     else if (f->pass == CPU_FEW_INPUT)
-        input(f, call, own, BLOCK * cpu_few_cut(f->k / BLOCK, parts, part),
-              BLOCK * cpu_few_cut(f->k / BLOCK, parts, part + 1));
+        input(f, call, own, BLOCK * cpu_cut(f->k / BLOCK, parts, part),
+              BLOCK * cpu_cut(f->k / BLOCK, parts, part + 1));
     else
-        weights(f, call, own, cpu_few_cut(f->o / BLOCK, parts, part),
-                cpu_few_cut(f->o / BLOCK, parts, part + 1));
+        weights(f, call, own, cpu_cut(f->o / BLOCK, parts, part),
+                cpu_cut(f->o / BLOCK, parts, part + 1));
     settle();
     cpu_amx_end();
 }

@@ -23,11 +23,6 @@ static int64_t blocks_of(int64_t n)
     return (n + SQUARE - 1) / SQUARE;
 }
 
-static int64_t cut(int64_t n, int64_t parts, int64_t i)
-{
-    return n * i / parts;
-}
-
 /* Elements from row to row of a left matrix: an odd number of cache lines, lest the rows of a tile
  * fall on each other. */
 static int64_t pitch_of(int64_t width)
@@ -201,9 +196,9 @@ static void run_rows(const wisp_kernel *kernel, const rows_call *c, char *scratc
     {
         int64_t n = omp_get_num_threads(), i = omp_get_thread_num();
         uint16_t *left = (uint16_t *)(scratch + s->left_at + (size_t)i * s->left_bytes);
-        lay_out_weights(s, c->w, panels, cut(s->panels, n, i), cut(s->panels, n, i + 1));
+        lay_out_weights(s, c->w, panels, cpu_cut(s->panels, n, i), cpu_cut(s->panels, n, i + 1));
 #pragma omp barrier
-        run_blocks(s, c, panels, left, cut(s->blocks, n, i), cut(s->blocks, n, i + 1));
+        run_blocks(s, c, panels, left, cpu_cut(s->blocks, n, i), cpu_cut(s->blocks, n, i + 1));
     }
 }
 
@@ -403,20 +398,14 @@ static wisp_status run_grad_weight(const wisp_kernel *kernel, const wisp_kernel_
 #pragma omp for schedule(static, 1)
         for (int64_t i = 0; i < n; i++) {
             const weight_memory mem = memory_of(s, scratch, i);
-            sum_rows(s, in[0].data, in[1].data, cut(s->z.m, n, i), cut(s->z.m, n, i + 1), &mem);
+            sum_rows(s, in[0].data, in[1].data, cpu_cut(s->z.m, n, i), cpu_cut(s->z.m, n, i + 1),
+                     &mem);
         }
 #pragma omp for schedule(static)
         for (int64_t b = 0; b < s->o_blocks; b++)
             add_threads(s, scratch, out[0].data, s->want_bias ? out[1].data : NULL, b);
     }
     return WISP_OK;
-}
-
-static size_t book(size_t *total, size_t bytes)
-{
-    size_t at = *total;
-    *total += cpu_align64(bytes);
-    return at;
 }
 
 static void plan_weight(weight_state *s, int32_t n_threads)
@@ -432,11 +421,11 @@ static void plan_weight(weight_state *s, int32_t n_threads)
     s->group = blocks_of((rows + (rows + group - 1) / group - 1) / ((rows + group - 1) / group));
     s->group *= SQUARE;
     s->pitch = pitch_of(s->group);
-    book(&s->bytes, (size_t)(s->z.parts * s->o_blocks * SQUARE * s->pitch) * 2);
-    s->right_at = book(&s->bytes, (size_t)(s->z.parts * s->panels * SQUARE * s->group) * 2);
-    s->sum_at = book(&s->bytes, (size_t)(s->o_blocks * s->panels * AREA) * 4);
-    s->bias_at = book(&s->bytes, (size_t)(s->o_blocks * SQUARE) * sizeof(double));
-    s->part_at = book(&s->bytes, (size_t)(s->o_blocks * SQUARE) * sizeof(float));
+    cpu_book(&s->bytes, (size_t)(s->z.parts * s->o_blocks * SQUARE * s->pitch) * 2);
+    s->right_at = cpu_book(&s->bytes, (size_t)(s->z.parts * s->panels * SQUARE * s->group) * 2);
+    s->sum_at = cpu_book(&s->bytes, (size_t)(s->o_blocks * s->panels * AREA) * 4);
+    s->bias_at = cpu_book(&s->bytes, (size_t)(s->o_blocks * SQUARE) * sizeof(double));
+    s->part_at = cpu_book(&s->bytes, (size_t)(s->o_blocks * SQUARE) * sizeof(float));
 }
 
 static wisp_status prepare_grad_weight(cpu_device *device, const wisp_kernel_request *request,

@@ -26,8 +26,8 @@ typedef struct cpu_kernel_entry {
     X(conv_amx)                                                                                    \
     X(conv)                                                                                        \
     X(linear_amx)                                                                                  \
-    X(linear_act) X(linear_few) X(linear) X(matmul) X(attention_amx) X(attention) X(conv_norm_amx) \
-        X(vector)
+    X(linear_act)                                                                                  \
+    X(linear_few) X(linear) X(matmul) X(attention_amx) X(attention) X(conv_norm_amx) X(vector)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cpu_prepare(struct cpu_device *device, const wisp_kernel_request *request,

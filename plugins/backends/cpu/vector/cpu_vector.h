@@ -128,12 +128,6 @@ CPU_INLINE int64_t cpu_ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Start of part i when [0, n) is cut into `parts` nearly equal pieces. */
-CPU_INLINE int64_t cpu_cut(int64_t n, int64_t parts, int64_t i)
-{
-    return n / parts * i + cpu_min(i, n % parts);
-}
-
 /* Elementwise kernels are cut into blocks of this many elements. */
 enum { CPU_BLOCK = 4096 };
 
