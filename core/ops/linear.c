@@ -195,17 +195,7 @@ static double grad_weight_macs(const void *attrs, const wisp_desc *const *in, co
     }
 #define MANY_ROWS .skip_grad = 1 /* too many values for finite differences */
 
-/* Every third value where f32 ends, beside others of ordinary size: kernels that take numbers apart
- * must keep them apart. */
-static void arrange_tiny(const void *attrs, const wispi_ref *in, int32_t n_in)
-{
-    (void)attrs;
-    for (int32_t i = 0; i < n_in; i++)
-        for (int64_t k = 0; k < in[i].count; k += 3)
-            in[i].v[k] *= pow(10, -30.0 - (double)(k % 9));
-}
-
-#define TINY_VALUES WISPI_UNIT_VALUES, MANY_ROWS, .arrange = arrange_tiny, .arranged = 3
+#define TINY_VALUES MANY_ROWS, WISPI_TINY_VALUES(2)
 
 static const wispi_op_case linear_cases[] = {
     {.name = "odd",

@@ -4,6 +4,8 @@
 
 #include "tensor/op.h"
 
+#include <math.h>
+
 /* clang-format off */
 /* Arguments of a case: WISPI_F32_OF(2, 7, 5, 3), WISPI_OF(WISP_I64, 9), a scalar, none. */
 #define WISPI_RANK_OF(...) ((int32_t)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
@@ -17,6 +19,19 @@
 #define WISPI_UNIT_VALUES                                                                          \
     .low = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},                       \
     .high = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+
+/* Every third value of all arguments where f32 ends, beside others of ordinary size: kernels that
+ * take numbers apart must keep them apart. */
+static inline void wispi_arrange_tiny(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    (void)attrs;
+    for (int32_t i = 0; i < n_in; i++)
+        for (int64_t k = 0; k < in[i].count; k += 3)
+            in[i].v[k] *= pow(10, -30.0 - (double)(k % 9));
+}
+
+#define WISPI_TINY_VALUES(n_in)                                                                    \
+    WISPI_UNIT_VALUES, .arrange = wispi_arrange_tiny, .arranged = (1u << (n_in)) - 1
 
 #define WISPI_COUNT_OF(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 

@@ -132,6 +132,13 @@ static const wispi_op_case self_cases[] = {
      .in = {WISPI_F32_OF(3, 69, 246)},
      .skip_grad = 1,
      WISPI_UNIT_VALUES},
+    {.name = "tiny_values",
+     .attrs = HEADS(2, 0.3),
+     .n_in = 1,
+     .n_out = 2,
+     .in = {WISPI_F32_OF(3, 69, 246)},
+     .skip_grad = 1,
+     WISPI_TINY_VALUES(1)},
     {.name = "one_token",
      .attrs = HEADS(1, 1),
      .n_in = 1,
@@ -154,6 +161,12 @@ static void arrange_results(const void *attrs, const wispi_ref *in, int32_t n_in
     for (int64_t i = 0; i < in[2].count; i++)
         in[2].v[i] = 0;
     wispi_attend(&a, in[2].v, in[3].v);
+}
+
+static void arrange_tiny_results(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    wispi_arrange_tiny(attrs, in, 2);
+    arrange_results(attrs, in, n_in);
 }
 
 #define GRAD_CASE WISPI_UNIT_VALUES, .arrange = arrange_results, .arranged = 1u << 2 | 1u << 3
@@ -181,6 +194,16 @@ static const wispi_op_case grad_cases[] = {
             WISPI_F32_OF(3, 2, 69)},
      .skip_grad = 1,
      GRAD_CASE},
+    {.name = "tiny_values",
+     .attrs = HEADS(2, 0.3),
+     .n_in = 4,
+     .n_out = 1,
+     .in = {WISPI_F32_OF(3, 69, 82), WISPI_F32_OF(3, 69, 246), WISPI_F32_OF(3, 69, 82),
+            WISPI_F32_OF(3, 2, 69)},
+     .skip_grad = 1,
+     WISPI_UNIT_VALUES,
+     .arrange = arrange_tiny_results,
+     .arranged = 15},
     {.name = "one_token",
      .attrs = HEADS(1, 1),
      .n_in = 4,
