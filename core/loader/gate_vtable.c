@@ -59,6 +59,7 @@ static const mandatory functions[] = {
     MUST(WISP_KIND_COMM, wisp_comm_v0, all_gather),
     MUST(WISP_KIND_COMM, wisp_comm_v0, broadcast),
     MUST(WISP_KIND_COMM, wisp_comm_v0, barrier),
+    MUST(WISP_KIND_COMM, wisp_comm_v0, abandon),
 };
 
 /* Is there a function at the offset? What lies beyond the table's size is absent (ABI-4). */

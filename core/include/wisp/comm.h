@@ -26,6 +26,9 @@ typedef struct wisp_comm_v0 {
     wisp_status (*broadcast)(void *self, void *data, size_t bytes, int32_t root, wisp_error *err);
     wisp_status (*barrier)(void *self, wisp_error *err);
     const char *memory_kind; /* "host" or a backend's name */
+    /* Ends the processes of all ranks at once, with this exit code, because this rank cannot go on.
+     * Does not return. [main] */
+    void (*abandon)(void *self, int32_t code);
 } wisp_comm_v0;
 
 #ifdef __cplusplus
