@@ -1,7 +1,7 @@
 /* collective.h - the one place where a step talks to the other ranks of a run.
  *
- * On one rank each of these is the identity, and a method reads the same. A communicator will be
- * kept in the model and its calls appended here as operations of the step. */
+ * On one rank, and in a step that did not join the others (tensor/ranks.h), each of these is the
+ * identity; a method reads the same. */
 #ifndef WISPI_NN_COLLECTIVE_H
 #define WISPI_NN_COLLECTIVE_H
 
@@ -16,6 +16,9 @@ void wispi_collective_statistics(wisp_step *s, wisp_tensor **mean, wisp_tensor *
                                  int64_t *count);
 /* Averages a store's gradient over all ranks, after backward. */
 void wispi_collective_gradient(wisp_step *s, wispi_store *store);
+/* Of values f32(size*N) that all ranks hold, those of this rank's N rows, which are whole views of
+ * `batch` samples; f32(N). */
+wisp_tensor *wispi_collective_own_rows(wisp_step *s, wisp_tensor *all, int64_t batch);
 int32_t wispi_collective_size(wisp_step *s);
 
 #endif

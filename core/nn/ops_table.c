@@ -456,6 +456,35 @@ static wisp_tensor *top_k(wisp_step *s, wisp_tensor *x, int64_t k, wisp_tensor *
     return out[0];
 }
 
+/* Every rank draws for the samples of all and takes its own, so that a sample's fate does not hang
+ * on how many ranks there are. What drop_path makes of ones is 0 or 1 / (1 - p); cut to 0 or 1 it
+ * is exact in every type. */
+static wisp_tensor *drop_path_of_all(wisp_step *s, wisp_tensor *x,
+                                     const wisp_drop_path_attrs *attrs)
+{
+    const wisp_desc *d = wispi_tensor_desc(x);
+    const int64_t batch = wispi_model_of(s)->build.plugin.batch;
+    if (d->rank < 1 || batch < 1 || d->shape[0] % batch) {
+        wispi_step_fail(s, WISP_E_UNSUPPORTED,
+                        "drop_path: on several ranks its rows must be whole views of the %lld "
+                        "samples of a rank",
+                        (long long)batch);
+        return NULL;
+    }
+    const wisp_desc all = wisp_desc1(WISP_F32, d->shape[0] * wispi_collective_size(s));
+    wisp_desc rows = {WISP_F32, d->rank, {d->shape[0], 1, 1, 1, 1, 1}};
+    for (int32_t i = d->rank; i < WISP_MAX_RANK; i++)
+        rows.shape[i] = 0;
+    wispi_step_of(s)->no_grad++;
+    wisp_tensor *in[2] = {full(s, &all, 1), wispi_step_variable(s, &wispi_model_of(s)->step_key)};
+    wisp_tensor *kept = wispi_call1(s, WISPI_CALL_drop_path, attrs, in, 2);
+    kept = wispi_usable(s, "drop_path", kept) ? wispi_collective_own_rows(s, kept, batch) : NULL;
+    if (kept)
+        kept = cast(s, wispi_reshape(s, clamp(s, kept, 0, 1), &rows), d->dtype);
+    wispi_step_of(s)->no_grad--;
+    return kept ? scale(s, mul(s, x, kept), 1 / (1 - attrs->p)) : NULL;
+}
+
 static wisp_tensor *drop_path(wisp_step *s, wisp_tensor *x, double p)
 {
     wispi_step *step = wispi_step_of(s);
@@ -463,6 +492,8 @@ static wisp_tensor *drop_path(wisp_step *s, wisp_tensor *x, double p)
     if (!wispi_usable(s, "drop_path", x) || p == 0 || wispi_drop_path_is_off(s))
         return x;
     const wisp_drop_path_attrs attrs = {p, stream};
+    if (wispi_collective_size(s) > 1)
+        return drop_path_of_all(s, x, &attrs);
     wisp_tensor *in[2] = {x, wispi_step_variable(s, &wispi_model_of(s)->step_key)};
     return wispi_call1(s, WISPI_CALL_drop_path, &attrs, in, 2);
 }

@@ -53,6 +53,9 @@ wisp_status wispi_optimizer_create(wispi_model *model, const wispi_optimizer_con
                                    wispi_optimizer **optimizer, wisp_error *err);
 void wispi_optimizer_destroy(wispi_optimizer *optimizer); /* before its model; accepts NULL */
 
+/* Averages the gradients of all ranks; right after backward, so that all that looks at gradients
+ * sees those of the whole batch. */
+void wispi_optimizer_share_gradient(wisp_step *s, wispi_optimizer *optimizer);
 /* Appends clipping and the update to a step, after backward and after the method's after_backward.
  * After recording, wispi_model_refresh() brings to the device which parameters it concerns. */
 void wispi_optimizer_step(wisp_step *s, wispi_optimizer *optimizer);

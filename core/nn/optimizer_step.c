@@ -109,15 +109,20 @@ static void update_adamw(wisp_step *s, const wispi_optimizer *o, wispi_optimizer
     wispi_call(s, WISPI_CALL_adamw_update, &attrs, in, 9, out);
 }
 
+void wispi_optimizer_share_gradient(wisp_step *s, wispi_optimizer *o)
+{
+    for (wispi_optimizer_part *part = o->parts; part; part = part->next)
+        if (wispi_step_of(s)->status == WISP_OK)
+            wispi_collective_gradient(s, &part->network->parameters);
+}
+
 void wispi_optimizer_step(wisp_step *s, wispi_optimizer *o)
 {
     if (wispi_step_of(s)->status != WISP_OK)
         return;
-    for (wispi_optimizer_part *part = o->parts; part; part = part->next) {
+    for (wispi_optimizer_part *part = o->parts; part; part = part->next)
         if (wispi_step_is_recording(s))
             mark_segments(s, o, part);
-        wispi_collective_gradient(s, &part->network->parameters);
-    }
     wisp_no_grad_begin(s);
     clip_all(s, o);
     for (wispi_optimizer_part *part = o->parts; part; part = part->next)

@@ -13,6 +13,7 @@
 #include "ops/index.h"
 #include "ops/rule.h"
 #include "ops/sample.h"
+#include "tensor/ranks.h"
 
 /* --- shapes --- */
 
@@ -517,13 +518,14 @@ static const wispi_op running_op = {
     .n_cases = WISPI_COUNT_OF(running_cases),
 };
 
-/* batch_norm_grad_input needs the sums over all ranks that shared their statistics. A step knows of
- * one rank so far, whose sums are complete as they are; a collective belongs here, and into new
- * tensors, since the parameters' gradients keep the sums of this rank. */
-static void sum_over_ranks(wisp_step *step, wisp_tensor *sums[2])
+/* batch_norm_grad_input needs the sums over all ranks that shared their statistics: a count beyond
+ * the elements of x tells of them. The sums are new tensors, since the parameters' gradients keep
+ * those of this rank. */
+static void sum_over_ranks(wisp_step *step, const wisp_batch_norm_attrs *attrs,
+                           const wisp_tensor *x, wisp_tensor *sums[2])
 {
-    (void)step;
-    (void)sums;
+    if (wispi_step_ranks(step) && attrs->count > wispi_leading_count(wispi_tensor_desc(x), 1))
+        wispi_ranks_sum_pair(step, sums);
 }
 
 static const wispi_op norm_op;
@@ -553,7 +555,7 @@ static wisp_status norm_gradient(wispi_grad *grad)
         wispi_grad_give(grad, 5, dy);
     if (!wispi_grad_wants(grad, 0) && !(wants_residual && y))
         return WISP_OK;
-    sum_over_ranks(grad->step, sums);
+    sum_over_ranks(grad->step, &attrs, x, sums);
     attrs.want_residual = wants_residual && y;
     wisp_tensor *args[] = {dy, x, y, mean, var, gamma, sums[0], sums[1]};
     wisp_tensor *out[WISPI_MAX_OUT] = {NULL};

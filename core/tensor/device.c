@@ -239,6 +239,8 @@ static wisp_status make_kernel(wispi_device *device, const wispi_op *op,
                                const wisp_kernel_request *request, wisp_kernel **kernel,
                                wisp_error *err)
 {
+    if (op->host_kernel)
+        return op->host_kernel(request, kernel, err);
     if (!device->backend)
         return wispi_reference_kernel(op, request, kernel, err);
     wisp_status status = device->backend->prepare(device->handle, request, kernel, err);

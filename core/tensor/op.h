@@ -52,6 +52,9 @@ typedef struct wispi_op_case {
     uint32_t arranged;
 } wispi_op_case;
 
+struct wisp_kernel_request;
+struct wisp_kernel;
+
 typedef struct wispi_op {
     const char *name; /* as in wisp/kernels.h */
     uint64_t attrs_bytes;
@@ -85,6 +88,10 @@ typedef struct wispi_op {
     uint32_t side_out;
     /* The same as `tolerance` for bf16; 0 means 4e-3, about two roundings of the result. */
     double tolerance_bf16;
+    /* An operation of the host's own (ranks.h): this makes its kernel, on host memory, and no
+     * backend is asked. It has no reference kernel. */
+    wisp_status (*host_kernel)(const struct wisp_kernel_request *request,
+                               struct wisp_kernel **kernel, wisp_error *err);
 } wispi_op;
 
 typedef struct wispi_op_family {

@@ -45,6 +45,7 @@ struct wisp_tensor {
 };
 
 typedef struct wispi_step wispi_step;
+struct wispi_ranks;
 
 typedef struct wispi_engine {
     /* Serves a call from a recorded program: 1 = done, 0 = judge and carry out. Optional. */
@@ -81,7 +82,8 @@ struct wispi_step {
     int32_t in_backward;
     int32_t past_backward; /* the tape has been walked: state may change */
     int32_t n_tensors;
-    int32_t draws; /* random ones so far: tells call sites apart */
+    int32_t draws;                   /* random ones so far: tells call sites apart */
+    const struct wispi_ranks *ranks; /* see ranks.h; NULL: this rank's own step */
     wispi_tape_entry *tape;
     int32_t n_tape, tape_capacity;
 };
