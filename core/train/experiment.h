@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "loader/registry.h"
 #include "nn/model.h"
+#include "tensor/ranks.h"
 #include "train/settings.h"
 #include "wisp/dataset.h"
 #include "wisp/sampler.h"
@@ -24,6 +25,7 @@ typedef struct wispi_experiment {
     wispi_instance data, test, sampler, backbone, method; /* test: zeroed when there is none */
     wispi_instance probes[WISPI_MAX_TASKS], tasks[WISPI_MAX_TASKS];
     int32_t n_probes, n_tasks;
+    const wispi_ranks *ranks; /* that train it together; NULL: this process alone */
 } wispi_experiment;
 
 /* Loads, checks and creates everything; trains nothing. The registry must outlive the experiment.

@@ -25,19 +25,43 @@ static void add_plugin(json_t *list, const wispi_instance *instance)
                                           "abi", abi, "path", p->path, "hash", hash));
 }
 
-static json_t *plugins_json(const wispi_session *s)
+/* Plugin instances in their order in the manifest; NULL behind the last one. */
+static const wispi_instance *instance_at(const wispi_session *s, int32_t i)
 {
     const wispi_experiment *x = s->experiment;
-    json_t *list = json_array();
     const wispi_instance *const single[] = {&s->backend, &x->data,     &x->test,
                                             &x->sampler, &x->backbone, &x->method};
-    for (size_t i = 0; i < WISP_COUNT(single); i++)
-        add_plugin(list, single[i]);
-    for (int32_t i = 0; i < x->n_probes; i++)
-        add_plugin(list, &x->probes[i]);
-    for (int32_t i = 0; i < x->n_tasks; i++)
-        add_plugin(list, &x->tasks[i]);
+    const int32_t n = (int32_t)WISP_COUNT(single);
+    if (i < n)
+        return single[i];
+    if (i < n + x->n_probes)
+        return &x->probes[i - n];
+    return i < n + x->n_probes + x->n_tasks ? &x->tasks[i - n - x->n_probes] : NULL;
+}
+
+static json_t *plugins_json(const wispi_session *s)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; instance_at(s, i); i++)
+        add_plugin(list, instance_at(s, i));
     return list;
+}
+
+void wispi_manifest_means(wispi_text *out, const wispi_session *s, uint64_t fingerprint)
+{
+    wispi_text_printf(out, "\n[program]\nwisp = %s, %s\n[plugins]\n", WISP_VERSION, __VERSION__);
+    for (int32_t i = 0; instance_at(s, i); i++) {
+        const wispi_plugin *p = instance_at(s, i)->plugin;
+        if (p)
+            wispi_text_printf(out, "%s = %s, hash %016llx\n", p->title, p->descriptor->version,
+                              (unsigned long long)p->file_hash);
+    }
+    wispi_text_printf(out, "[data]\nfingerprint = %016llx\n", (unsigned long long)fingerprint);
+}
+
+static int32_t ranks_of(const wispi_session *s)
+{
+    return s->experiment->ranks ? s->experiment->ranks->size : 1;
 }
 
 /* First line of a small file without its newline; NULL when there is none. */
@@ -83,9 +107,10 @@ static json_t *means_json(const wispi_session *s)
     uname(&host);
     if (gmtime_r(&seconds, &utc))
         strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "wisp", WISP_VERSION, "compiler",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o}", "wisp", WISP_VERSION, "compiler",
                      __VERSION__, "system", host.release, "started", now, "device", s->device_name,
-                     "threads", (int)s->n_threads, "plugins", plugins_json(s));
+                     "threads", (int)s->n_threads, "ranks", (int)ranks_of(s), "plugins",
+                     plugins_json(s));
 }
 
 static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
@@ -167,6 +192,17 @@ static void add_builds(wispi_text *out, const json_t *before, const json_t *now)
     }
 }
 
+/* A manifest that says nothing of it was made with one. */
+static void add_count(wispi_text *out, const json_t *before, const json_t *now, const char *key)
+{
+    const json_t *former = json_object_get(before, key);
+    const json_int_t was = former ? json_integer_value(former) : 1;
+    const json_int_t is = json_integer_value(json_object_get(now, key));
+    if (was != is)
+        wispi_text_printf(out, "%s%s %lld before, now %lld", between(out), key, (long long)was,
+                          (long long)is);
+}
+
 /* Appends each means that is another one now than it was before. */
 static void add_changes(wispi_text *out, const json_t *before, const json_t *now)
 {
@@ -175,11 +211,8 @@ static void add_changes(wispi_text *out, const json_t *before, const json_t *now
         if (strcmp(text_of(before, keys[i]), text_of(now, keys[i])) != 0)
             wispi_text_printf(out, "%s%s \"%s\" before, now \"%s\"", between(out), keys[i],
                               text_of(before, keys[i]), text_of(now, keys[i]));
-    const json_int_t was = json_integer_value(json_object_get(before, "threads"));
-    const json_int_t is = json_integer_value(json_object_get(now, "threads"));
-    if (was != is)
-        wispi_text_printf(out, "%sthreads %lld before, now %lld", between(out), (long long)was,
-                          (long long)is);
+    add_count(out, before, now, "threads");
+    add_count(out, before, now, "ranks");
     add_builds(out, json_object_get(before, "plugins"), json_object_get(now, "plugins"));
 }
 

@@ -2,6 +2,7 @@
 #ifndef WISPI_TRAIN_MANIFEST_H
 #define WISPI_TRAIN_MANIFEST_H
 
+#include "base/text.h"
 #include "train/run_folder.h"
 #include "train/session.h"
 
@@ -14,5 +15,9 @@ wisp_status wispi_manifest_write(const wispi_run_folder *folder, const wispi_ses
  * threads, device, host or plugins are not those that it has been made with so far. */
 wisp_status wispi_manifest_resume(const wispi_run_folder *folder, const wispi_session *session,
                                   int64_t step, wisp_error *err);
+
+/* Appends what the ranks of a run must have in common besides its configuration: program, plugins
+ * and data, a line each. */
+void wispi_manifest_means(wispi_text *out, const wispi_session *session, uint64_t fingerprint);
 
 #endif

@@ -14,9 +14,11 @@
 enum { MAX_CONFIG = 1 << 20 };
 
 /* Settings of [run] that may change when a run goes on. */
-static const char *const volatile_keys[] = {
-    "out ",         "resume ",           "threads ", "workers ", "steps ", "checkpoint_minutes ",
-    "log_seconds ", "checkpoint_epochs "};
+static const char *const volatile_keys[] = {"out ",         "resume ",
+                                            "threads ",     "workers ",
+                                            "steps ",       "checkpoint_minutes ",
+                                            "log_seconds ", "checkpoint_epochs ",
+                                            "comm "};
 
 static wisp_status lock_folder(wispi_run_folder *folder, wisp_error *err)
 {
@@ -110,16 +112,29 @@ static int is_volatile(const char *line)
     return 0;
 }
 
+/* From the first line on that must not differ. */
+static const char *skip_volatile(const char *text)
+{
+    while (is_volatile(text)) {
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+    return text;
+}
+
 /* Both texts come from the same writer, so lines correspond; [run] is the first table. */
 static wisp_status compare(const wispi_run_folder *folder, const char *before, const char *now,
                            wisp_error *err)
 {
     int in_run = 1;
     for (int line = 0; *before || *now; line++) {
-        size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
         in_run &= line == 0 || *before != '[';
-        if ((n != m || memcmp(before, now, n) != 0) &&
-            !(in_run && is_volatile(before) && is_volatile(now)))
+        if (in_run) {
+            before = skip_volatile(before);
+            now = skip_volatile(now);
+        }
+        const size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
+        if (n != m || memcmp(before, now, n) != 0)
             return wisp_fail(
                 err, WISP_E_CONFIG,
                 "%s holds a run with another configuration: it has `%.*s`, this one `%.*s`; "

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -10,6 +11,11 @@
 #include "train/metric_log.h"
 #include "train/schedule_table.h"
 #include "train/task_check.h"
+
+static int32_t world_of(const wispi_session *s)
+{
+    return s->experiment->ranks ? s->experiment->ranks->size : 1;
+}
 
 /* --- device --- */
 
@@ -74,6 +80,16 @@ static wisp_status choose_backend(wispi_session *s, int32_t *index, wisp_error *
     return load_backend(s, "cpu", err);
 }
 
+/* Ranks on one machine share its processors, unless their launcher has shared them out already. */
+static int32_t usual_threads(const wispi_session *s, int32_t n)
+{
+    const wispi_ranks *ranks = s->experiment->ranks;
+    const int64_t online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (!ranks || ranks->on_machine < 2 || (int64_t)n * ranks->on_machine <= online)
+        return n;
+    return n / ranks->on_machine > 1 ? n / ranks->on_machine : 1;
+}
+
 static wisp_status open_device(wispi_session *s, wisp_error *err)
 {
     const wispi_run_settings *run = &s->experiment->run;
@@ -92,7 +108,12 @@ static wisp_status open_device(wispi_session *s, wisp_error *err)
             err, WISP_E_CONFIG,
             "run.precision = \"bf16\": %s has no bf16 arithmetic; take precision = \"f32\"",
             s->device_name);
-    s->n_threads = run->threads > 0 ? (int32_t)run->threads : info.n_threads;
+    if (world_of(s) > 1 && !backend_table(s)->host_visible)
+        return wisp_fail(err, WISP_E_UNSUPPORTED,
+                         "several ranks need a device whose memory the host sees, which %s is not: "
+                         "take run.device = \"cpu\", or one process",
+                         s->device_name);
+    s->n_threads = run->threads > 0 ? (int32_t)run->threads : usual_threads(s, info.n_threads);
     wispi_device_options options = {s->n_threads, run->deterministic,
                                     run->fallback == WISPI_FALLBACK_REFERENCE};
     WISPI_CALL(
@@ -107,6 +128,7 @@ static wispi_feed_options feed_options(const wispi_session *s, const wispi_insta
                                        int64_t batch)
 {
     const wispi_experiment *x = s->experiment;
+    const int32_t processors = usual_threads(s, wispi_processors());
     int64_t workers = x->run.workers;
     wispi_feed_options o = {
         .dataset = data->plugin->descriptor->vtable,
@@ -118,9 +140,9 @@ static wispi_feed_options feed_options(const wispi_session *s, const wispi_insta
         .dtype = x->run.precision,
         .eval_resize = (int32_t)x->input.eval_resize,
         .eval_size = (int32_t)x->input.eval_size,
-        .workers = (int32_t)(workers >= 0 ? workers : wispi_processors()),
+        .workers = (int32_t)(workers >= 0 ? workers : processors),
     };
-    o.take_turns = s->n_threads > 1 && s->n_threads + o.workers > wispi_processors();
+    o.take_turns = s->n_threads > 1 && s->n_threads + o.workers > processors;
     for (int i = 0; i < 3; i++) {
         o.mean[i] = (float)((const double *)x->input.mean.items)[i];
         o.std[i] = (float)((const double *)x->input.std.items)[i];
@@ -136,6 +158,8 @@ wisp_status wispi_session_feed(const wispi_session *s, const wispi_instance *dat
         o.sampler = s->experiment->sampler.plugin->descriptor->vtable;
         o.sampler_self = s->experiment->sampler.self;
         o.drop_last = s->experiment->run.drop_last;
+        o.world = world_of(s);
+        o.rank = o.world > 1 ? s->experiment->ranks->rank : 0;
     }
     return wispi_feed_create(&o, feed, err);
 }
@@ -152,6 +176,16 @@ wisp_status wispi_session_crop_feed(const wispi_session *s, const wispi_instance
 static wisp_status find_steps(wispi_session *s, int64_t images, wisp_error *err)
 {
     const wispi_run_settings *run = &s->experiment->run;
+    s->local_batch = run->batch / world_of(s);
+    if (run->batch % world_of(s))
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "run.batch = %lld cannot be shared out evenly to %d ranks: change either",
+                         (long long)run->batch, (int)world_of(s));
+    if (world_of(s) > 1 && !run->drop_last)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "run.drop_last = false: the rest of an epoch cannot be shared out to %d "
+                         "ranks; take drop_last = true, or one process",
+                         (int)world_of(s));
     s->rest_size = run->drop_last ? 0 : images % run->batch;
     s->steps_per_epoch = images / run->batch + (s->rest_size > 0);
     if (s->steps_per_epoch < 1)
@@ -242,7 +276,7 @@ static wisp_status make_step(wispi_session *s, wispi_sized_step *step, int64_t s
 static wisp_status make_batches(wispi_session *s, uint32_t needs, wisp_error *err)
 {
     s->now = &s->whole;
-    WISP_TRY(make_step(s, &s->whole, s->experiment->run.batch, needs, err));
+    WISP_TRY(make_step(s, &s->whole, s->local_batch, needs, err));
     return s->rest_size > 0 ? make_step(s, &s->rest, s->rest_size, needs, err) : WISP_OK;
 }
 
@@ -285,8 +319,8 @@ static void describe_run(wispi_session *s, wisp_build *b)
     const wispi_experiment *x = s->experiment;
     b->steps_per_epoch = (double)s->steps_per_epoch;
     b->epochs = x->run.epochs;
-    b->batch = x->run.batch;
-    b->world_size = 1;
+    b->batch = s->local_batch;
+    b->world_size = world_of(s);
     b->n_classes = wispi_dataset_of(&x->data)->n_classes(x->data.self);
 }
 
@@ -296,7 +330,7 @@ static wisp_status build_method(wispi_session *s, wisp_build *b, wisp_error *err
     wisp_batch shape;
     memset(&shape, 0, sizeof shape);
     shape.struct_size = sizeof shape;
-    shape.size = s->experiment->run.batch;
+    shape.size = s->local_batch;
     shape.n_groups = s->n_groups;
     for (int32_t g = 0; g < s->n_groups; g++) {
         shape.groups[g] = s->groups[g];
@@ -473,6 +507,7 @@ static void train_step(wisp_step *step, void *user)
     wispi_session *s = user;
     const wispi_instance *method = &s->experiment->method;
     const wisp_method_v0 *vtable = method_table(s);
+    wispi_step_join(step, s->experiment->ranks);
     wispi_module_forget_pooled(s->evaluated);
     wisp_tensor *loss = NULL;
     WISPI_VISIT(method->plugin, "step",
@@ -480,6 +515,7 @@ static void train_step(wisp_step *step, void *user)
     wispi_step_keep(step, loss);
     s->now->loss = loss;
     wispi_step_backward(step, add_probe_losses(s, step, loss));
+    wispi_optimizer_share_gradient(step, s->optimizer);
     if (vtable->after_backward)
         WISPI_VISIT(method->plugin, "after_backward", vtable->after_backward(method->self, step));
     wispi_optimizer_step(step, s->optimizer);
@@ -541,7 +577,7 @@ static wisp_status bind_batch(wispi_session *s, const wispi_feed_batch *batch, w
 wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
                                const wispi_run_options *options, wisp_error *err)
 {
-    s->now = batch->size == s->experiment->run.batch ? &s->whole : &s->rest;
+    s->now = batch->size == s->local_batch ? &s->whole : &s->rest;
     if (batch->size != s->now->batch.plugin.size)
         return wisp_fail(err, WISP_E_INTERNAL, "no step for a batch of %lld images",
                          (long long)batch->size);

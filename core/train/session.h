@@ -45,6 +45,7 @@ typedef struct wispi_session {
     int32_t n_groups;
     wispi_sized_step whole;
     wispi_sized_step rest; /* of what is left at the end of an epoch, where it is trained on */
+    int64_t local_batch;   /* images of `whole`: this rank's share of run.batch */
     int64_t rest_size;     /* images of it; 0: none, and `rest` is not prepared */
     wispi_sized_step *now; /* one of both: of the latest step */
     int64_t steps_per_epoch, total_steps;

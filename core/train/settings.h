@@ -12,7 +12,7 @@ enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 
 /* [run] */
 typedef struct wispi_run_settings {
-    const char *name, *device, *out;
+    const char *name, *device, *comm, *out;
     int64_t seed, epochs, batch, steps, workers, threads;
     int64_t checkpoint_epochs, probe_epochs, metric_steps;
     double checkpoint_minutes, log_seconds;

@@ -15,12 +15,14 @@
 #include "train/manifest.h"
 #include "train/metric_log.h"
 #include "train/progress.h"
+#include "train/rank_group.h"
 #include "train/run_folder.h"
 #include "train/scoreboard.h"
 #include "nn/schedule.h"
 #include "train/session.h"
 
 typedef struct trainer {
+    wispi_rank_group group;
     wispi_experiment *experiment;
     const wispi_train_options *options;
     wispi_session *session;
@@ -36,7 +38,22 @@ typedef struct trainer {
     double last_checkpoint; /* clock */
     int32_t begin_only;     /* leaves a checkpoint before the first step, and no more */
     int64_t last_step;      /* where training ends: all epochs, or run.steps */
+    int32_t is_resuming;    /* the folder holds a checkpoint */
+    int32_t is_stopping;    /* all ranks know that one of them was asked to stop */
 } trainer;
+
+static int is_first(const trainer *t)
+{
+    return wispi_rank_group_is_first(&t->group);
+}
+
+/* What the first rank does alone, while the others wait to hear how it went. */
+static wisp_status by_first(trainer *t, wisp_status (*work)(trainer *, wisp_error *),
+                            wisp_error *err)
+{
+    const wisp_status status = is_first(t) ? work(t, err) : WISP_OK;
+    return wispi_rank_group_follow(&t->group, status, err);
+}
 
 static int stop_requested(const trainer *t)
 {
@@ -174,12 +191,28 @@ static wisp_status begin_epoch(trainer *t, wisp_error *err)
     return wispi_session_record(s, 0, err);
 }
 
+static wisp_status average_metrics(const trainer *t, double *values, int32_t n, wisp_error *err)
+{
+    float means[WISPI_MAX_METRICS];
+    if (t->group.ranks.size < 2)
+        return WISP_OK;
+    for (int32_t i = 0; i < n; i++)
+        means[i] = (float)values[i];
+    WISP_TRY(wispi_rank_group_average(&t->group, means, n, err));
+    for (int32_t i = 0; i < n; i++)
+        values[i] = means[i];
+    return WISP_OK;
+}
+
 static wisp_status log_step(trainer *t, float loss, wisp_error *err)
 {
     wispi_session *s = t->session;
     wispi_metric_value values[WISPI_MAX_METRICS + 1];
     double read[WISPI_MAX_METRICS];
     WISP_TRY(wispi_metrics_read(&s->now->metrics, s->now->program, read, err));
+    WISP_TRY(average_metrics(t, read, s->now->metrics.n, err));
+    if (!is_first(t))
+        return WISP_OK;
     values[0] = (wispi_metric_value){"loss", loss};
     int32_t n = 1;
     for (int32_t i = 0; i < s->now->metrics.n; i++)
@@ -199,10 +232,23 @@ static wisp_status log_step(trainer *t, float loss, wisp_error *err)
                                 NULL, err);
 }
 
-static wisp_status check_loss(const trainer *t, float loss, wisp_error *err)
+/* The mean of all ranks' losses; and all hear of a rank that was asked to stop. */
+static wisp_status share_loss(trainer *t, float *loss, wisp_error *err)
+{
+    float values[2] = {*loss, (float)stop_requested(t)};
+    if (t->group.ranks.size < 2)
+        return WISP_OK;
+    WISP_TRY(wispi_rank_group_average(&t->group, values, 2, err));
+    *loss = values[0];
+    t->is_stopping |= values[1] > 0;
+    return WISP_OK;
+}
+
+static wisp_status check_loss(trainer *t, float loss, wisp_error *err)
 {
     if (isfinite(loss))
         return WISP_OK;
+    t->group.is_agreed = 1; /* the mean is the same on all ranks */
     return wisp_fail(
         err, WISP_E_NONFINITE,
         "the loss is %f at step %lld (epoch %lld): training stops, the last checkpoint stays as "
@@ -224,6 +270,7 @@ static wisp_status one_step(trainer *t, wisp_error *err)
     WISP_TRY(status);
     float loss = 0;
     WISP_TRY(wispi_session_loss(s, &loss, err));
+    WISP_TRY(share_loss(t, &loss, err));
     WISP_TRY(check_loss(t, loss, err));
     if (t->facts.step % t->experiment->run.metric_steps == 0)
         WISP_TRY(log_step(t, loss, err));
@@ -239,9 +286,16 @@ static int checkpoint_is_due(const trainer *t)
     return every > 0 && wispi_seconds() - t->last_checkpoint > every;
 }
 
+/* Between steps one rank alone does as it is asked; several do when all have heard of it. */
+static int must_stop(const trainer *t)
+{
+    return t->group.ranks.size > 1 ? t->is_stopping : stop_requested(t);
+}
+
 static wisp_status stop_here(trainer *t, wisp_error *err)
 {
-    WISP_TRY(checkpoint(t, err));
+    WISP_TRY(by_first(t, checkpoint, err));
+    t->group.is_agreed = 1;
     return wisp_fail(err, WISP_E_STOPPED,
                      "stopped at step %lld of %lld; the same command goes on from %s",
                      (long long)t->facts.step, (long long)t->last_step, t->folder.path);
@@ -256,23 +310,21 @@ static wisp_status train_epoch(trainer *t, wisp_error *err)
         end = t->last_step;
     WISP_TRY(begin_epoch(t, err));
     while (t->facts.step < end) {
-        if (stop_requested(t))
+        if (must_stop(t))
             return stop_here(t, err);
         WISP_TRY(one_step(t, err));
-        if (checkpoint_is_due(t) && t->facts.step < end)
+        if (is_first(t) && checkpoint_is_due(t) && t->facts.step < end)
             WISP_TRY(checkpoint(t, err));
     }
     return WISP_OK;
 }
 
-static wisp_status finish_epoch(trainer *t, wisp_error *err)
+/* The kept one comes first: a run that is killed between the two writes it again. */
+static wisp_status keep_epoch(trainer *t, wisp_error *err)
 {
-    int64_t epoch = t->facts.step / t->session->steps_per_epoch;
-    int64_t every = t->experiment->run.probe_epochs, keep = t->experiment->run.checkpoint_epochs;
-    int whole = t->facts.step % t->session->steps_per_epoch == 0;
-    t->facts.probes_due = t->experiment->n_probes > 0 &&
-                          ((whole && epoch % every == 0) || t->facts.step == t->last_step);
-    /* The kept one comes first: a run that is killed between the two writes it again. */
+    const int64_t epoch = t->facts.step / t->session->steps_per_epoch;
+    const int64_t keep = t->experiment->run.checkpoint_epochs;
+    const int whole = t->facts.step % t->session->steps_per_epoch == 0;
     if (whole && keep > 0 && epoch % keep == 0) {
         char name[64];
         snprintf(name, sizeof name, "epoch_%lld", (long long)epoch);
@@ -281,12 +333,29 @@ static wisp_status finish_epoch(trainer *t, wisp_error *err)
     return checkpoint(t, err);
 }
 
+static wisp_status finish_epoch(trainer *t, wisp_error *err)
+{
+    const int64_t epoch = t->facts.step / t->session->steps_per_epoch;
+    const int64_t every = t->experiment->run.probe_epochs;
+    const int whole = t->facts.step % t->session->steps_per_epoch == 0;
+    t->facts.probes_due = t->experiment->n_probes > 0 &&
+                          ((whole && epoch % every == 0) || t->facts.step == t->last_step);
+    return by_first(t, keep_epoch, err);
+}
+
+static wisp_status probe_now(trainer *t, wisp_error *err)
+{
+    WISP_TRY(evaluate_probes(t, err));
+    return checkpoint(t, err);
+}
+
 static wisp_status probe_if_due(trainer *t, wisp_error *err)
 {
     if (!t->facts.probes_due)
         return WISP_OK;
-    WISP_TRY(evaluate_probes(t, err));
-    return checkpoint(t, err);
+    WISP_TRY(by_first(t, probe_now, err));
+    t->facts.probes_due = 0;
+    return WISP_OK;
 }
 
 static void tell_bad_samples(const trainer *t)
@@ -304,7 +373,7 @@ static wisp_status train_all(trainer *t, wisp_error *err)
     int64_t spe = t->session->steps_per_epoch;
     WISP_TRY(probe_if_due(t, err));
     WISP_TRY(wispi_session_feed(t->session, &t->experiment->data, WISPI_FEED_SAMPLED,
-                                t->experiment->run.batch, &t->feed, err));
+                                t->session->local_batch, &t->feed, err));
     WISP_TRY(wispi_feed_seek(t->feed, t->facts.step / spe, t->facts.step % spe, err));
     wispi_progress_begin(&t->progress, t->facts.step);
     while (t->facts.step < t->last_step) {
@@ -321,12 +390,12 @@ static wisp_status train_all(trainer *t, wisp_error *err)
 
 /* --- beginning and end --- */
 
-static wisp_status open_folder(trainer *t, int *resume, wisp_error *err)
+static wisp_status open_folder(trainer *t, wisp_error *err)
 {
     const wispi_run_settings *run = &t->experiment->run;
     WISP_TRY(wispi_run_folder_open(run->out, run->name, run->seed, &t->folder, err));
-    *resume = wispi_run_folder_has_checkpoint(&t->folder);
-    if (*resume && (!run->resume || t->begin_only))
+    const int resume = t->is_resuming = wispi_run_folder_has_checkpoint(&t->folder);
+    if (resume && (!run->resume || t->begin_only))
         return wisp_fail(
             err, WISP_E_CONFIG,
             "%s already holds a run%s: change run.name or run.seed, or remove the folder",
@@ -335,13 +404,14 @@ static wisp_status open_folder(trainer *t, int *resume, wisp_error *err)
     wisp_status status =
         wispi_experiment_resolved(t->experiment, t->session->model, &resolved, err);
     if (status == WISP_OK)
-        status = wispi_run_folder_config(&t->folder, resolved.data, *resume, err);
+        status = wispi_run_folder_config(&t->folder, resolved.data, resume, err);
     wispi_text_free(&resolved);
     return status;
 }
 
-static wisp_status resume_run(trainer *t, uint64_t fingerprint, wisp_error *err)
+static wisp_status load_checkpoint(trainer *t, wisp_error *err)
 {
+    const uint64_t fingerprint = t->facts.fingerprint;
     WISP_TRY(wispi_checkpoint_resume(t->folder.path, t->session->model, &t->facts, err));
     if (t->facts.fingerprint != fingerprint)
         return wisp_fail(
@@ -349,6 +419,22 @@ static wisp_status resume_run(trainer *t, uint64_t fingerprint, wisp_error *err)
             "the training data have changed since %s was written (other files, names or sizes): "
             "put them back, or change run.name",
             t->folder.path);
+    return WISP_OK;
+}
+
+/* The first rank puts damaged checkpoints aside, so it goes first. */
+static wisp_status load_everywhere(trainer *t, wisp_error *err)
+{
+    char step[64];
+    WISP_TRY(by_first(t, load_checkpoint, err));
+    if (!is_first(t))
+        WISP_TRY(load_checkpoint(t, err));
+    snprintf(step, sizeof step, "[checkpoint]\nstep = %lld\n", (long long)t->facts.step);
+    return wispi_rank_group_compare(&t->group, step, err);
+}
+
+static wisp_status go_on(trainer *t, wisp_error *err)
+{
     if (t->facts.results)
         WISP_TRY(wispi_scoreboard_load(t->board, t->facts.results, err));
     t->started = wispi_seconds() - t->facts.seconds;
@@ -390,23 +476,54 @@ static wisp_status load_start_weights(trainer *t, wisp_error *err)
     return WISP_OK;
 }
 
-static wisp_status begin_run(trainer *t, wisp_error *err)
+static wisp_status begin_anew(trainer *t, wisp_error *err)
 {
-    int resume = 0;
-    const wispi_instance *data = &t->experiment->data;
-    WISP_TRY(load_start_weights(t, err));
-    WISP_TRY(open_folder(t, &resume, err));
-    tell_sampler(t);
-    uint64_t fingerprint = wispi_dataset_of(data)->fingerprint(data->self);
-    t->started = t->last_checkpoint = wispi_seconds();
-    if (resume)
-        return resume_run(t, fingerprint, err);
-    t->facts.best = NAN;
-    t->facts.tasks_step = -1;
-    t->facts.fingerprint = fingerprint;
-    WISP_TRY(wispi_manifest_write(&t->folder, t->session, fingerprint, err));
+    WISP_TRY(wispi_manifest_write(&t->folder, t->session, t->facts.fingerprint, err));
     WISP_TRY(wispi_metric_log_open(t->folder.path, NULL, &t->log, err));
     return evaluate_baselines(t, err);
+}
+
+/* What must be the same on all ranks, line by line. */
+static wisp_status compare_ranks(trainer *t, wisp_error *err)
+{
+    wispi_text text = {0};
+    if (t->group.ranks.size < 2)
+        return WISP_OK;
+    wisp_status status = wispi_experiment_resolved(t->experiment, t->session->model, &text, err);
+    if (status == WISP_OK)
+        wispi_manifest_means(&text, t->session, t->facts.fingerprint);
+    if (status == WISP_OK && text.failed)
+        status = wisp_fail(err, WISP_E_NOMEM, "no memory to compare the ranks");
+    if (status == WISP_OK)
+        status = wispi_rank_group_compare(&t->group, text.data, err);
+    wispi_text_free(&text);
+    return status;
+}
+
+static wisp_status find_folder(trainer *t, wisp_error *err)
+{
+    const wispi_run_settings *run = &t->experiment->run;
+    if (!is_first(t))
+        WISP_TRY(wispi_run_folder_find(run->out, run->name, run->seed, &t->folder, err));
+    WISP_TRY(by_first(t, open_folder, err));
+    return wispi_rank_group_tell(&t->group, &t->is_resuming, sizeof t->is_resuming, err);
+}
+
+static wisp_status begin_run(trainer *t, wisp_error *err)
+{
+    const wispi_instance *data = &t->experiment->data;
+    t->facts.best = NAN;
+    t->facts.tasks_step = -1;
+    WISP_TRY(load_start_weights(t, err));
+    t->facts.fingerprint = wispi_dataset_of(data)->fingerprint(data->self);
+    WISP_TRY(compare_ranks(t, err));
+    WISP_TRY(find_folder(t, err));
+    tell_sampler(t);
+    t->started = t->last_checkpoint = wispi_seconds();
+    if (!t->is_resuming)
+        return by_first(t, begin_anew, err);
+    WISP_TRY(load_everywhere(t, err));
+    return by_first(t, go_on, err);
 }
 
 static void print_profile(const trainer *t)
@@ -506,7 +623,7 @@ static wisp_status open_trainer(trainer *t, wisp_error *err)
                                    .steps = t->last_step,
                                    .steps_per_epoch = t->session->steps_per_epoch,
                                    .log_seconds = run->log_seconds,
-                                   .quiet = t->options->quiet || t->options->json};
+                                   .quiet = t->options->quiet || t->options->json || !is_first(t)};
     t->board = wispi_scoreboard_create();
     t->results = wispi_alloc(sizeof *t->results);
     if (!t->board || !t->results)
@@ -516,10 +633,11 @@ static wisp_status open_trainer(trainer *t, wisp_error *err)
 
 static wisp_status run_trainer(trainer *t, wisp_error *err)
 {
+    WISP_TRY(wispi_rank_group_join(t->experiment, &t->group, err));
     WISP_TRY(open_trainer(t, err));
     WISP_TRY(begin_run(t, err));
     WISP_TRY(train_all(t, err));
-    return finish_run(t, err);
+    return by_first(t, finish_run, err);
 }
 
 static wisp_status create_trainer(wispi_experiment *experiment, const wispi_train_options *options,
@@ -531,6 +649,7 @@ static wisp_status create_trainer(wispi_experiment *experiment, const wispi_trai
     t->experiment = experiment;
     t->options = options;
     t->folder.lock = -1;
+    t->group.ranks.size = 1;
     *out = t;
     return WISP_OK;
 }
@@ -554,7 +673,10 @@ wisp_status wispi_train(wispi_experiment *experiment, const wispi_train_options 
 {
     trainer *t = NULL;
     WISP_TRY(create_trainer(experiment, options, &t, err));
-    wisp_status status = run_trainer(t, err);
+    wisp_error own = {0};
+    const wisp_status status = run_trainer(t, err ? err : &own);
+    wispi_rank_group_leave(&t->group, status, err ? err : &own);
+    experiment->ranks = NULL;
     destroy_trainer(t);
     return status;
 }

@@ -21,9 +21,16 @@ plugins=$("$build/wisp" list)
     done <<<"$plugins"
 } >"$made"
 
+# The page without what this build leaves out for want of a library: communication.
+committed() {
+    local left_out=
+    grep -q '^comm/mpi ' <<<"$plugins" || left_out='## comm/mpi'
+    awk -v left_out="$left_out" '/^## / { skip = left_out != "" && $0 == left_out } !skip' "$folder/plugins.md"
+}
+
 if [ "${2:-}" != check ]; then
     cp "$made" "$folder/plugins.md"
-elif ! diff -u "$folder/plugins.md" "$made"; then
+elif ! diff -u <(committed) "$made"; then
     echo "docs/reference/plugins.md differs from the plugins: run docs/reference/generate.sh BUILD_DIR"
     exit 1
 fi

@@ -215,6 +215,10 @@ static void judge_sizes(const moco_config *c, wisp_build *b, int64_t batch)
                  (long long)c->queue_length, (long long)all);
         wisp_build_fail(b, WISP_E_CONFIG, text);
     }
+    if (c->batch_norm_groups > 1 && b->world_size > 1)
+        wisp_build_fail(b, WISP_E_CONFIG,
+                        "batch_norm_groups stands for devices without synchronised statistics, and "
+                        "several ranks synchronise theirs: take 1, or one process");
     if (batch % c->batch_norm_groups) {
         snprintf(text, sizeof text,
                  "batch_norm_groups = %lld cannot share out %lld images evenly: change either",

@@ -1,0 +1,263 @@
+#include "train/rank_group.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "loader/containment.h"
+
+enum { HOST_NAME = 256, NOTE = 600, MOST_TEXT = 1 << 22 };
+
+/* --- joining --- */
+
+static int32_t count_in(const char *variable)
+{
+    const char *text = getenv(variable);
+    char *end = NULL;
+    const long n = text ? strtol(text, &end, 10) : 0;
+    return text && end != text && *end == '\0' && n > 0 && n < 1 << 24 ? (int32_t)n : 0;
+}
+
+/* How many processes the launcher says that it started; 0: there is no launcher. */
+static int32_t launched(const char **variable)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+    for (size_t i = 0; i < WISP_COUNT(names); i++) {
+        *variable = names[i];
+        if (count_in(names[i]) > 0)
+            return count_in(names[i]);
+    }
+    *variable = "";
+    return 0;
+}
+
+/* WORLD_SIZE alone comes from a launcher that MPI knows nothing of. */
+static wisp_status check_launcher(int32_t n, wisp_error *err)
+{
+    if (n > 0 || count_in("WORLD_SIZE") < 2)
+        return WISP_OK;
+    return wisp_fail(err, WISP_E_CONFIG,
+                     "WORLD_SIZE is %d, but no MPI launcher started this process, and on the CPU "
+                     "ranks meet by MPI: start the run by `mpirun -np %d wisp run ...` or by srun, "
+                     "or train alone with run.comm=none",
+                     (int)count_in("WORLD_SIZE"), (int)count_in("WORLD_SIZE"));
+}
+
+static wisp_status load_comm(const wispi_experiment *x, wispi_rank_group *g, const char *name,
+                             wisp_error *err)
+{
+    wispi_node use = {.type = WISPI_NODE_STRING, .key = "use", .string = name};
+    wispi_node table = {.type = WISPI_NODE_TABLE, .key = "comm", .n_children = 1};
+    table.first = table.last = &use;
+    wisp_error cause = {0};
+    const wisp_status status = wispi_instance_create(
+        x->registry, "comm", &table, "comm", wispi_config_arena(x->config), &g->instance, &cause);
+    if (status == WISP_OK)
+        return WISP_OK;
+    return wisp_fail(err, status, "run.comm = \"%s\": %s", x->run.comm, cause.message);
+}
+
+static wisp_status count_neighbours(wispi_ranks *r, wisp_error *err)
+{
+    char own[HOST_NAME] = "";
+    char *all = wispi_alloc((size_t)r->size * HOST_NAME);
+    if (!all)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the names of the ranks' machines");
+    gethostname(own, sizeof own - 1);
+    const wisp_status status = r->comm->all_gather(r->self, own, all, sizeof own, err);
+    r->on_machine = 0;
+    for (int32_t i = 0; i < r->size; i++)
+        r->on_machine += memcmp(all + (size_t)i * HOST_NAME, own, sizeof own) == 0;
+    wispi_free(all);
+    return status;
+}
+
+static wisp_status open_comm(wispi_rank_group *g, wisp_error *err)
+{
+    wispi_ranks *r = &g->ranks;
+    int32_t local = 0;
+    wisp_status status;
+    r->comm = g->instance.plugin->descriptor->vtable;
+    r->self = g->instance.self;
+    WISPI_CALL(status, g->instance.plugin, "open", err,
+               r->comm->open(r->self, &r->rank, &r->size, &local, err));
+    if (status != WISP_OK)
+        r->comm = NULL;
+    return status;
+}
+
+static wisp_status check_size(const wispi_rank_group *g, int32_t n, const char *variable,
+                              wisp_error *err)
+{
+    if (n < 2 || g->ranks.size == n)
+        return WISP_OK;
+    return wisp_fail(err, WISP_E_CONFIG,
+                     "%s says that %d processes were started, and MPI found %d: launcher and MPI "
+                     "do not belong together; use this MPI's own mpirun, or srun --mpi=pmix",
+                     variable, (int)n, (int)g->ranks.size);
+}
+
+wisp_status wispi_rank_group_join(wispi_experiment *x, wispi_rank_group *g, wisp_error *err)
+{
+    const char *variable = "", *name = x->run.comm;
+    const int32_t n = launched(&variable);
+    g->ranks = (wispi_ranks){.size = 1, .on_machine = 1};
+    if (strcmp(name, "none") == 0)
+        return WISP_OK;
+    WISP_TRY(check_launcher(n, err));
+    if (strcmp(name, "auto") == 0) {
+        if (n < 2)
+            return WISP_OK;
+        name = "mpi";
+    }
+    WISP_TRY(load_comm(x, g, name, err));
+    WISP_TRY(open_comm(g, err));
+    WISP_TRY(check_size(g, n, variable, err));
+    if (g->ranks.size < 2)
+        return WISP_OK;
+    if (strcmp(g->ranks.comm->memory_kind, "host") != 0)
+        return wisp_fail(err, WISP_E_UNSUPPORTED, "run.comm = \"%s\" works on memory of %s only",
+                         x->run.comm, g->ranks.comm->memory_kind);
+    x->ranks = &g->ranks;
+    if (g->ranks.rank > 0 && wispi_log_level() > WISP_LOG_WARNING)
+        wispi_log_set_level(WISP_LOG_WARNING); /* what all have to tell, the first one tells */
+    return count_neighbours(&g->ranks, err);
+}
+
+void wispi_rank_group_leave(wispi_rank_group *g, wisp_status status, const wisp_error *err)
+{
+    if (g->ranks.comm) {
+        if (status != WISP_OK && g->ranks.size > 1 && !g->is_agreed) {
+            wispi_log(WISP_LOG_ERROR, "rank %d of %d failed and ends the others: %s",
+                      (int)g->ranks.rank, (int)g->ranks.size,
+                      err && err->message[0] ? err->message : wisp_status_text(status));
+            g->ranks.comm->abandon(g->ranks.self, 1);
+        }
+        g->ranks.comm->close(g->ranks.self);
+    }
+    wispi_instance_destroy(&g->instance);
+    memset(g, 0, sizeof *g);
+}
+
+/* --- the first rank's word --- */
+
+wisp_status wispi_rank_group_tell(const wispi_rank_group *g, void *data, size_t bytes,
+                                  wisp_error *err)
+{
+    const wispi_ranks *r = &g->ranks;
+    return r->size > 1 ? r->comm->broadcast(r->self, data, bytes, 0, err) : WISP_OK;
+}
+
+wisp_status wispi_rank_group_follow(wispi_rank_group *g, wisp_status status, wisp_error *err)
+{
+    const wispi_ranks *r = &g->ranks;
+    wisp_error told = {0}, cause = {0};
+    const int first = wispi_rank_group_is_first(g);
+    if (r->size < 2 || (status != WISP_OK && !first))
+        return status;
+    if (status != WISP_OK && err)
+        told = *err;
+    told.code = status;
+    WISP_TRY(r->comm->barrier(r->self, first && status != WISP_OK ? &cause : err));
+    WISP_TRY(wispi_rank_group_tell(g, &told, sizeof told, err));
+    if (told.code == WISP_OK)
+        return WISP_OK;
+    g->is_agreed = 1;
+    if (err)
+        *err = told;
+    return told.code;
+}
+
+wisp_status wispi_rank_group_average(const wispi_rank_group *g, float *values, int64_t n,
+                                     wisp_error *err)
+{
+    const wispi_ranks *r = &g->ranks;
+    if (r->size < 2)
+        return WISP_OK;
+    WISP_TRY(r->comm->all_reduce(r->self, values, n, WISP_F32, WISP_REDUCE_OVER_RANKS_SUM, err));
+    for (int64_t i = 0; i < n; i++)
+        values[i] /= (float)r->size;
+    return WISP_OK;
+}
+
+/* --- comparing --- */
+
+/* A line, and the table that it stands in. */
+typedef struct place {
+    const char *line, *table;
+    int length, table_length;
+} place;
+
+static const char *next_line(place *p, const char *text)
+{
+    p->line = text;
+    p->length = (int)strcspn(text, "\n");
+    if (*text == '[') {
+        p->table = text;
+        p->table_length = p->length;
+    }
+    return text + p->length + (text[p->length] == '\n');
+}
+
+/* The first line that differs, in words; 0: none does. */
+static int differ(const char *first, const char *own, int32_t rank, char note[NOTE])
+{
+    place a = {"", "", 0, 0}, b = a;
+    while (*first || *own) {
+        first = next_line(&a, first);
+        own = next_line(&b, own);
+        if (a.length == b.length && memcmp(a.line, b.line, (size_t)a.length) == 0)
+            continue;
+        const place *at = a.length ? &a : &b;
+        snprintf(note, NOTE, "%.*s rank 0 has `%.*s`, rank %d `%.*s`",
+                 at->table_length > 60 ? 60 : at->table_length, at->table,
+                 a.length > 200 ? 200 : a.length, a.line, (int)rank,
+                 b.length > 200 ? 200 : b.length, b.line);
+        return 1;
+    }
+    return 0;
+}
+
+static wisp_status share_notes(wispi_rank_group *g, const char *note, wisp_error *err)
+{
+    const wispi_ranks *r = &g->ranks;
+    char *all = wispi_alloc((size_t)r->size * NOTE);
+    if (!all)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory to compare the ranks");
+    wisp_status status = r->comm->all_gather(r->self, note, all, NOTE, err);
+    for (int32_t i = 0; status == WISP_OK && i < r->size; i++) {
+        if (!all[(size_t)i * NOTE])
+            continue;
+        g->is_agreed = 1;
+        status = wisp_fail(err, WISP_E_CONFIG,
+                           "the ranks do not train the same run: in %s; start them all with the "
+                           "same experiment, program, plugins and data",
+                           &all[(size_t)i * NOTE]);
+    }
+    wispi_free(all);
+    return status;
+}
+
+wisp_status wispi_rank_group_compare(wispi_rank_group *g, const char *text, wisp_error *err)
+{
+    char note[NOTE] = "";
+    int64_t bytes = (int64_t)strlen(text) + 1;
+    if (g->ranks.size < 2)
+        return WISP_OK;
+    WISP_TRY(wispi_rank_group_tell(g, &bytes, sizeof bytes, err));
+    char *first = bytes > 0 && bytes < MOST_TEXT ? wispi_alloc((size_t)bytes) : NULL;
+    if (!first)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory to compare the ranks");
+    if (wispi_rank_group_is_first(g))
+        memcpy(first, text, (size_t)bytes);
+    wisp_status status = wispi_rank_group_tell(g, first, (size_t)bytes, err);
+    if (status == WISP_OK) {
+        first[bytes - 1] = '\0';
+        differ(first, text, g->ranks.rank, note);
+        status = share_notes(g, note, err);
+    }
+    wispi_free(first);
+    return status;
+}
