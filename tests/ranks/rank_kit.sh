@@ -32,6 +32,7 @@ out = "$1"
 [optimizer]
 use = "sgd"
 weight_decay = 0
+lr = 1e-2
 END
         cat
     } >$1.toml

@@ -59,7 +59,7 @@ trained() {
     done
 }
 
-# Gradients of another size would show: the losses with a rate that is ten per cent higher are others.
+# Gradients of another size would show: the losses with a rate that is a little higher are others.
 for name in dino_resnet dino_vit swav moco; do
     lr=1e-2
     case $name in swav) lr=5e-4 ;; moco) lr=1e-3 ;; esac
