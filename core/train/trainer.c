@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "loader/containment.h"
@@ -333,6 +334,37 @@ static wisp_status keep_epoch(trainer *t, wisp_error *err)
     return checkpoint(t, err);
 }
 
+static wisp_status hash_tensor(trainer *t, const wispi_model_tensor *tensor, uint64_t *hash,
+                               wisp_error *err)
+{
+    const size_t bytes = (size_t)wisp_desc_bytes(tensor->desc);
+    void *values = wispi_alloc(bytes + 1);
+    if (!values)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory to compare the ranks");
+    const wisp_status status =
+        wispi_variable_read(t->session->device, tensor->variable, values, err);
+    if (status == WISP_OK)
+        *hash = wispi_hash64(values, bytes, *hash);
+    wispi_free(values);
+    return status;
+}
+
+/* Checkpoints are the first rank's: nothing may have made the others' state another one unseen. MPI
+ * does not promise that all ranks get the same bits of a sum, though its makers are told to. */
+static wisp_status compare_states(trainer *t, wisp_error *err)
+{
+    const wispi_model *model = t->session->model;
+    uint64_t hash = 0;
+    char text[80];
+    if (t->group.ranks.size < 2)
+        return WISP_OK;
+    for (int32_t i = 0; i < wispi_model_tensor_count(model); i++)
+        WISP_TRY(hash_tensor(t, wispi_model_tensor_at(model, i), &hash, err));
+    snprintf(text, sizeof text, "[step.%lld]\nweights = %016llx\n", (long long)t->facts.step,
+             (unsigned long long)hash);
+    return wispi_rank_group_compare(&t->group, text, err);
+}
+
 static wisp_status finish_epoch(trainer *t, wisp_error *err)
 {
     const int64_t epoch = t->facts.step / t->session->steps_per_epoch;
@@ -340,6 +372,7 @@ static wisp_status finish_epoch(trainer *t, wisp_error *err)
     const int whole = t->facts.step % t->session->steps_per_epoch == 0;
     t->facts.probes_due = t->experiment->n_probes > 0 &&
                           ((whole && epoch % every == 0) || t->facts.step == t->last_step);
+    WISP_TRY(compare_states(t, err));
     return by_first(t, keep_epoch, err);
 }
 
