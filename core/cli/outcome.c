@@ -13,11 +13,11 @@ static int is_wrong_call(wisp_status status)
 int wispi_report_failure(wisp_status status, const wisp_error *err)
 {
     const char *message = err->message[0] ? err->message : wisp_status_text(status);
-    fprintf(stderr, "wisp: %s", message);
+    char where[200] = "";
     if (err->plugin[0] && status != WISP_E_STOPPED) /* being asked to stop is nobody's fault */
-        fprintf(stderr, "%s(in plugin %s, function %s)", strchr(message, '\n') ? "\n" : " ",
-                err->plugin, err->function);
-    fputc('\n', stderr);
+        snprintf(where, sizeof where, "%s(in plugin %.63s, function %.63s)",
+                 strchr(message, '\n') ? "\n" : " ", err->plugin, err->function);
+    fprintf(stderr, "wisp: %s%s\n", message, where); /* in one: ranks write to one terminal */
     return is_wrong_call(status) ? WISPI_EXIT_WRONG_CALL : WISPI_EXIT_FAILED;
 }
 

@@ -12,7 +12,7 @@ differing() {
     $mpi -np 1 "${first[@]}" : -np 1 "${second[@]}" >out 2>err || code=$?
     [ $code = 2 ] || fail "exit code $code instead of 2"
     says "the ranks do not train the same run" "$@"
-    [ "$(grep -c "the ranks do not train the same run" err)" = 2 ] || fail "not both ranks say so"
+    [ "$(grep -o "the ranks do not train the same run" err | wc -l)" = 2 ] || fail "not both ranks say so"
     [ ! -e tiny ] || fail "a run folder was made"
 }
 
