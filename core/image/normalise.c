@@ -4,14 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-uint16_t wispi_bf16_from_f32(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if (isnan(value))
-        return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
+#include "base/bf16.h"
 
 wisp_status wispi_normaliser_set(wispi_normaliser *normaliser, const wispi_view_form *form,
                                  wisp_error *err)

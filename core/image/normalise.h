@@ -11,9 +11,6 @@ typedef struct wispi_normaliser {
     uint16_t bf16[3][256];
 } wispi_normaliser;
 
-/* Nearest bf16, ties to even; NaN stays NaN. */
-uint16_t wispi_bf16_from_f32(float value);
-
 /* Makes the tables unless they are those of `form` already. */
 wisp_status wispi_normaliser_set(wispi_normaliser *normaliser, const wispi_view_form *form,
                                  wisp_error *err);

@@ -103,6 +103,15 @@ wisp_status wispi_instance_create(wispi_registry *registry, const char *kind,
     return WISP_OK;
 }
 
+wisp_status wispi_instance_named(wispi_registry *registry, const char *kind, const char *name,
+                                 wispi_arena *arena, wispi_instance *instance, wisp_error *err)
+{
+    wispi_node use = {.type = WISPI_NODE_STRING, .key = "use", .string = name};
+    const wispi_node table = {
+        .type = WISPI_NODE_TABLE, .key = kind, .n_children = 1, .first = &use, .last = &use};
+    return wispi_instance_create(registry, kind, &table, kind, arena, instance, err);
+}
+
 wisp_status wispi_instance_again(const wispi_registry *registry, const wispi_instance *model,
                                  wispi_instance *instance, wisp_error *err)
 {

@@ -71,6 +71,9 @@ wisp_status wispi_registry_scan(wispi_registry *registry, const char *kind,
 wisp_status wispi_instance_create(wispi_registry *registry, const char *kind,
                                   const wispi_node *table, const char *table_path,
                                   wispi_arena *arena, wispi_instance *instance, wisp_error *err);
+/* The same by a plugin's name alone, with the options' defaults. */
+wisp_status wispi_instance_named(wispi_registry *registry, const char *kind, const char *name,
+                                 wispi_arena *arena, wispi_instance *instance, wisp_error *err);
 /* One more instance from an existing one's configuration (a backbone in a second network). */
 wisp_status wispi_instance_again(const wispi_registry *registry, const wispi_instance *model,
                                  wispi_instance *instance, wisp_error *err);

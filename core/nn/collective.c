@@ -6,8 +6,7 @@
 
 int32_t wispi_collective_size(wisp_step *s)
 {
-    const wispi_ranks *ranks = wispi_step_ranks(s);
-    return ranks ? ranks->size : 1;
+    return wispi_ranks_size(wispi_step_ranks(s));
 }
 
 wisp_tensor *wispi_collective_gather(wisp_step *s, wisp_tensor *x, int with_gradient)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/bf16.h"
 #include "base/memory.h"
 
 typedef struct ranks_attrs {
@@ -73,10 +74,8 @@ static void widen(float *to, const void *from, int32_t dtype, int64_t count)
             memcpy(to, from, (size_t)count * sizeof *to);
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
-        const uint32_t bits = (uint32_t)half[i] << 16;
-        memcpy(&to[i], &bits, sizeof bits);
-    }
+    for (int64_t i = 0; i < count; i++)
+        to[i] = wispi_f32_from_bf16(half[i]);
 }
 
 static void narrow(void *to, const float *from, int32_t dtype, int64_t count)
@@ -87,12 +86,8 @@ static void narrow(void *to, const float *from, int32_t dtype, int64_t count)
             memcpy(to, from, (size_t)count * sizeof *from);
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &from[i], sizeof bits);
-        const int is_nan = (bits & 0x7fffffff) > 0x7f800000;
-        half[i] = (uint16_t)(is_nan ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-    }
+    for (int64_t i = 0; i < count; i++)
+        half[i] = wispi_bf16_from_f32(from[i]);
 }
 
 /* --- all_gather --- */

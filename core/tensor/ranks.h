@@ -18,6 +18,12 @@ typedef struct wispi_ranks {
     int32_t on_machine; /* ranks that share this machine, this one included */
 } wispi_ranks;
 
+/* How many; NULL: one. */
+static inline int32_t wispi_ranks_size(const wispi_ranks *ranks)
+{
+    return ranks ? ranks->size : 1;
+}
+
 /* The calls of this step that ask all ranks do so. To be called first in a step function, whenever
  * it runs; NULL or one rank: nothing changes. A step that never joins is one rank's own. */
 void wispi_step_join(wisp_step *s, const wispi_ranks *ranks);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bf16.h"
 #include "base/memory.h"
 
 typedef struct reference_state {
@@ -13,23 +14,6 @@ typedef struct reference_state {
     wisp_desc in[WISPI_MAX_IN], out[WISPI_MAX_OUT];
 } reference_state;
 
-static float bf16_to_float(uint16_t bits)
-{
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-static uint16_t float_to_bf16(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return (uint16_t)((bits >> 16) | 0x40u); /* a NaN stays one */
-    return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 void wispi_widen(double *to, const void *from, int32_t dtype, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
@@ -38,7 +22,7 @@ void wispi_widen(double *to, const void *from, int32_t dtype, int64_t count)
             to[i] = ((const float *)from)[i];
             break;
         case WISP_BF16:
-            to[i] = bf16_to_float(((const uint16_t *)from)[i]);
+            to[i] = wispi_f32_from_bf16(((const uint16_t *)from)[i]);
             break;
         case WISP_I32:
             to[i] = ((const int32_t *)from)[i];
@@ -61,7 +45,7 @@ void wispi_narrow(void *to, const double *from, int32_t dtype, int64_t count)
             ((float *)to)[i] = (float)from[i];
             break;
         case WISP_BF16:
-            ((uint16_t *)to)[i] = float_to_bf16((float)from[i]);
+            ((uint16_t *)to)[i] = wispi_bf16_from_f32((float)from[i]);
             break;
         case WISP_I32:
             ((int32_t *)to)[i] = (int32_t)from[i];

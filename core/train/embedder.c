@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/bf16.h"
 #include "base/memory.h"
 #include "loader/containment.h"
 
@@ -213,10 +214,8 @@ static void widen_pixels(const wispi_session *s, const void *pixels, int64_t n, 
         memcpy(out, pixels, (size_t)n * sizeof *out);
         return;
     }
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits = (uint32_t)((const uint16_t *)pixels)[i] << 16;
-        memcpy(&out[i], &bits, sizeof bits);
-    }
+    for (int64_t i = 0; i < n; i++)
+        out[i] = wispi_f32_from_bf16(((const uint16_t *)pixels)[i]);
 }
 
 static wisp_status embed_batch(wispi_embedder *e, const wispi_feed_batch *batch, int64_t side,

@@ -59,11 +59,6 @@ void wispi_manifest_means(wispi_text *out, const wispi_session *s, uint64_t fing
     wispi_text_printf(out, "[data]\nfingerprint = %016llx\n", (unsigned long long)fingerprint);
 }
 
-static int32_t ranks_of(const wispi_session *s)
-{
-    return s->experiment->ranks ? s->experiment->ranks->size : 1;
-}
-
 /* First line of a small file without its newline; NULL when there is none. */
 static char *first_line(const char *path)
 {
@@ -109,8 +104,8 @@ static json_t *means_json(const wispi_session *s)
         strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o}", "wisp", WISP_VERSION, "compiler",
                      __VERSION__, "system", host.release, "started", now, "device", s->device_name,
-                     "threads", (int)s->n_threads, "ranks", (int)ranks_of(s), "plugins",
-                     plugins_json(s));
+                     "threads", (int)s->n_threads, "ranks",
+                     (int)wispi_ranks_size(s->experiment->ranks), "plugins", plugins_json(s));
 }
 
 static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)

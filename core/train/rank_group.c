@@ -48,12 +48,9 @@ static wisp_status check_launcher(int32_t n, wisp_error *err)
 static wisp_status load_comm(const wispi_experiment *x, wispi_rank_group *g, const char *name,
                              wisp_error *err)
 {
-    wispi_node use = {.type = WISPI_NODE_STRING, .key = "use", .string = name};
-    wispi_node table = {.type = WISPI_NODE_TABLE, .key = "comm", .n_children = 1};
-    table.first = table.last = &use;
     wisp_error cause = {0};
-    const wisp_status status = wispi_instance_create(
-        x->registry, "comm", &table, "comm", wispi_config_arena(x->config), &g->instance, &cause);
+    const wisp_status status = wispi_instance_named(
+        x->registry, "comm", name, wispi_config_arena(x->config), &g->instance, &cause);
     if (status == WISP_OK)
         return WISP_OK;
     return wisp_fail(err, status, "run.comm = \"%s\": %s", x->run.comm, cause.message);

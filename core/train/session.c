@@ -14,7 +14,7 @@
 
 static int32_t world_of(const wispi_session *s)
 {
-    return s->experiment->ranks ? s->experiment->ranks->size : 1;
+    return wispi_ranks_size(s->experiment->ranks);
 }
 
 /* --- device --- */
@@ -36,13 +36,10 @@ static wisp_status split_device(const char *text, char name[64], int32_t *index,
 
 static wisp_status load_backend(wispi_session *s, const char *name, wisp_error *err)
 {
-    wispi_node use = {.type = WISPI_NODE_STRING, .key = "use", .string = name};
-    wispi_node table = {.type = WISPI_NODE_TABLE, .key = "backend", .n_children = 1};
-    table.first = table.last = &use;
     wisp_error cause = {0};
     wisp_status status =
-        wispi_instance_create(s->experiment->registry, "backend", &table, "backend",
-                              wispi_config_arena(s->experiment->config), &s->backend, &cause);
+        wispi_instance_named(s->experiment->registry, "backend", name,
+                             wispi_config_arena(s->experiment->config), &s->backend, &cause);
     if (status == WISP_OK)
         return WISP_OK;
     return wisp_fail(err, status, "run.device = \"%s\": %s", s->experiment->run.device,

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "base/bf16.h"
 #include "base/memory.h"
 #include "image/normalise.h"
 #include "image/photometric.h"

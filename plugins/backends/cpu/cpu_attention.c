@@ -110,9 +110,7 @@ static dnnl_status_t make_workers(cpu_device *device, attention_state *s)
 
 static size_t book(buffers *b, int64_t elements, int64_t bytes)
 {
-    size_t at = b->total;
-    b->total += cpu_align64((size_t)(elements * bytes));
-    return at;
+    return cpu_book(&b->total, (size_t)(elements * bytes));
 }
 
 static void book_buffers(attention_state *s)

@@ -483,9 +483,7 @@ static wisp_status run_gradient(const wisp_kernel *kernel, const wisp_kernel_arg
 
 static size_t book(buffers *b, int64_t elements, int64_t bytes)
 {
-    const size_t at = b->total;
-    b->total += cpu_align64((size_t)(elements * bytes));
-    return at;
+    return cpu_book(&b->total, (size_t)(elements * bytes));
 }
 
 static void book_buffers(attention_state *s, int has_gradient)

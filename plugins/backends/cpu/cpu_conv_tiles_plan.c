@@ -1,4 +1,4 @@
-/* cpu_conv_tiles_plan.c - where the pixels of a convolution lie in the layout for tiles. */
+/* cpu_conv_tiles_plan.c - which convolutions go by tiles, and where their pixels then lie. */
 #include "cpu_conv_tiles.h"
 #include "cpu_empty.h"
 
