@@ -97,7 +97,7 @@ part[1] == "plugins" && (!system_header || first == "wisp") {
 }
 part[1] == "plugins" && !(what in libc) {
     backend = own ~ /^plugins\/(backends|comms)\//
-    if (!(backend && name ~ /^(omp|immintrin|arm_neon|sched|stdatomic|dnnl.*|cu.*|nccl|mpi|sys\/syscall|linux\/.*|asm\/.*)(\.h|\.hpp)$/))
+    if (!(backend && name ~ /^(omp|immintrin|arm_neon|sched|stdatomic|dnnl.*|cu.*|library_types|nccl|mpi|sys\/syscall|linux\/.*|asm\/.*)(\.h|\.hpp)$/))
         wrong("not a header that plugins may use")
 }' >>"$violations"
 
