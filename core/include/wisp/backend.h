@@ -3,7 +3,8 @@
  * Two phases (as oneDNN has them): `prepare` judges a call by its descriptors and may refuse with a
  * reason; a prepared kernel has nothing left to decide. The host binds kernels once per call site
  * and never by name in a steady step. Work is asynchronous in the order of the calls where the
- * device is; `sync` waits. */
+ * device is; `sync` waits. What the queue of a device is asked to do, it does in that order; only
+ * uploads run beside it. */
 #ifndef WISP_BACKEND_H
 #define WISP_BACKEND_H
 
@@ -89,6 +90,40 @@ typedef struct wisp_backend_v0 {
     /* 1 when device memory can be read and written by the host directly. */
     int32_t host_visible;
     int32_t reserved2;
+
+    /* --- For devices with a queue and memory of their own. All optional; alloc_host to copy come
+     * together, and so do the four for graphs. --- */
+
+    /* Host memory that the device reads and writes by itself (page-locked), 64-byte aligned. [main]
+     */
+    wisp_status (*alloc_host)(void *handle, size_t bytes, void **memory, wisp_error *err);
+    void (*free_host)(void *handle, void *memory);
+    /* Begins a copy host -> device beside the queue and returns at once. `src` lies in memory of
+     * alloc_host and stays as it is until `wait` for the ticket. [main] */
+    wisp_status (*upload)(void *handle, void *dst, const void *src, size_t bytes, uint64_t *ticket,
+                          wisp_error *err);
+    /* A copy device -> host in the order of the queue, which returns at once. `dst` lies in memory
+     * of alloc_host and holds the values after `wait`. [main] */
+    wisp_status (*download)(void *handle, void *dst, const void *src, size_t bytes,
+                            uint64_t *ticket, wisp_error *err);
+    /* Until the copy of this ticket is done. [main] */
+    wisp_status (*wait)(void *handle, uint64_t ticket, wisp_error *err);
+    /* What the queue is asked for after this call comes after all uploads before it, and uploads
+     * after it come after all that the queue was asked for before. The host waits for neither.
+     * [main] */
+    wisp_status (*order_uploads)(void *handle, wisp_error *err);
+    /* device -> device, in the order of the queue. [main] */
+    wisp_status (*copy)(void *handle, void *dst, const void *src, size_t bytes, wisp_error *err);
+
+    /* Between begin and end, what kernels do is not done but kept: `end` makes a graph of it, and
+     * each launch does all of it, in the order of the queue, with the same pointers, versions and
+     * attributes. In between nothing but kernels is called. A graph that failed leaves nothing
+     * behind, and the queue as it was before begin. [main] */
+    wisp_status (*capture_begin)(void *handle, wisp_error *err);
+    wisp_status (*capture_end)(void *handle, void **graph, wisp_error *err);
+    wisp_status (*graph_launch)(void *handle, void *graph, wisp_error *err);
+    /* Waits for the last launch if need be. */
+    void (*graph_release)(void *handle, void *graph);
 } wisp_backend_v0;
 
 #ifdef __cplusplus

@@ -3,7 +3,9 @@
  * Order of the calls: requirements -> build -> for each epoch: epoch_begin -> for each batch: step,
  * the host's backward, after_backward, the host's optimizer, after_step. The host calls step,
  * after_backward and after_step once more with shapes only whenever their calls may have changed
- * (at the start of each epoch); they never read a tensor's value and never branch on one. */
+ * (at the start of each epoch); they never read a tensor's value and never branch on one. A device
+ * may do the calls of a step again without the host calling the plugin, so these three keep nothing
+ * of their own from step to step: what lasts is in named buffers, what changes is scheduled. */
 #ifndef WISP_METHOD_H
 #define WISP_METHOD_H
 
