@@ -21,11 +21,13 @@ plugins=$("$build/wisp" list)
     done <<<"$plugins"
 } >"$made"
 
-# The page without what this build leaves out for want of a library: communication.
+# The page without what this build leaves out for want of a library.
 committed() {
-    local left_out=
-    grep -q '^comm/mpi ' <<<"$plugins" || left_out='## comm/mpi'
-    awk -v left_out="$left_out" '/^## / { skip = left_out != "" && $0 == left_out } !skip' "$folder/plugins.md"
+    local left_out= title
+    for title in comm/mpi backend/cuda; do
+        grep -q "^$title " <<<"$plugins" || left_out+="## $title;"
+    done
+    awk -v left_out="$left_out" '/^## / { skip = index(left_out, $0 ";") } !skip' "$folder/plugins.md"
 }
 
 if [ "${2:-}" != check ]; then

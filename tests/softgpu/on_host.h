@@ -27,7 +27,7 @@ extern softgpu_state softgpu_here __attribute__((visibility("hidden")));
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
-#define WISP_DEVICE static inline
+#define WISP_DEVICE inline
 #define WISP_DYNAMIC_SHARED(type, name)                                                            \
     type *const name = static_cast<type *>(softgpu_here.dynamic_shared)
 

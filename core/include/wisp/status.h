@@ -35,7 +35,8 @@ typedef int32_t wisp_status;
     X(E_NONFINITE, -13, "value is not finite")                                                     \
     X(E_STOPPED, -14, "stopped on request")                                                        \
     X(E_STATE, -15, "call out of order")                                                           \
-    X(E_INTERNAL, -16, "internal error")
+    X(E_INTERNAL, -16, "internal error")                                                           \
+    X(E_DEVICE, -17, "device failed")
 
 enum {
 #define WISP_STATUS_ENUM(name, value, text) WISP_##name = value,

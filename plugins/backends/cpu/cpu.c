@@ -172,21 +172,6 @@ static void say(const cpu_device *device, const char *op, const char *answer)
     device->host->log(device->host, WISP_LOG_INFO, line);
 }
 
-/* Refusals of all candidates in one message: the caller of an unsupported call wants every reason.
- */
-static void collect(wisp_error *all, int32_t n_asked, const wisp_error *one)
-{
-    size_t used = strlen(all->message), room = sizeof all->message - 1 - used;
-    const char *parts[] = {n_asked > 1 ? "; also " : "", one->message};
-    for (int i = 0; i < 2; i++) {
-        size_t n = strlen(parts[i]);
-        n = n < room ? n : room;
-        memcpy(all->message + used, parts[i], n);
-        used += n;
-        room -= n;
-    }
-}
-
 static int has_bf16_argument(const wisp_kernel_request *request)
 {
     for (int32_t i = 0; i < request->n_in; i++)
@@ -204,9 +189,9 @@ wisp_status cpu_prepare(cpu_device *device, const wisp_kernel_request *request,
     wisp_error all = {0}, one;
     int32_t n_asked = 0;
     if (!device->has_bf16 && has_bf16_argument(request))
-        return cpu_refuse(request, err,
-                          "this processor has no bf16 arithmetic (%s); set precision = \"f32\"",
-                          cpu_onednn_isa_name());
+        return wisp_refuse(request, err,
+                           "this processor has no bf16 arithmetic (%s); set precision = \"f32\"",
+                           cpu_onednn_isa_name());
     omp_set_num_threads(device->n_threads);
     for (int32_t t = 0; tables[t]; t++)
         for (const cpu_kernel_entry *e = tables[t]; e->op; e++) {
@@ -219,10 +204,10 @@ wisp_status cpu_prepare(cpu_device *device, const wisp_kernel_request *request,
                 return WISP_OK;
             if (status != WISP_E_UNSUPPORTED)
                 return wisp_fail(err, status, "%s", one.message);
-            collect(&all, ++n_asked, &one);
+            wisp_collect_refusal(&all, ++n_asked, &one);
         }
     if (n_asked == 0)
-        return cpu_refuse(request, err, "the cpu backend has no kernel of this name");
+        return wisp_refuse(request, err, "the cpu backend has no kernel of this name");
     return wisp_fail(err, WISP_E_UNSUPPORTED, "%s", all.message);
 }
 

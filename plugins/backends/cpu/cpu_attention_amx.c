@@ -515,15 +515,15 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
                          const wisp_desc *qkv, int64_t width, wisp_error *err)
 {
     if (!device->has_amx || !device->has_bf16)
-        return cpu_refuse(request, err, "the own kernel needs AMX");
+        return wisp_refuse(request, err, "the own kernel needs AMX");
     if (cpu_is_empty(request))
-        return cpu_refuse(request, err, "there is nothing in it");
+        return wisp_refuse(request, err, "there is nothing in it");
     if (qkv->shape[1] < MIN_TOKENS || qkv->shape[1] > MAX_TOKENS)
-        return cpu_refuse(request, err, "the own kernel wants %d to %d tokens", MIN_TOKENS,
-                          MAX_TOKENS);
+        return wisp_refuse(request, err, "the own kernel wants %d to %d tokens", MIN_TOKENS,
+                           MAX_TOKENS);
     if (width < MIN_WIDTH || width > MAX_WIDTH)
-        return cpu_refuse(request, err, "the own kernel wants heads of %d to %d channels",
-                          MIN_WIDTH, MAX_WIDTH);
+        return wisp_refuse(request, err, "the own kernel wants heads of %d to %d channels",
+                           MIN_WIDTH, MAX_WIDTH);
     return WISP_OK;
 }
 

@@ -425,19 +425,19 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
     const wisp_desc *x = request->in[0];
     int64_t c = x->shape[3];
     if (!device->has_amx)
-        return cpu_refuse(request, err, "the own kernel needs AMX");
+        return wisp_refuse(request, err, "the own kernel needs AMX");
     if (x->dtype != WISP_BF16)
-        return cpu_refuse(request, err, "the own kernel needs bf16");
+        return wisp_refuse(request, err, "the own kernel needs bf16");
     if (a->groups != 1)
-        return cpu_refuse(request, err, "the own kernel knows no groups");
+        return wisp_refuse(request, err, "the own kernel knows no groups");
     if (wisp_desc_count(x) == 0 || wisp_desc_count(request->in[1]) == 0)
-        return cpu_refuse(request, err, "the own kernel knows no empty batch");
+        return wisp_refuse(request, err, "the own kernel knows no empty batch");
     if ((int64_t)a->kernel_h * a->kernel_w > MAX_TAPS && c >= FEW_CHANNELS)
-        return cpu_refuse(request, err, "the own kernel takes windows of up to %d pixels",
-                          MAX_TAPS);
+        return wisp_refuse(request, err, "the own kernel takes windows of up to %d pixels",
+                           MAX_TAPS);
     if (c < FEW_CHANNELS &&
         (a->kernel_w * c > MAX_NARROW || a->dilation_w != 1 || a->kernel_h > MAX_TAPS))
-        return cpu_refuse(request, err, "%d channels are few for the own kernel", (int)c);
+        return wisp_refuse(request, err, "%d channels are few for the own kernel", (int)c);
     return WISP_OK;
 }
 

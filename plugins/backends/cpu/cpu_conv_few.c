@@ -216,11 +216,11 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
     const int64_t k = w->shape[1] * w->shape[2] * w->shape[3];
     const char *refusal = cpu_few_refusal(device, k, w->shape[0], x->dtype);
     if (refusal)
-        return cpu_refuse(request, err, "%s", refusal);
+        return wisp_refuse(request, err, "%s", refusal);
     if (a->groups != 1)
-        return cpu_refuse(request, err, "products with few rows know no groups");
+        return wisp_refuse(request, err, "products with few rows know no groups");
     if (pixels > most_pixels(device, pass, x->dtype) || k * w->shape[0] < MIN_WEIGHTS)
-        return cpu_refuse(request, err, "not few pixels with many weights");
+        return wisp_refuse(request, err, "not few pixels with many weights");
     return WISP_OK;
 }
 
@@ -239,7 +239,7 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
                         wisp_kernel **kernel, wisp_error *err)
 {
     if (cpu_is_empty(request))
-        return cpu_refuse(request, err, "there is nothing in it");
+        return wisp_refuse(request, err, "there is nothing in it");
     WISP_TRY(judge(device, request, pass, x, w, y, err));
     WISP_TRY(cpu_kernel_create(device, "few rows", run, sizeof(few_conv), NULL, kernel, err));
     few_conv *s = (*kernel)->state;

@@ -529,11 +529,11 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
 {
     const wisp_conv_norm_attrs *attrs = request->attrs;
     if (!device->has_amx)
-        return cpu_refuse(request, err, "the own kernel needs AMX");
+        return wisp_refuse(request, err, "the own kernel needs AMX");
     if (request->in[x_at]->dtype != WISP_BF16)
-        return cpu_refuse(request, err, "the own kernel needs bf16");
+        return wisp_refuse(request, err, "the own kernel needs bf16");
     if (attrs->conv.groups != 1)
-        return cpu_refuse(request, err, "the own kernel knows no groups");
+        return wisp_refuse(request, err, "the own kernel knows no groups");
     return WISP_OK;
 }
 
@@ -607,7 +607,7 @@ static wisp_status prepare_gradient(cpu_device *device, const wisp_kernel_reques
     s->has_y = cpu_in(request, CPU_GRAD_Y) != NULL;
     if (s->wants_x && s->gathers) {
         (*kernel)->release(*kernel);
-        return cpu_refuse(request, err, "only windows of one pixel have a gradient for x");
+        return wisp_refuse(request, err, "only windows of one pixel have a gradient for x");
     }
     plan_grad(s);
     (*kernel)->scratch_bytes = (size_t)(s->thread_at + device->n_threads * s->thread_bytes);

@@ -268,13 +268,13 @@ static wisp_status judge(const wisp_kernel_request *request, const sizes *z, int
 {
     const wisp_conv2d_attrs *a = request->attrs;
     if (z->ho * z->wo > MAX_PIXELS || z->n < MIN_BATCH)
-        return cpu_refuse(request, err, "not a small map of a large batch");
+        return wisp_refuse(request, err, "not a small map of a large batch");
     if (a->groups != 1 || z->kh * z->kw == 1 || z->c < MIN_CHANNELS || z->o < MIN_CHANNELS)
-        return cpu_refuse(request, err, "too little work for a product a pixel");
+        return wisp_refuse(request, err, "too little work for a product a pixel");
     if (pass == CPU_FORWARD && request->n_in > 2 && request->in[2])
-        return cpu_refuse(request, err, "products of pixels take no bias");
+        return wisp_refuse(request, err, "products of pixels take no bias");
     if (cpu_is_empty(request))
-        return cpu_refuse(request, err, "there is nothing in it");
+        return wisp_refuse(request, err, "there is nothing in it");
     return WISP_OK;
 }
 
@@ -286,7 +286,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     WISP_TRY(judge(request, &z, pass, err));
     const int64_t n_terms = list_terms(&z, a, pass, NULL);
     if (n_terms < 0)
-        return cpu_refuse(request, err, "some values take part in no product");
+        return wisp_refuse(request, err, "some values take part in no product");
     wisp_kernel *made;
     WISP_TRY(cpu_kernel_create(device, "products of pixels", run,
                                sizeof(small_conv) + (size_t)n_terms * sizeof(term), destroy, &made,

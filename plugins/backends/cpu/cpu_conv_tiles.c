@@ -274,7 +274,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
         refusal =
             cpu_tiles_plan(request->attrs, x->shape, w->shape, y->shape, pass, PIECE_BYTES, &t);
     if (refusal)
-        return cpu_refuse(request, err, "%s", refusal);
+        return wisp_refuse(request, err, "%s", refusal);
     WISP_TRY(cpu_kernel_create(device, "tiles:3xbf16", is_gradient ? run_grad_input : run_forward,
                                sizeof(tile_conv), NULL, kernel, err));
     tile_conv *s = (*kernel)->state;

@@ -31,21 +31,21 @@ wisp_status cpu_tiles_judge(const cpu_device *device, const wisp_kernel_request 
 {
     const wisp_conv2d_attrs *a = request->attrs;
     if (!device->has_amx || !device->has_bf16)
-        return cpu_refuse(request, err, "the own kernel needs AMX");
+        return wisp_refuse(request, err, "the own kernel needs AMX");
     if (x->dtype != WISP_F32)
-        return cpu_refuse(request, err, "the own kernel needs f32");
+        return wisp_refuse(request, err, "the own kernel needs f32");
     if (a->groups != 1)
-        return cpu_refuse(request, err, "the own kernel knows no groups");
+        return wisp_refuse(request, err, "the own kernel knows no groups");
     if (cpu_is_empty(request))
-        return cpu_refuse(request, err, "there is nothing in it");
+        return wisp_refuse(request, err, "there is nothing in it");
     if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
-        return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
+        return wisp_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);
     if (wisp_desc_count(y) / y->shape[3] < pixels)
-        return cpu_refuse(request, err, "the own kernel wants %d pixels or more", (int)pixels);
+        return wisp_refuse(request, err, "the own kernel wants %d pixels or more", (int)pixels);
     if (wisp_desc_count(w) > INT32_MAX / CPU_TILES_TILE)
-        return cpu_refuse(request, err, "the own kernel wants fewer weights");
+        return wisp_refuse(request, err, "the own kernel wants fewer weights");
     if (w->shape[2] * w->shape[3] == 1)
-        return cpu_refuse(request, err, "a window of one pixel is nothing to gather");
+        return wisp_refuse(request, err, "a window of one pixel is nothing to gather");
     return WISP_OK;
 }
 

@@ -379,7 +379,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     const char *refusal = cpu_tiles_plan(a, request->in[0]->shape, request->out[0]->shape,
                                          request->in[1]->shape, CPU_TILES_WEIGHTS, PIECE_BYTES, &t);
     if (refusal)
-        return cpu_refuse(request, err, "%s", refusal);
+        return wisp_refuse(request, err, "%s", refusal);
     WISP_TRY(
         cpu_kernel_create(device, "tiles:3xbf16", run, sizeof(weights_conv), NULL, kernel, err));
     weights_conv *s = (*kernel)->state;

@@ -2,7 +2,7 @@
 #ifndef CPU_DEVICE_H
 #define CPU_DEVICE_H
 
-#include "wisp/backend.h"
+#include "wisp/backend_sdk.h"
 #include "wisp/host.h"
 
 struct cpu_onednn;
@@ -30,11 +30,6 @@ wisp_status cpu_kernel_create(cpu_device *device, const char *implementation, cp
                               size_t state_bytes, void (*destroy)(cpu_device *device, void *state),
                               wisp_kernel **kernel, wisp_error *err);
 cpu_device *cpu_kernel_device(const wisp_kernel *kernel);
-
-/* "conv2d(bf16(32,56,56,64), f32(64,64,3,3), -) -> bf16(32,56,56,64): <reason>", and returns
- * WISP_E_UNSUPPORTED: `return cpu_refuse(request, err, "groups %d ...", n);` */
-wisp_status cpu_refuse(const wisp_kernel_request *request, wisp_error *err, const char *format, ...)
-    WISP_PRINTF(3, 4);
 
 /* Zeroed, 64-byte aligned; NULL when there is none. */
 static inline void *cpu_alloc(const cpu_device *device, size_t bytes)

@@ -44,7 +44,7 @@ wisp_status cpu_empty_create(cpu_device *device, const wisp_kernel_request *requ
 {
     wisp_kernel *made;
     if (request->n_out > MAX_OUT)
-        return cpu_refuse(request, err, "an argument is empty");
+        return wisp_refuse(request, err, "an argument is empty");
     WISP_TRY(cpu_kernel_create(device, "empty", run, sizeof(empty_state), NULL, &made, err));
     empty_state *s = made->state;
     s->n_in = request->n_in;

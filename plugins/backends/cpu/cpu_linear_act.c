@@ -79,7 +79,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     const wisp_linear_attrs *a = request->attrs;
     const wisp_desc *x = request->in[is_slope ? 2 : 0];
     if (a->activation == 0)
-        return cpu_refuse(request, err, "there is no activation");
+        return wisp_refuse(request, err, "there is no activation");
     if (cpu_is_empty(request))
         return cpu_empty_create(device, request, kernel, err);
     wisp_kernel *made;

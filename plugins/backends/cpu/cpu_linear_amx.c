@@ -51,13 +51,13 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
                          const sizes *z, wisp_error *err)
 {
     if (!device->has_amx || !device->has_bf16)
-        return cpu_refuse(request, err, "the own kernel needs AMX");
+        return wisp_refuse(request, err, "the own kernel needs AMX");
     if (z->m < MIN_ROWS)
-        return cpu_refuse(request, err, "the own kernel wants %d rows or more", MIN_ROWS);
+        return wisp_refuse(request, err, "the own kernel wants %d rows or more", MIN_ROWS);
     if (z->i < MIN_SIDE || z->o < MIN_SIDE)
-        return cpu_refuse(request, err, "the own kernel wants %d channels or more", MIN_SIDE);
+        return wisp_refuse(request, err, "the own kernel wants %d channels or more", MIN_SIDE);
     if (z->i * z->o > MAX_WEIGHTS)
-        return cpu_refuse(request, err, "the own kernel wants fewer weights");
+        return wisp_refuse(request, err, "the own kernel wants fewer weights");
     return WISP_OK;
 }
 

@@ -85,9 +85,9 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
 {
     const char *refusal = cpu_few_refusal(device, k, o, dtype);
     if (refusal)
-        return cpu_refuse(request, err, "%s", refusal);
+        return wisp_refuse(request, err, "%s", refusal);
     if (rows < 1 || rows > MAX_ROWS || k * o < MIN_WEIGHTS)
-        return cpu_refuse(request, err, "not few rows of large weights");
+        return wisp_refuse(request, err, "not few rows of large weights");
     return WISP_OK;
 }
 
@@ -97,11 +97,11 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
                         wisp_kernel **kernel, wisp_error *err)
 {
     if (cpu_is_empty(request))
-        return cpu_refuse(request, err, "there is nothing in it");
+        return wisp_refuse(request, err, "there is nothing in it");
     const int64_t rows = rows_of(x), k = x->shape[x->rank - 1], o = y->shape[y->rank - 1];
     WISP_TRY(judge(device, request, rows, k, o, x->dtype, err));
     if (!is_normed && pass != CPU_FEW_WEIGHTS && request->in[1]->dtype != WISP_F32)
-        return cpu_refuse(request, err, "products with few rows read weights in f32");
+        return wisp_refuse(request, err, "products with few rows read weights in f32");
     WISP_TRY(cpu_kernel_create(device, "few rows", run, sizeof(few_linear), NULL, kernel, err));
     few_linear *s = (*kernel)->state;
     s->leaf = cpu_leaf_for(device);

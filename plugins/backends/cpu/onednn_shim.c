@@ -576,7 +576,7 @@ wisp_status cpu_onednn_fail(const wisp_kernel_request *request, dnnl_status_t st
     if (status == dnnl_out_of_memory)
         return wisp_fail(err, WISP_E_NOMEM, "%s: oneDNN had no memory for its %s", request->op,
                          what);
-    return cpu_refuse(request, err, "oneDNN %d.%d has no %s for these shapes and types (%s)",
-                      DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, what,
-                      status == dnnl_unimplemented ? "unimplemented" : "invalid arguments");
+    return wisp_refuse(request, err, "oneDNN %d.%d has no %s for these shapes and types (%s)",
+                       DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, what,
+                       status == dnnl_unimplemented ? "unimplemented" : "invalid arguments");
 }

@@ -222,7 +222,7 @@ CPU_PREPARE(binary)
     s->along = choose(attrs->kind, y->dtype, s->constant);
     if (!s->along || (s->constant == 1 && b->dtype != y->dtype)) {
         (*kernel)->release(*kernel);
-        return cpu_refuse(request, err, "function %d of these types is not known", attrs->kind);
+        return wisp_refuse(request, err, "function %d of these types is not known", attrs->kind);
     }
     cpu_plan_add(*kernel, combine_units, units_of(&s->w), 3.0 * (double)wisp_desc_bytes(y));
     return WISP_OK;

@@ -441,7 +441,7 @@ CPU_PREPARE(conv_norm_point_grad)
     plan_sizes(s, request, CPU_GRAD_X, request->in[CPU_GRAD_DY]);
     if (wants_x && s->gathers) {
         (*kernel)->release(*kernel);
-        return cpu_refuse(request, err, "only windows of one pixel have a gradient for x");
+        return wisp_refuse(request, err, "only windows of one pixel have a gradient for x");
     }
     plan_weights(s);
     s->wants_x = wants_x;
