@@ -14,6 +14,11 @@ wisp_tensor *wispi_collective_mean(wisp_step *s, wisp_tensor *x);
 /* Mean and variance of each channel over all ranks, and the count of elements behind them. */
 void wispi_collective_statistics(wisp_step *s, wisp_tensor **mean, wisp_tensor **var,
                                  int64_t *count);
+/* 1 where batch norm normalises with statistics of several ranks. */
+int wispi_collective_has_statistics(wisp_step *s);
+/* Of statistics that each rank has of one part of its own samples: what the running ones move
+ * towards, and by how much, so that they end as if one rank had seen all parts in order. */
+void wispi_collective_parts(wisp_step *s, wisp_tensor **mean, wisp_tensor **var, double *momentum);
 /* Averages a store's gradient over all ranks, after backward. */
 void wispi_collective_gradient(wisp_step *s, wispi_store *store);
 /* Of values f32(size*N) that all ranks hold, those of this rank's N rows, which are whole views of

@@ -28,8 +28,8 @@ static int is_served(const wisp_module *conv, const wisp_tensor *x)
 /* Statistics of ranks that share them would have to take part in the gradient of each link. */
 static int may_link(wisp_step *s, const wisp_module *conv, const wisp_lazy_map *x)
 {
-    return conv->weight && !conv->bias && wispi_collective_size(s) == 1 && (!x->norm || x->scale) &&
-           is_served(conv, x->map);
+    return conv->weight && !conv->bias && !wispi_collective_has_statistics(s) &&
+           (!x->norm || x->scale) && is_served(conv, x->map);
 }
 
 static void link(wisp_step *s, const wisp_module *conv, const wisp_lazy_map *x, wisp_lazy_map *y)

@@ -89,10 +89,11 @@ wispi_statistics wispi_share_statistics(wisp_step *s, const wisp_module *m, cons
     wisp_no_grad_begin(s);
     wispi_collective_statistics(s, &stats.mean, &stats.var, &stats.count);
     if (!wispi_module_frozen(m).running_fixed) {
-        const wisp_running_attrs attrs = {m->momentum, stats.count};
+        wisp_running_attrs attrs = {m->momentum, stats.count};
         wisp_tensor *running[WISPI_MAX_OUT] = {wispi_value_of(s, m->running_mean),
                                                wispi_value_of(s, m->running_var)};
         wisp_tensor *in[4] = {stats.mean, stats.var, running[0], running[1]};
+        wispi_collective_parts(s, &in[0], &in[1], &attrs.momentum);
         wispi_call(s, WISPI_CALL_running_update, &attrs, in, 4, running);
     }
     wisp_no_grad_end(s);

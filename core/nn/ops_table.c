@@ -11,6 +11,7 @@
 #include "nn/op_call.h"
 #include "nn/state.h"
 #include "tensor/program.h"
+#include "tensor/ranks.h"
 
 /* --- values --- */
 
@@ -99,6 +100,25 @@ static void no_grad_end(wisp_step *s)
         wispi_step_of(s)->no_grad--;
     else
         wispi_step_fail(s, WISP_E_STATE, "no_grad_end without a no_grad_begin");
+}
+
+static void own_statistics_begin(wisp_step *s, int32_t part, int32_t n_parts)
+{
+    wispi_step *step = wispi_step_of(s);
+    if (step->n_own_parts)
+        wispi_step_fail(s, WISP_E_STATE, "own_statistics_begin within another one");
+    else if (part < 0 || part >= n_parts)
+        wispi_step_fail(s, WISP_E_INVALID, "own_statistics_begin: there is no part %d of %d",
+                        (int)part, (int)n_parts);
+    step->own_part = part;
+    step->n_own_parts = n_parts > 0 ? n_parts : 1;
+}
+
+static void own_statistics_end(wisp_step *s)
+{
+    if (!wispi_step_of(s)->n_own_parts)
+        wispi_step_fail(s, WISP_E_STATE, "own_statistics_end without an own_statistics_begin");
+    wispi_step_of(s)->n_own_parts = 0;
 }
 
 /* --- elementwise --- */
@@ -527,6 +547,11 @@ static int32_t world_size(wisp_step *s)
     return wispi_collective_size(s);
 }
 
+static int32_t world_rank(wisp_step *s)
+{
+    return wispi_step_ranks(s) ? wispi_step_ranks(s)->rank : 0;
+}
+
 /* --- results and operations by name --- */
 
 static void metric(wisp_step *s, const char *name, wisp_tensor *value)
@@ -629,6 +654,9 @@ static const wisp_ops table = {
     .act_linear = wispi_act_linear,
     .conv_norm = wispi_conv_norm,
     .settle = wispi_settle,
+    .world_rank = world_rank,
+    .own_statistics_begin = own_statistics_begin,
+    .own_statistics_end = own_statistics_end,
 };
 
 const wisp_ops *wispi_ops_table(void)

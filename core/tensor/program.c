@@ -614,6 +614,7 @@ wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *us
     program->options = options ? *options : (wispi_run_options){0, 0};
     program->step.status = WISP_OK;
     program->step.no_grad = 0;
+    program->step.n_own_parts = 0;
     program->step.draws = 0;
     fn(&program->step.plugin, user);
     if (program->step.status == WISP_OK && program->cursor != program->n_events)

@@ -84,6 +84,7 @@ struct wispi_step {
     int32_t n_tensors;
     int32_t draws;                   /* random ones so far: tells call sites apart */
     const struct wispi_ranks *ranks; /* see ranks.h; NULL: this rank's own step */
+    int32_t own_part, n_own_parts; /* batch norm keeps to this rank's rows; 0 parts: it does not */
     wispi_tape_entry *tape;
     int32_t n_tape, tape_capacity;
 };

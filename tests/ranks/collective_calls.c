@@ -7,14 +7,14 @@
 #include "model_fixture.h"
 #include "tensor/ranks.h"
 
-enum { ROWS = 3, DIM = 2, COUNT = ROWS * DIM, MOST_RANKS = 8 };
+enum { PARTS = 2, ROWS = 3, DIM = 2, COUNT = ROWS * DIM, MOST_RANKS = 8 };
 
 static wispi_ranks ranks;
 
 typedef struct trial {
     fixture f;
     wispi_variable x, x_grad;
-    wisp_module *bn;
+    wisp_module *bn, *parts; /* the latter with statistics of its own rank's parts */
     float offset;
     wisp_tensor *loss, *gathered, *sum, *mean;
 } trial;
@@ -37,6 +37,18 @@ static wisp_tensor *weigh(wisp_step *s, wisp_tensor *y)
     return wisp_scale(s, wisp_sum(s, wisp_mul(s, square, wisp_affine(s, y, a, 0.3)), 0, 0), a);
 }
 
+/* x and 2 x, each by its own statistics. */
+static wisp_tensor *by_parts(wisp_step *s, wisp_module *bn, wisp_tensor *x)
+{
+    wisp_tensor *y[PARTS];
+    for (int32_t i = 0; i < PARTS; i++) {
+        wisp_own_statistics_begin(s, i, PARTS);
+        y[i] = wisp_batch_norm_act(s, bn, wisp_scale(s, x, i + 1), NULL, 0);
+        wisp_own_statistics_end(s);
+    }
+    return wisp_concat(s, y, PARTS, 0);
+}
+
 static void all_of_them(wisp_step *s, void *user)
 {
     trial *t = user;
@@ -48,6 +60,7 @@ static void all_of_them(wisp_step *s, void *user)
     t->loss = wisp_add(s, weigh(s, wisp_all_gather(s, x, 1)), weigh(s, t->sum));
     t->loss = wisp_add(s, t->loss, weigh(s, t->mean));
     t->loss = wisp_add(s, t->loss, weigh(s, wisp_batch_norm_act(s, t->bn, x, NULL, 0)));
+    t->loss = wisp_add(s, t->loss, weigh(s, by_parts(s, t->parts, x)));
     wispi_step_keep(s, t->gathered);
     wispi_step_keep(s, t->sum);
     wispi_step_keep(s, t->mean);
@@ -58,12 +71,14 @@ static void all_of_them(wisp_step *s, void *user)
 static wispi_program *open_trial(trial *t, float offset)
 {
     const wisp_norm_desc norm = {.channels = DIM, .momentum = 1};
+    const wisp_norm_desc slow = {.channels = DIM, .momentum = 0.3};
     const wisp_desc x = wisp_desc2(WISP_F32, ROWS, DIM);
     float values[COUNT];
     memset(t, 0, sizeof *t);
     t->offset = offset;
     fixture_open(&t->f, 1);
     t->bn = wisp_batch_norm_layer(t->f.b, wisp_network(t->f.b, "net"), "bn", &norm);
+    t->parts = wisp_batch_norm_layer(t->f.b, wisp_network(t->f.b, "own"), "bn", &slow);
     FIXTURE_OK(&t->f, wispi_model_finish(t->f.model, &t->f.err));
     FIXTURE_OK(&t->f, wispi_variable_init(t->f.device, &t->x, "x", &x, NULL, &t->f.err));
     FIXTURE_OK(&t->f, wispi_variable_init(t->f.device, &t->x_grad, "dx", &x, NULL, &t->f.err));
@@ -129,6 +144,37 @@ START_TEST(statistics_are_those_of_all_ranks)
         }
         ck_assert_double_eq_tol(mean[c], sum / n, 3e-4);
         ck_assert_double_eq_tol(var[c], squares / (n - 1), 2e-3);
+    }
+    free(mean);
+    free(var);
+    close_trial(&t, program);
+}
+END_TEST
+
+/* As if one process had seen all parts of rank 0, then those of rank 1 ... */
+START_TEST(running_statistics_go_part_by_part)
+{
+    trial t;
+    wispi_program *program = open_trial(&t, 0);
+    fixture_run(&t.f, program, all_of_them, &t, 0, 1, 1);
+    double *mean = fixture_read(&t.f, "own.bn.running_mean", NULL);
+    double *var = fixture_read(&t.f, "own.bn.running_var", NULL);
+    for (int c = 0; c < DIM; c++) {
+        double wanted_mean = 0, wanted_var = 1;
+        for (int32_t part = 0; part < ranks.size * PARTS; part++) {
+            const double factor = 1 + part % PARTS;
+            double sum = 0, squares = 0;
+            float values[COUNT];
+            values_of(&t, part / PARTS, values);
+            for (int i = 0; i < ROWS; i++)
+                sum += factor * values[i * DIM + c];
+            for (int i = 0; i < ROWS; i++)
+                squares += pow(factor * values[i * DIM + c] - sum / ROWS, 2);
+            wanted_mean += 0.3 * (sum / ROWS - wanted_mean);
+            wanted_var += 0.3 * (squares / (ROWS - 1) - wanted_var);
+        }
+        ck_assert_double_eq_tol(mean[c], wanted_mean, 1e-6);
+        ck_assert_double_eq_tol(var[c], wanted_var, 1e-6);
     }
     free(mean);
     free(var);
@@ -223,6 +269,7 @@ int main(void)
     tcase_add_unchecked_fixture(tests, join, leave);
     tcase_add_test(tests, values_are_those_of_all_ranks);
     tcase_add_test(tests, statistics_are_those_of_all_ranks);
+    tcase_add_test(tests, running_statistics_go_part_by_part);
     tcase_add_test(tests, gradients_are_those_of_the_sum_of_all_losses);
     tcase_add_test(tests, a_step_that_does_not_join_is_alone);
     suite_add_tcase(suite, tests);

@@ -96,7 +96,7 @@ hidden_dim = 8
 queue_length = 64
 batch_norm_groups = 2
 END
-refused "batch_norm_groups" 2 run groups.toml
+refused "batch_norm_groups = 2 cannot be shared out evenly to 4 ranks" 4 run groups.toml
 
 WORLD_SIZE=2 RANK=0 run 2 run tiny.toml
 says "WORLD_SIZE is 2" "mpirun -np 2"

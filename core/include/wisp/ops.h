@@ -230,7 +230,15 @@ typedef struct wisp_lazy_map {
       (s, conv, bn, x, activation, y))                                                             \
     /* the end of a chain: the map itself, act(norm(x) + residual) */                              \
     X(wisp_tensor *, settle,                                                                       \
-      (wisp_step *s, const wisp_lazy_map *x, wisp_tensor *residual), (s, x, residual))
+      (wisp_step *s, const wisp_lazy_map *x, wisp_tensor *residual), (s, x, residual))           \
+    /* whose rows are this rank's in what all_gather gives; 0 on one rank */                       \
+    X(int32_t, world_rank, (wisp_step *s), (s))                                                    \
+    /* between these, batch norm sees this call's rows alone, no other rank's: part `part` of */   \
+    /* n_parts that this rank's samples are divided into, each of which is to pass by once, in */  \
+    /* order. The running statistics become those of the parts of rank 0, then of rank 1 ... one */\
+    /* after another, on all ranks. Shuffled batch norm (MoCo, DenseCL, DisCo) needs it */         \
+    V(own_statistics_begin, (wisp_step *s, int32_t part, int32_t n_parts), (s, part, n_parts))     \
+    V(own_statistics_end, (wisp_step *s), (s))
 
 /* clang-format on */
 

@@ -10,7 +10,9 @@
  * were normalised together, and so which belong together. Keys are therefore shuffled over the
  * parts and put back in order afterwards. The host's statistics are those of the whole batch, over
  * all ranks, and hide nothing: a shuffle would change nothing but rounding, and is left out unless
- * `batch_norm_groups` asks for parts. */
+ * `batch_norm_groups` asks for parts. These are parts of the batch of all ranks, and so is the
+ * order that keys are shuffled to: each rank has whole parts, and the run is that of one process.
+ */
 #include <wisp/sdk.h>
 
 enum { MAX_PARTS = 64 };
@@ -25,7 +27,7 @@ typedef struct moco_config {
 /* A module whose batch norms see a part of the samples at a time. */
 typedef struct parts {
     wisp_module *inner;
-    int64_t batch, groups;
+    int64_t batch, groups; /* of this rank */
 } parts;
 
 typedef struct encoder {
@@ -108,7 +110,7 @@ static const wisp_option options[] = {
      .min = 1,
      .max = MAX_PARTS,
      .help = "parts of the batch that batch norm sees one at a time, the keys shuffled over them: "
-             "so many devices without synchronised statistics"},
+             "so many devices without synchronised statistics. Ranks share them out evenly"},
     WISP_PAIR_WEIGHTS_OPTION(moco_config, pair_weights),
 };
 
@@ -170,7 +172,9 @@ static wisp_tensor *forward_parts(void *self, wisp_step *s, wisp_tensor *x)
     wisp_tensor *y[MAX_PARTS];
     int64_t dim = 0;
     for (int64_t g = 0; g < p->groups; g++) {
+        wisp_own_statistics_begin(s, (int32_t)g, (int32_t)p->groups);
         y[g] = wisp_forward(s, p->inner, take_samples(s, x, p->batch, g * length, length));
+        wisp_own_statistics_end(s);
         dim = wisp_shape_of(s, y[g])->shape[1];
         y[g] = reshape(s, y[g], 3, (int64_t[]){views, length, dim});
     }
@@ -180,9 +184,16 @@ static wisp_tensor *forward_parts(void *self, wisp_step *s, wisp_tensor *x)
 
 /* --- networks --- */
 
-static wisp_module *by_parts(wisp_build *b, wisp_module *parent, const char *name, parts *p)
+static wisp_module *by_parts(const moco_config *c, wisp_build *b, wisp_module *parent,
+                             const char *name, parts *p)
 {
-    return p->groups == 1 ? p->inner : wisp_custom_layer(b, parent, name, p, forward_parts);
+    return c->batch_norm_groups == 1 ? p->inner
+                                     : wisp_custom_layer(b, parent, name, p, forward_parts);
+}
+
+static int64_t ranks_of(const wisp_build *b)
+{
+    return b->world_size > 1 ? b->world_size : 1;
 }
 
 /* The encoders do not move once they are built: layers by parts point into them. */
@@ -198,31 +209,34 @@ static void build_encoder(const moco_config *c, wisp_build *b, int64_t batch, co
                                       .batch_norm = c->head_batch_norm,
                                       .weight = {WISP_INIT_NORMAL, 0, 0.02}};
     wisp_module *head = wisp_unit_head(b, e->network, "head", &desc);
-    e->backbone_parts = (parts){e->backbone, batch, c->batch_norm_groups};
-    e->head_parts = (parts){head, batch, c->batch_norm_groups};
-    e->embed = by_parts(b, e->network, "backbone_parts", &e->backbone_parts);
-    e->project = by_parts(b, e->network, "head_parts", &e->head_parts);
+    e->backbone_parts = (parts){e->backbone, batch, c->batch_norm_groups / ranks_of(b)};
+    e->head_parts = (parts){head, batch, c->batch_norm_groups / ranks_of(b)};
+    e->embed = by_parts(c, b, e->network, "backbone_parts", &e->backbone_parts);
+    e->project = by_parts(c, b, e->network, "head_parts", &e->head_parts);
 }
 
 /* `batch`: images on this rank. */
 static void judge_sizes(const moco_config *c, wisp_build *b, int64_t batch)
 {
     char text[200];
-    const int64_t all = batch * (b->world_size > 1 ? b->world_size : 1);
+    const int64_t ranks = ranks_of(b), all = batch * ranks, groups = c->batch_norm_groups;
     if (c->queue_length % all) {
         snprintf(text, sizeof text,
                  "queue_length = %lld is no multiple of the batch of %lld: change either",
                  (long long)c->queue_length, (long long)all);
         wisp_build_fail(b, WISP_E_CONFIG, text);
     }
-    if (c->batch_norm_groups > 1 && b->world_size > 1)
-        wisp_build_fail(b, WISP_E_CONFIG,
-                        "batch_norm_groups stands for devices without synchronised statistics, and "
-                        "several ranks synchronise theirs: take 1, or one process");
-    if (batch % c->batch_norm_groups) {
+    if (groups > 1 && groups % ranks) {
+        snprintf(text, sizeof text,
+                 "batch_norm_groups = %lld cannot be shared out evenly to %lld ranks, and none may "
+                 "span two of them: take a multiple of the ranks, or 1 for the statistics of all",
+                 (long long)groups, (long long)ranks);
+        wisp_build_fail(b, WISP_E_CONFIG, text);
+    }
+    if (all % groups) {
         snprintf(text, sizeof text,
                  "batch_norm_groups = %lld cannot share out %lld images evenly: change either",
-                 (long long)c->batch_norm_groups, (long long)batch);
+                 (long long)groups, (long long)all);
         wisp_build_fail(b, WISP_E_CONFIG, text);
     }
 }
@@ -258,14 +272,21 @@ static void shuffle(wisp_step *s, int64_t n, wisp_tensor *order[2])
     order[1] = reshape(s, index, 1, &n);
 }
 
+/* The rows of all ranks' x that `order` puts in this rank's place. */
+static wisp_tensor *reorder(wisp_step *s, wisp_tensor *x, wisp_tensor *order, int64_t own)
+{
+    wisp_tensor *place = wisp_slice(s, order, 0, wisp_world_rank(s) * own, own);
+    return wisp_gather_rows(s, wisp_all_gather(s, x, 0), place);
+}
+
 static wisp_tensor *encode_keys(const moco *m, wisp_step *s, const wisp_batch *batch)
 {
     wisp_tensor *order[2] = {NULL, NULL}, *images = wisp_view(s, batch, 0);
     if (m->config->batch_norm_groups == 1)
         return wisp_forward(s, m->key.project, wisp_forward(s, m->key.embed, images));
-    shuffle(s, batch->size, order);
-    wisp_tensor *shuffled = wisp_forward(s, m->key.embed, wisp_gather_rows(s, images, order[0]));
-    return wisp_gather_rows(s, wisp_forward(s, m->key.project, shuffled), order[1]);
+    shuffle(s, batch->size * wisp_world_size(s), order);
+    wisp_tensor *mixed = wisp_forward(s, m->key.embed, reorder(s, images, order[0], batch->size));
+    return reorder(s, wisp_forward(s, m->key.project, mixed), order[1], batch->size);
 }
 
 /* Cosines of queries (V*B,D) and the keys of their images (B,D): (V*B,1) */
