@@ -1,55 +1,28 @@
-/* gaussian_blur.c - box blurs with a fractional radius, in fixed point.
- *
- * A box of radius r + a weighs the 2r + 1 inner pixels by one and the two outer ones by a; the
- * picture is continued by its edge pixels. Rows are blurred in padded line buffers, columns by
- * running sums over whole rows, so both are loops over contiguous bytes. */
+/* gaussian_blur.c - rows are blurred in padded line buffers, columns by running sums over whole
+ * rows, so both are loops over contiguous bytes. */
 #include "image/gaussian_blur.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { PASSES = 3, FRACTION_BITS = 24, SHORT_RADIUS = 2 };
+#include "wisp/pixel_math.h"
 
-typedef struct box_kernel {
-    int32_t radius; /* of the pixels that count in full */
-    uint32_t inner, outer;
-} box_kernel;
-
-/* The box whose PASSES-fold repetition has the variance sigma^2. */
-static box_kernel kernel_of(double sigma)
-{
-    float variance = (float)sigma * (float)sigma / (float)PASSES;
-    float length = (float)sqrt(12.0 * (double)variance + 1.0);
-    float whole = (float)floor((length - 1.0) / 2.0);
-    float part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance);
-    part /= 6 * (variance - (whole + 1) * (whole + 1));
-    float radius = whole + part;
-    box_kernel k = {(int32_t)radius, 0, 0};
-    k.inner = (uint32_t)((float)(1 << FRACTION_BITS) / (radius * 2 + 1));
-    k.outer = ((1u << FRACTION_BITS) - (2 * (uint32_t)k.radius + 1) * k.inner) / 2;
-    return k;
-}
-
-static inline uint8_t weighed(box_kernel k, uint32_t inner, uint32_t outer)
-{
-    return (uint8_t)((inner * k.inner + outer * k.outer + (1u << (FRACTION_BITS - 1))) >>
-                     FRACTION_BITS);
-}
+enum { SHORT_RADIUS = 2 };
 
 /* `radius` is a constant where this is called, so the inner loop disappears. */
-static inline void short_box(box_kernel k, int32_t radius, const uint8_t *line, uint8_t *out,
+static inline void short_box(wisp_box_blur k, int32_t radius, const uint8_t *line, uint8_t *out,
                              int32_t n)
 {
     for (int32_t i = 0; i < n; i++) {
         uint32_t sum = 0;
         for (int32_t d = -radius; d <= radius; d++)
             sum += line[i + 3 * d];
-        out[i] = weighed(k, sum, (uint32_t)line[i - 3 * radius - 3] + line[i + 3 * radius + 3]);
+        out[i] = wisp_blurred_byte(k, sum,
+                                   (uint32_t)line[i - 3 * radius - 3] + line[i + 3 * radius + 3]);
     }
 }
 
-static void long_box(box_kernel k, const uint8_t *line, uint8_t *out, int32_t n)
+static void long_box(wisp_box_blur k, const uint8_t *line, uint8_t *out, int32_t n)
 {
     const int32_t reach = 3 * k.radius;
     for (int32_t c = 0; c < 3; c++) {
@@ -59,13 +32,13 @@ static void long_box(box_kernel k, const uint8_t *line, uint8_t *out, int32_t n)
         for (int32_t i = c; i < n; i += 3) {
             sum += line[i + reach];
             sum -= line[i - reach - 3];
-            out[i] = weighed(k, sum, (uint32_t)line[i - reach - 3] + line[i + reach + 3]);
+            out[i] = wisp_blurred_byte(k, sum, (uint32_t)line[i - reach - 3] + line[i + reach + 3]);
         }
     }
 }
 
 /* `line` is readable for radius + 1 pixels beyond both ends; n bytes. */
-static void blur_line(box_kernel k, const uint8_t *line, uint8_t *out, int32_t n)
+static void blur_line(wisp_box_blur k, const uint8_t *line, uint8_t *out, int32_t n)
 {
     if (k.radius == 0)
         short_box(k, 0, line, out, n);
@@ -85,11 +58,13 @@ static void repeat_ends(uint8_t *line, int32_t n, int32_t margin)
     }
 }
 
-static void blur_row(box_kernel k, const uint8_t *row, uint8_t *out, int32_t n, uint8_t *lines[2])
+static void blur_row(wisp_box_blur k, const uint8_t *row, uint8_t *out, int32_t n,
+                     uint8_t *lines[2])
 {
     memcpy(lines[0], row, (size_t)n);
-    for (int32_t pass = 0; pass < PASSES; pass++) {
-        uint8_t *from = lines[pass & 1], *to = pass == PASSES - 1 ? out : lines[~pass & 1];
+    for (int32_t pass = 0; pass < WISP_BLUR_PASSES; pass++) {
+        uint8_t *from = lines[pass & 1],
+                *to = pass == WISP_BLUR_PASSES - 1 ? out : lines[~pass & 1];
         repeat_ends(from, n, k.radius + 1);
         blur_line(k, from, to, n);
     }
@@ -100,7 +75,7 @@ static const uint8_t *clamped_row(const uint8_t *picture, int32_t y, int32_t hei
     return picture + (size_t)(y < 0 ? 0 : y >= height ? height - 1 : y) * n;
 }
 
-static void sum_first_rows(box_kernel k, const uint8_t *from, int32_t height, size_t n,
+static void sum_first_rows(wisp_box_blur k, const uint8_t *from, int32_t height, size_t n,
                            uint32_t *sums)
 {
     memset(sums, 0, n * sizeof *sums);
@@ -111,7 +86,7 @@ static void sum_first_rows(box_kernel k, const uint8_t *from, int32_t height, si
     }
 }
 
-static void blur_columns(box_kernel k, const uint8_t *from, uint8_t *restrict to, int32_t height,
+static void blur_columns(wisp_box_blur k, const uint8_t *from, uint8_t *restrict to, int32_t height,
                          size_t n, uint32_t *restrict sums)
 {
     sum_first_rows(k, from, height, n, sums);
@@ -122,7 +97,7 @@ static void blur_columns(box_kernel k, const uint8_t *from, uint8_t *restrict to
         for (size_t i = 0; i < n; i++) {
             uint32_t sum = sums[i] + enters[i] - left[i];
             sums[i] = sum;
-            to[i] = weighed(k, sum, (uint32_t)left[i] + right[i]);
+            to[i] = wisp_blurred_byte(k, sum, (uint32_t)left[i] + right[i]);
         }
     }
 }
@@ -130,10 +105,10 @@ static void blur_columns(box_kernel k, const uint8_t *from, uint8_t *restrict to
 wisp_status wispi_gaussian_blur(wispi_blur_scratch *scratch, unsigned char *rgb, int width,
                                 int height, double sigma, wisp_error *err)
 {
-    if (!(sigma >= 0.0 && sigma <= WISPI_BLUR_MAX_SIGMA))
+    if (!(sigma >= 0.0 && sigma <= (double)WISP_BLUR_MAX_SIGMA))
         return wisp_fail(err, WISP_E_INVALID, "blur sigma %g is outside [0, %g]", sigma,
-                         WISPI_BLUR_MAX_SIGMA);
-    box_kernel k = kernel_of(sigma);
+                         WISP_BLUR_MAX_SIGMA);
+    wisp_box_blur k = wisp_box_blur_of((float)sigma);
     size_t n = (size_t)width * 3, margin = 3 * ((size_t)k.radius + 1), padded = n + 2 * margin;
     uint8_t *picture = wispi_scratch_reserve(&scratch->picture, n * (size_t)height);
     uint8_t *space = wispi_scratch_reserve(&scratch->lines, 2 * padded);

@@ -6,14 +6,11 @@
 #include "image/scratch.h"
 #include "wisp/status.h"
 
-/* Largest sigma accepted, in pixels. */
-#define WISPI_BLUR_MAX_SIGMA 512.0
-
 typedef struct wispi_blur_scratch {
     wispi_scratch picture, lines, sums;
 } wispi_blur_scratch;
 
-/* In place on (height, width, 3) bytes; 0 <= sigma <= WISPI_BLUR_MAX_SIGMA. On failure (memory) the
+/* In place on (height, width, 3) bytes; 0 <= sigma <= WISP_BLUR_MAX_SIGMA. On failure (memory) the
  * picture is untouched. [worker] */
 wisp_status wispi_gaussian_blur(wispi_blur_scratch *scratch, unsigned char *rgb, int width,
                                 int height, double sigma, wisp_error *err);

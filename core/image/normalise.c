@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bf16.h"
+#include "wisp/pixel_math.h"
 
 wisp_status wispi_normaliser_set(wispi_normaliser *normaliser, const wispi_view_form *form,
                                  wisp_error *err)
@@ -20,7 +21,7 @@ wisp_status wispi_normaliser_set(wispi_normaliser *normaliser, const wispi_view_
                              (double)form->mean[c], (double)form->std[c]);
     for (int c = 0; form->form != WISPI_VIEW_U8 && c < 3; c++) {
         for (int v = 0; v < 256; v++) {
-            float x = ((float)v / 255.0f - form->mean[c]) / form->std[c];
+            float x = wisp_normalised(v, form->mean[c], form->std[c]);
             normaliser->f32[c][v] = x;
             normaliser->bf16[c][v] = wispi_bf16_from_f32(x);
         }

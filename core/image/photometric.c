@@ -1,19 +1,10 @@
 /* photometric.c - the pixel operations that need no more than a table or a luma. */
 #include "image/photometric.h"
 
-#include "image/pixels.h"
+#include "wisp/pixel_math.h"
 
 /* Pixels handled at a time where a loop needs a buffer; they stay in the first-level cache. */
 enum { CHUNK = 256 };
-
-/* From `from` to `to` by `factor`, beyond `to` when it exceeds 1; single precision and truncation
- * are Pillow's. */
-static inline uint8_t blend(int32_t from, int32_t to, float factor)
-{
-    float v = (float)from + factor * (float)(to - from);
-    v = v < 0.0f ? 0.0f : v > 255.0f ? 255.0f : v;
-    return (uint8_t)(int32_t)v;
-}
 
 static void apply_table(uint8_t *values, size_t n, const uint8_t table[256])
 {
@@ -25,7 +16,7 @@ static void blend_with_level(uint8_t *values, size_t n, int32_t level, double fa
 {
     uint8_t table[256];
     for (int32_t v = 0; v < 256; v++)
-        table[v] = blend(level, v, (float)factor);
+        table[v] = wisp_blend(level, v, (float)factor);
     apply_table(values, n, table);
 }
 
@@ -38,20 +29,19 @@ void wispi_adjust_contrast(uint8_t *rgb, size_t n, double factor)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += wispi_luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]);
-    int32_t mean = n ? (int32_t)((double)sum / (double)n + 0.5) : 0;
-    blend_with_level(rgb, 3 * n, mean, factor);
+        sum += wisp_luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]);
+    blend_with_level(rgb, 3 * n, wisp_mean_luma(sum, n), factor);
 }
 
 static void saturate_chunk(uint8_t *rgb, size_t n, float factor)
 {
     uint8_t luma[3 * CHUNK];
     for (size_t i = 0; i < n; i++) {
-        uint8_t l = wispi_luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]);
+        uint8_t l = wisp_luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]);
         luma[3 * i] = luma[3 * i + 1] = luma[3 * i + 2] = l;
     }
     for (size_t i = 0; i < 3 * n; i++)
-        rgb[i] = blend(luma[i], rgb[i], factor);
+        rgb[i] = wisp_blend(luma[i], rgb[i], factor);
 }
 
 void wispi_adjust_saturation(uint8_t *rgb, size_t n, double factor)
@@ -63,7 +53,7 @@ void wispi_adjust_saturation(uint8_t *rgb, size_t n, double factor)
 void wispi_make_gray(uint8_t *rgb, size_t n)
 {
     for (size_t i = 0; i < n; i++, rgb += 3)
-        rgb[0] = rgb[1] = rgb[2] = wispi_luma(rgb[0], rgb[1], rgb[2]);
+        rgb[0] = rgb[1] = rgb[2] = wisp_luma(rgb[0], rgb[1], rgb[2]);
 }
 
 void wispi_solarize(uint8_t *rgb, size_t n, double threshold)

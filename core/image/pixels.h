@@ -16,10 +16,4 @@ typedef struct wispi_image {
     int32_t width, height; /* both >= 1 */
 } wispi_image;
 
-/* Luma as Pillow computes it: ITU-R 601 weights in 16-bit fixed point, rounded. */
-static inline uint8_t wispi_luma(uint32_t r, uint32_t g, uint32_t b)
-{
-    return (uint8_t)((r * 19595u + g * 38470u + b * 7471u + 0x8000u) >> 16);
-}
-
 #endif

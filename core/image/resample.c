@@ -6,16 +6,10 @@
 
 #include <string.h>
 
-enum { HALF = 1 << (WISPI_WEIGHT_BITS - 1) };
+#include "wisp/pixel_math.h"
 
 /* Bytes of a row that the column pass carries along in registers. */
 enum { COLUMN_BLOCK = 32 };
-
-static inline uint8_t to_byte(int32_t sum)
-{
-    int32_t v = sum >> WISPI_WEIGHT_BITS; /* arithmetic on every compiler that we support */
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
 
 /* `first` is the source pixel that `source` points at. */
 static void resize_row(const wispi_resample_table *table, const uint8_t *source, int32_t first,
@@ -24,15 +18,15 @@ static void resize_row(const wispi_resample_table *table, const uint8_t *source,
     for (int32_t x = 0; x < table->line.count; x++) {
         const int32_t *weights = table->weights + (size_t)x * (size_t)table->n_weights;
         const uint8_t *pixel = source + (size_t)(table->start[x] - first) * 3;
-        int32_t r = HALF, g = HALF, b = HALF;
+        int32_t r = WISP_WEIGHT_HALF, g = WISP_WEIGHT_HALF, b = WISP_WEIGHT_HALF;
         for (int32_t t = 0; t < table->taps[x]; t++, pixel += 3) {
             r += pixel[0] * weights[t];
             g += pixel[1] * weights[t];
             b += pixel[2] * weights[t];
         }
-        out[3 * x] = to_byte(r);
-        out[3 * x + 1] = to_byte(g);
-        out[3 * x + 2] = to_byte(b);
+        out[3 * x] = wisp_weighted_byte(r);
+        out[3 * x + 1] = wisp_weighted_byte(g);
+        out[3 * x + 2] = wisp_weighted_byte(b);
     }
 }
 
@@ -41,12 +35,12 @@ static void mix_block(const uint8_t *rows, size_t stride, const int32_t *weights
 {
     int32_t sum[COLUMN_BLOCK];
     for (size_t i = 0; i < COLUMN_BLOCK; i++)
-        sum[i] = HALF;
+        sum[i] = WISP_WEIGHT_HALF;
     for (int32_t t = 0; t < taps; t++, rows += stride)
         for (size_t i = 0; i < COLUMN_BLOCK; i++)
             sum[i] += rows[i] * weights[t];
     for (size_t i = 0; i < COLUMN_BLOCK; i++)
-        out[i] = to_byte(sum[i]);
+        out[i] = wisp_weighted_byte(sum[i]);
 }
 
 /* One row of the result from `taps` rows of `n` bytes. */
@@ -57,10 +51,10 @@ static void mix_rows(const uint8_t *rows, size_t stride, const int32_t *weights,
     for (; i + COLUMN_BLOCK <= n; i += COLUMN_BLOCK)
         mix_block(rows + i, stride, weights, taps, out + i);
     for (; i < n; i++) {
-        int32_t sum = HALF;
+        int32_t sum = WISP_WEIGHT_HALF;
         for (int32_t t = 0; t < taps; t++)
             sum += rows[(size_t)t * stride + i] * weights[t];
-        out[i] = to_byte(sum);
+        out[i] = wisp_weighted_byte(sum);
     }
 }
 
@@ -149,15 +143,6 @@ static span span_of(const wispi_resample_table *table, int32_t first, int32_t co
     return (span){from, table->start[last] + table->taps[last] - from};
 }
 
-/* Rows come first unless the height loses more than twice what the width loses: Pillow's rule since
- * version 13. The order shows where an overshoot is cut off between the passes. */
-static int columns_first(const wispi_resample_job *job)
-{
-    int64_t fewer_rows = (int64_t)job->box.h - job->out_h;
-    int64_t fewer_columns = (int64_t)job->box.w - job->out_w;
-    return fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
-}
-
 /* What a job comes down to once its tables are there. */
 typedef struct plan {
     const wispi_resample_job *job;
@@ -174,7 +159,7 @@ static plan plan_of(const wispi_image *source, const wispi_resample_job *job,
     p.columns = span_of(p.across, job->window.x, job->window.w);
     p.rows = span_of(p.down, job->window.y, job->window.h);
     p.source = strip_at(source, job->box.x + p.columns.first, job->box.y + p.rows.first);
-    p.by_columns = columns_first(job);
+    p.by_columns = wisp_columns_first(job->box.w, job->box.h, job->out_w, job->out_h);
     return p;
 }
 

@@ -1,7 +1,8 @@
 /* resample_table.h - which source pixels, with which weights, make each pixel of a resized line.
  *
  * The weights are Pillow's: the filter is stretched when shrinking (antialiased), sampled at pixel
- * centres, normalised, and rounded to fixed point with WISPI_WEIGHT_BITS fraction bits. */
+ * centres, normalised, and rounded to fixed point with WISP_WEIGHT_BITS fraction bits
+ * (wisp/pixel_math.h). */
 #ifndef WISPI_IMAGE_RESAMPLE_TABLE_H
 #define WISPI_IMAGE_RESAMPLE_TABLE_H
 
@@ -9,9 +10,6 @@
 
 #include "image/scratch.h"
 #include "wisp/status.h"
-
-/* 32 bits hold 8-bit pixels times weights, with two bits to spare for overshoot. */
-enum { WISPI_WEIGHT_BITS = 32 - 8 - 2 };
 
 /* A line of `in` pixels resized to `out`, of which [first, first + count) are wanted. */
 typedef struct wispi_resample_line {

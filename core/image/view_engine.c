@@ -8,6 +8,7 @@
 #include "image/normalise.h"
 #include "image/photometric.h"
 #include "image/resample.h"
+#include "wisp/pixel_math.h"
 
 struct wispi_view_worker {
     wispi_resampler resampler;
@@ -52,7 +53,7 @@ static int parameter_fits(const wisp_pixel_op *op)
     case WISP_PIXEL_HUE:
         return p >= -0.5 && p <= 0.5;
     case WISP_PIXEL_BLUR:
-        return p >= 0.0 && p <= WISPI_BLUR_MAX_SIGMA;
+        return p >= 0.0 && p <= (double)WISP_BLUR_MAX_SIGMA;
     default:
         return isfinite(p) != 0;
     }
@@ -66,7 +67,7 @@ static wisp_status check_size(int32_t width, int32_t height, wisp_error *err)
     return WISP_OK;
 }
 
-static wisp_status check_spec(const wisp_view_spec *spec, wisp_error *err)
+wisp_status wispi_view_check(const wisp_view_spec *spec, wisp_error *err)
 {
     WISP_TRY(check_size(spec->out_w, spec->out_h, err));
     if (spec->n_ops < 0 || spec->n_ops > WISP_MAX_PIXEL_OPS)
@@ -131,7 +132,7 @@ wisp_status wispi_view_run(wispi_view_worker *worker, const wispi_image *image,
                            wisp_error *err)
 {
     uint8_t *rgb = NULL;
-    WISP_TRY(check_spec(spec, err));
+    WISP_TRY(wispi_view_check(spec, err));
     WISP_TRY(wispi_normaliser_set(&worker->normaliser, form, err));
     wispi_resample_job job = {
         spec->box, spec->out_w, spec->out_h, {0, 0, spec->out_w, spec->out_h}, spec->filter};

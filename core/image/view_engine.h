@@ -44,6 +44,10 @@ void wispi_view_worker_destroy(wispi_view_worker *worker);
 /* Bytes of a finished (height, width, 3) view. */
 size_t wispi_view_bytes(int32_t width, int32_t height, int32_t form);
 
+/* WISP_E_INVALID for a view whose size or pixel operations no engine could execute; box and filter
+ * are judged with the picture. [any] */
+wisp_status wispi_view_check(const wisp_view_spec *spec, wisp_error *err);
+
 /* Writes view `spec` of `image` to `out`, wispi_view_bytes(spec->out_w, spec->out_h, form) bytes.
  * A spec that no picture or engine could execute is WISP_E_INVALID. On failure `out` is untouched.
  * [worker] */

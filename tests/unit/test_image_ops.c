@@ -1,7 +1,7 @@
 /* test_image_ops.c - resampling, pixel operations and whole views against Pillow's and
  * torchvision's results, as stored by tests/golden/make_image_golden.py; and what the view engine
  * does with views that make no sense, with little memory, and when it runs for long. */
-#include "image_golden.h"
+#include "view_golden.h"
 
 #include <math.h>
 
@@ -22,67 +22,25 @@ struct golden {
     image_gap gap;
 };
 
-static void drop_pixels(const wispi_image *image)
-{
-    free((void *)(uintptr_t)image->pixels);
-}
-
-/* The next field, as a number. */
-static double field(char **cursor)
-{
-    char *end;
-    double v = strtod(*cursor, &end);
-    ck_assert_msg(end != *cursor, "a number was expected at: %s", *cursor);
-    *cursor = end;
-    return v;
-}
-
-static int32_t int_field(char **cursor)
-{
-    return (int32_t)field(cursor);
-}
-
-static wispi_image drawn(char **cursor)
-{
-    uint32_t seed = (uint32_t)int_field(cursor);
-    int32_t width = int_field(cursor), height = int_field(cursor);
-    return (wispi_image){image_golden_picture(seed, (uint32_t)width, (uint32_t)height), width,
-                         height};
-}
-
-static wisp_view_spec spec_field(char **cursor)
-{
-    wisp_view_spec s = {0};
-    int32_t *numbers[] = {&s.box.x, &s.box.y, &s.box.w,  &s.box.h,
-                          &s.out_w, &s.out_h, &s.filter, &s.flip};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        *numbers[i] = int_field(cursor);
-    for (int32_t n = int_field(cursor); n > 0; n--) {
-        int32_t kind = int_field(cursor);
-        wisp_view_add_op(&s, kind, field(cursor));
-    }
-    return s;
-}
-
 static void check_view(struct golden *g, const char *line, char *cursor)
 {
     wisp_error err = {0};
-    wispi_image image = drawn(&cursor);
-    wisp_view_spec s = spec_field(&cursor);
+    wispi_image image = view_golden_image(&cursor);
+    wisp_view_spec s = view_golden_spec(&cursor);
     size_t n = wispi_view_bytes(s.out_w, s.out_h, WISPI_VIEW_U8);
     uint8_t *out = malloc(n);
     ck_assert_msg(wispi_view_run(g->worker, &image, &s, &as_bytes, out, &err) == WISP_OK,
                   "%s in: %s", err.message, line);
     image_golden_compare(&g->gap, line, cursor, g->pixels, g->n_pixels, out, n);
     free(out);
-    drop_pixels(&image);
+    view_golden_drop(&image);
 }
 
 static void check_eval(struct golden *g, const char *line, char *cursor)
 {
     wisp_error err = {0};
-    wispi_image image = drawn(&cursor);
-    int32_t resize = int_field(&cursor), size = int_field(&cursor);
+    wispi_image image = view_golden_image(&cursor);
+    int32_t resize = view_golden_int(&cursor), size = view_golden_int(&cursor);
     wispi_eval_view view;
     ck_assert_int_eq(wispi_view_evaluate_spec(image.width, image.height, resize, size, &view, &err),
                      WISP_OK);
@@ -92,7 +50,7 @@ static void check_eval(struct golden *g, const char *line, char *cursor)
                   "%s in: %s", err.message, line);
     image_golden_compare(&g->gap, line, cursor, g->pixels, g->n_pixels, out, n);
     free(out);
-    drop_pixels(&image);
+    view_golden_drop(&image);
 }
 
 enum { CUBE_SLICE = 1 << 16 };
@@ -101,8 +59,8 @@ enum { CUBE_SLICE = 1 << 16 };
 static void check_cube(struct golden *g, const char *line, char *cursor)
 {
     static uint8_t slice[3 * CUBE_SLICE];
-    int32_t kind = int_field(&cursor);
-    double parameter = field(&cursor);
+    int32_t kind = view_golden_int(&cursor);
+    double parameter = view_golden_field(&cursor);
     uint64_t sum = 0;
     for (uint32_t red = 0; red < 256; red++) {
         for (uint32_t i = 0; i < CUBE_SLICE; i++) {

@@ -105,6 +105,10 @@
  *   ring_write               ring (K,...), cursor i64(), rows (B,...) of any floating type, or of
  *                            the ring's -> ring inout, cursor inout; row b goes to (cursor + b)
  *                            mod K, cursor = (cursor + B) mod K, never negative
+ *   make_views               pixels u8(P), views i64(N,WISP_VIEW_COLUMNS), ops
+ *                            f32(N,WISP_MAX_PIXEL_OPS,2) -> y T(N,height,width,3): row n is the
+ *                            view that rows n of both tables describe, of a picture in pixels; NaN
+ *                            where the row makes no sense. The arithmetic is that of pixel_math.h
  *   top_k                    x T(N,M) -> values T(N,k), index i64(N,k), largest first;
  *                            ties: lower index
  *   segment_norms            x f32(P), segments i64(S,4) -> norms f32(S), 0 where skipped
@@ -324,6 +328,36 @@ typedef struct wisp_resize_attrs {
     double scale_h, scale_w; /* source step per output step; 0: in / out */
     int32_t in_h, in_w, out_h, out_w;
 } wisp_resize_attrs;
+
+/* One row of make_views' table `views`. A picture is (source_h, source_w, 3) bytes. Its box is
+ * resized to (resized_h, resized_w), and of that the view is the part that begins at the window. */
+enum {
+    WISP_VIEW_OFFSET = 0, /* of the picture in pixels, in bytes */
+    WISP_VIEW_SOURCE_W = 1,
+    WISP_VIEW_SOURCE_H = 2,
+    WISP_VIEW_BOX_X = 3,
+    WISP_VIEW_BOX_Y = 4,
+    WISP_VIEW_BOX_W = 5,
+    WISP_VIEW_BOX_H = 6,
+    WISP_VIEW_RESIZED_W = 7,
+    WISP_VIEW_RESIZED_H = 8,
+    WISP_VIEW_WINDOW_X = 9,
+    WISP_VIEW_WINDOW_Y = 10,
+    WISP_VIEW_FLIP = 11,   /* 1: mirrored left to right, before the pixel operations */
+    WISP_VIEW_FILTER = 12, /* WISP_FILTER_... */
+    WISP_VIEW_N_OPS = 13,
+    WISP_VIEW_COLUMNS = 14
+};
+
+/* In `ops` a pixel operation is (WISP_PIXEL_..., parameter): p[0] of its wisp_pixel_op, but for hue
+ * the shift in 255ths of a turn, cut to a whole number, and for solarize the lowest whole number
+ * that is inverted. */
+typedef struct wisp_make_views_attrs {
+    float mean[3], std[3]; /* of v / 255, by channel */
+    int32_t width, height; /* px, 1 to 4096 */
+    int32_t dtype;         /* WISP_F32 or WISP_BF16 */
+    int32_t reserved;
+} wisp_make_views_attrs;
 
 typedef struct wisp_top_k_attrs {
     int64_t k;
