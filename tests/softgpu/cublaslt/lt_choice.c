@@ -1,7 +1,6 @@
 /* The heuristic: one algorithm for every problem that is taken. It wants a little workspace, does
  * without where the preference gives none, and remembers the alignments that it was chosen for. */
 #include "lt_object.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,14 +1,13 @@
 /* cublasLtMatmul: checks what a real call could only find out by faulting, and hands the product to
  * the device. */
 #include "lt_object.h"
-#include <stdio.h>
 #include <string.h>
 
 static const char call[] = "cublasLtMatmul";
 
 static cublasStatus_t refuse(const char *why)
 {
-    fprintf(stderr, "softgpu: %s: %s\n", call, why);
+    soft_say("%s: %s", call, why);
     return CUBLAS_STATUS_INVALID_VALUE;
 }
 

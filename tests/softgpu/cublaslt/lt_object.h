@@ -3,7 +3,7 @@
 #define WISP_SOFT_LT_OBJECT_H
 
 #include "cublaslt.h"
-#include "soft_device.h"
+#include "soft_client.h"
 
 typedef struct {
     uint32_t type;

@@ -1,11 +1,10 @@
 /* Which products cuBLASLt takes. Descriptors that contradict each other are INVALID_VALUE, those
  * that make sense but have no kernel NOT_SUPPORTED. README.md says where each rule is from. */
 #include "lt_object.h"
-#include <stdio.h>
 
 static cublasStatus_t refuse(cublasStatus_t status, const char *why)
 {
-    fprintf(stderr, "softgpu: cublasLt: %s\n", why);
+    soft_say("cublasLt: %s", why);
     return status;
 }
 

@@ -1,7 +1,8 @@
 /* Opening the software device from its libraries. */
-#include "soft_device.h"
+#include "soft_client.h"
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,18 @@ int soft_device_has(const soft_device *device, const char *call, const char *arg
     fprintf(stderr, "softgpu: %s: %s, %zu bytes at %p, is not the device's memory\n", call,
             argument, bytes, memory);
     return 0;
+}
+
+void soft_say(const char *format, ...)
+{
+    if (!getenv("SOFTGPU_VERBOSE"))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("softgpu: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
 }
 
 void *soft_scratch(size_t bytes)

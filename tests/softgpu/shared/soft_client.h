@@ -1,6 +1,6 @@
 /* The software device, as its libraries find it: softgpu.h's functions out of libcuda.so.1. */
-#ifndef WISP_SOFT_DEVICE_H
-#define WISP_SOFT_DEVICE_H
+#ifndef WISP_SOFT_CLIENT_H
+#define WISP_SOFT_CLIENT_H
 
 #include "softgpu.h"
 
@@ -19,6 +19,9 @@ const soft_device *soft_device_open(void);
  * On a real device a kernel would fault on it, long after the call. */
 int soft_device_has(const soft_device *device, const char *call, const char *argument,
                     const void *memory, size_t bytes);
+
+/* A line on stderr when the environment has SOFTGPU_VERBOSE. */
+void soft_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* For host memory that the arithmetic needs while it runs. Does not return without it. */
 void *soft_scratch(size_t bytes);
