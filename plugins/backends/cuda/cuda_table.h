@@ -18,7 +18,7 @@ typedef struct cuda_kernel_entry {
 } cuda_kernel_entry;
 
 /* X(file): one line a file. */
-#define CUDA_KERNEL_TABLES(X) X(copy)
+#define CUDA_KERNEL_TABLES(X) X(copy) X(views)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,
