@@ -72,6 +72,7 @@
     X(Create, cublasLtCreate)                                                                      \
     X(Destroy, cublasLtDestroy)                                                                    \
     X(GetVersion, cublasLtGetVersion)                                                              \
+    X(GetStatusString, cublasLtGetStatusString)                                                    \
     X(Matmul, cublasLtMatmul)                                                                      \
     X(MatmulDescCreate, cublasLtMatmulDescCreate)                                                  \
     X(MatmulDescDestroy, cublasLtMatmulDescDestroy)                                                \

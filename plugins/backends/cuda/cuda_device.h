@@ -21,6 +21,7 @@ typedef struct cuda_device {
     int32_t n_multiprocessors;
     int32_t major, minor; /* compute capability */
     int32_t verbose;      /* WISP_VERBOSE=dispatch: say what each candidate answered */
+    int32_t allow_tf32;   /* products of f32 may be rounded to TF32 */
 } cuda_device;
 
 /* What run() reaches from its kernel. `state` of the wisp_kernel is the file's own struct, zeroed
@@ -63,6 +64,11 @@ cuda_grid cuda_grid_over(const cuda_device *device, int64_t n, int32_t each);
 wisp_status cuda_check(const cuda_driver *driver, CUresult result, const char *what,
                        wisp_error *err);
 
+/* Zeroes device memory, in the stream's order. [main] */
+wisp_status cuda_zero(const cuda_device *device, void *memory, size_t bytes, wisp_error *err);
+wisp_status cuda_copy(const cuda_device *device, void *to, const void *from, size_t bytes,
+                      wisp_error *err);
+
 /* Zeroed; NULL when there is none. */
 static inline void *cuda_alloc(const cuda_device *device, size_t bytes)
 {
@@ -87,6 +93,36 @@ static inline size_t cuda_book(size_t *total, size_t bytes)
     const size_t at = *total;
     *total += (bytes + 255) & ~(size_t)255;
     return at;
+}
+
+/* For libraries that want parts aligned to 256 bytes: what to ask for when `total` is booked, and
+ * the part of the granted scratch that was booked at `at`. */
+static inline size_t cuda_booked(size_t total)
+{
+    return total ? total + 256 : 0;
+}
+
+static inline void *cuda_part(void *scratch, size_t at)
+{
+    const uintptr_t address = (uintptr_t)scratch;
+    return (char *)scratch + (((address + 255) & ~(uintptr_t)255) - address) + at;
+}
+
+/* The power of two, at most 64, that divides every address at which the argument can begin: at its
+ * storage, or at one of its rows. */
+static inline uint32_t cuda_alignment(const wisp_desc *desc)
+{
+    const int64_t rows = desc->rank > 0 && desc->shape[0] > 0 ? desc->shape[0] : 1;
+    const int64_t bytes = wisp_desc_bytes(desc) / rows;
+    uint32_t alignment = 64;
+    while (bytes % alignment)
+        alignment /= 2;
+    return alignment;
+}
+
+static inline int cuda_is_aligned(const void *memory, uintptr_t bytes)
+{
+    return (uintptr_t)memory % bytes == 0;
 }
 
 #endif

@@ -53,3 +53,19 @@ cuda_grid cuda_grid_over(const cuda_device *device, int64_t n, int32_t each)
     const int64_t most = (int64_t)device->n_multiprocessors * 16; /* two waves of 8 blocks */
     return (cuda_grid){.x = (uint32_t)(wanted < most ? wanted : most), .threads = 256};
 }
+
+wisp_status cuda_zero(const cuda_device *device, void *memory, size_t bytes, wisp_error *err)
+{
+    return cuda_check(device->driver,
+                      device->driver->MemsetD8Async(cuda_pointer(memory), 0, bytes, device->stream),
+                      "zeroing device memory", err);
+}
+
+wisp_status cuda_copy(const cuda_device *device, void *to, const void *from, size_t bytes,
+                      wisp_error *err)
+{
+    return cuda_check(device->driver,
+                      device->driver->MemcpyDtoDAsync(cuda_pointer(to), cuda_pointer(from), bytes,
+                                                      device->stream),
+                      "copying on the device", err);
+}

@@ -18,7 +18,12 @@ typedef struct cuda_kernel_entry {
 } cuda_kernel_entry;
 
 /* X(file): one line a file. */
-#define CUDA_KERNEL_TABLES(X) X(copy) X(views)
+#define CUDA_KERNEL_TABLES(X)                                                                      \
+    X(copy)                                                                                        \
+    X(views)                                                                                       \
+    X(linear)                                                                                      \
+    X(normed_linear)                                                                               \
+    X(matmul)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,

@@ -1,0 +1,14 @@
+/* cuda_empty.h - the kernel for requests with an empty argument: sums over nothing are 0. */
+#ifndef CUDA_EMPTY_H
+#define CUDA_EMPTY_H
+
+#include "cuda_device.h"
+
+/* 1 when an argument that is there has no elements. */
+int cuda_is_empty(const wisp_kernel_request *request);
+
+/* Sets every output to 0 that is not updated in place. */
+wisp_status cuda_empty_create(cuda_device *device, const wisp_kernel_request *request,
+                              wisp_kernel **kernel, wisp_error *err);
+
+#endif

@@ -1,0 +1,181 @@
+/* cuda_product.c - one product of matrices through cuBLASLt. */
+#include "cuda_product.h"
+
+/* What NVIDIA's documentation of cublasSetWorkspace recommends for each architecture. */
+static uint64_t workspace_limit(const cuda_device *device)
+{
+    return device->major >= 9 ? (uint64_t)32 << 20 : (uint64_t)4 << 20;
+}
+
+static wisp_status check(const cuda_device *device, cublasStatus_t status, const char *what,
+                         wisp_error *err)
+{
+    if (status == CUBLAS_STATUS_SUCCESS)
+        return WISP_OK;
+    wisp_status code = WISP_E_DEVICE;
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED)
+        code = WISP_E_UNSUPPORTED;
+    if (status == CUBLAS_STATUS_ALLOC_FAILED)
+        code = WISP_E_NOMEM;
+    return wisp_fail(err, code, "cuBLASLt: %s: %s", what,
+                     device->cublaslt->GetStatusString(status));
+}
+
+static cudaDataType type_of(int32_t dtype)
+{
+    return dtype == WISP_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+/* A matrix of rows x columns in our order; cuBLASLt sees columns x rows. */
+static wisp_status make_layout(const cuda_device *device, int32_t dtype, int64_t batch,
+                               int64_t rows, int64_t columns, cublasLtMatrixLayout_t *layout,
+                               wisp_error *err)
+{
+    const cuda_cublaslt *lt = device->cublaslt;
+    const int32_t count = (int32_t)batch;
+    const int64_t stride = rows * columns;
+    WISP_TRY(check(
+        device,
+        lt->MatrixLayoutCreate(layout, type_of(dtype), (uint64_t)columns, (uint64_t)rows, columns),
+        "describing a matrix", err));
+    if (batch == 1)
+        return WISP_OK;
+    WISP_TRY(check(device,
+                   lt->MatrixLayoutSetAttribute(*layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
+                                                sizeof count),
+                   "describing a batch", err));
+    return check(device,
+                 lt->MatrixLayoutSetAttribute(*layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                              &stride, sizeof stride),
+                 "describing a batch", err);
+}
+
+static wisp_status make_layouts(const cuda_device *device, const cuda_product_spec *s,
+                                cuda_product *p, wisp_error *err)
+{
+    WISP_TRY(make_layout(device, s->in_dtype, s->batch, s->transpose_a ? s->k : s->m,
+                         s->transpose_a ? s->m : s->k, &p->a, err));
+    WISP_TRY(make_layout(device, s->in_dtype, s->batch, s->transpose_b ? s->n : s->k,
+                         s->transpose_b ? s->k : s->n, &p->b, err));
+    return make_layout(device, s->out_dtype, s->batch, s->m, s->n, &p->d, err);
+}
+
+static wisp_status set(const cuda_device *device, const cuda_product *p,
+                       cublasLtMatmulDescAttributes_t name, const void *value, size_t bytes,
+                       wisp_error *err)
+{
+    return check(device, device->cublaslt->MatmulDescSetAttribute(p->desc, name, value, bytes),
+                 "describing a product", err);
+}
+
+static wisp_status make_desc(const cuda_device *device, const cuda_product_spec *s, cuda_product *p,
+                             wisp_error *err)
+{
+    const cublasComputeType_t compute =
+        s->tf32 && s->in_dtype == WISP_F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    /* cuBLASLt's A is our b, its B our a. */
+    const int32_t of_a = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const int32_t of_b = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const int32_t epilogue =
+        s->vector == CUDA_PRODUCT_ADD_BIAS ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_BGRADB;
+    /* The choice of the algorithm looks at how the vector's address is aligned. */
+    const uintptr_t vector = 16;
+    WISP_TRY(check(device, device->cublaslt->MatmulDescCreate(&p->desc, compute, CUDA_R_32F),
+                   "describing a product", err));
+    WISP_TRY(set(device, p, CUBLASLT_MATMUL_DESC_TRANSA, &of_a, sizeof of_a, err));
+    WISP_TRY(set(device, p, CUBLASLT_MATMUL_DESC_TRANSB, &of_b, sizeof of_b, err));
+    if (!s->vector)
+        return WISP_OK;
+    WISP_TRY(set(device, p, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue, err));
+    return set(device, p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector, err);
+}
+
+static wisp_status set_preferences(const cuda_device *device, const cuda_product_spec *s,
+                                   cublasLtMatmulPreference_t preference, wisp_error *err)
+{
+    const cuda_cublaslt *lt = device->cublaslt;
+    const uint64_t workspace = workspace_limit(device);
+    const struct {
+        cublasLtMatmulPreferenceAttributes_t name;
+        const uint32_t *bytes;
+    } alignments[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &s->align_b},
+                      {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &s->align_a},
+                      {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &s->align_d},
+                      {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &s->align_d}};
+    WISP_TRY(
+        check(device,
+              lt->MatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                               &workspace, sizeof workspace),
+              "limiting the workspace", err));
+    for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++)
+        WISP_TRY(check(device,
+                       lt->MatmulPreferenceSetAttribute(preference, alignments[i].name,
+                                                        alignments[i].bytes, sizeof(uint32_t)),
+                       "saying how matrices are aligned", err));
+    return WISP_OK;
+}
+
+static wisp_status choose(const cuda_device *device, const cuda_product_spec *s, cuda_product *p,
+                          wisp_error *err)
+{
+    const cuda_cublaslt *lt = device->cublaslt;
+    cublasLtMatmulPreference_t preference = NULL;
+    cublasLtMatmulHeuristicResult_t best;
+    int n = 0;
+    memset(&best, 0, sizeof best);
+    WISP_TRY(check(device, lt->MatmulPreferenceCreate(&preference), "stating preferences", err));
+    wisp_status status = set_preferences(device, s, preference, err);
+    if (status == WISP_OK)
+        status = check(device,
+                       lt->MatmulAlgoGetHeuristic(device->cublaslt_handle, p->desc, p->b, p->a,
+                                                  p->d, p->d, preference, 1, &best, &n),
+                       "choosing an algorithm", err);
+    if (status == WISP_OK && (n < 1 || best.state != CUBLAS_STATUS_SUCCESS))
+        status = wisp_fail(err, WISP_E_UNSUPPORTED, "cuBLASLt has no algorithm for this product");
+    lt->MatmulPreferenceDestroy(preference);
+    p->algo = best.algo;
+    p->workspace_bytes = best.workspaceSize;
+    return status;
+}
+
+wisp_status cuda_product_make(const cuda_device *device, const cuda_product_spec *spec,
+                              cuda_product *product, wisp_error *err)
+{
+    if (spec->batch > INT32_MAX || spec->m > INT32_MAX || spec->n > INT32_MAX ||
+        spec->k > INT32_MAX)
+        return wisp_fail(err, WISP_E_UNSUPPORTED, "cuBLASLt: a side is longer than 2^31 - 1");
+    product->alpha = spec->alpha;
+    WISP_TRY(make_layouts(device, spec, product, err));
+    WISP_TRY(make_desc(device, spec, product, err));
+    return choose(device, spec, product, err);
+}
+
+void cuda_product_free(const cuda_device *device, cuda_product *product)
+{
+    const cuda_cublaslt *lt = device->cublaslt;
+    cublasLtMatrixLayout_t *const layouts[] = {&product->a, &product->b, &product->d};
+    for (int i = 0; i < 3; i++) {
+        if (*layouts[i])
+            lt->MatrixLayoutDestroy(*layouts[i]);
+        *layouts[i] = NULL;
+    }
+    if (product->desc)
+        lt->MatmulDescDestroy(product->desc);
+    product->desc = NULL;
+}
+
+wisp_status cuda_product_run(const cuda_device *device, const cuda_product *product, const void *a,
+                             const void *b, void *d, void *vector, void *workspace, wisp_error *err)
+{
+    const float none = 0;
+    if (vector)
+        WISP_TRY(
+            set(device, product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector, err));
+    return check(device,
+                 device->cublaslt->Matmul(device->cublaslt_handle, product->desc, &product->alpha,
+                                          b, product->b, a, product->a, &none, d, product->d, d,
+                                          product->d, &product->algo,
+                                          product->workspace_bytes ? workspace : NULL,
+                                          product->workspace_bytes, device->stream),
+                 "multiplying", err);
+}
