@@ -9,6 +9,7 @@ command -v mpirun >/dev/null || { echo "SKIPPED: there is no mpirun (openmpi-bin
     exit 77
 }
 . "$(dirname "${BASH_SOURCE[0]}")/../runs/run_kit.sh" "$1"
+. "$source_folder/tests/tiny_experiments.sh"
 
 # ranks CODE N ARGUMENTS...: wisp in N processes; mpirun's exit code must be CODE, `any` is any but 0.
 ranks() {
@@ -17,38 +18,4 @@ ranks() {
     mpirun --oversubscribe --bind-to none -np "$n" "$wisp" "$@" >out 2>err || code=$?
     [ "$code" = "$wanted" ] || { [ "$wanted" = any ] && [ "$code" != 0 ]; } ||
         fail "exit code $code instead of $wanted: $n ranks of wisp $*"
-}
-
-# write_tiny NAME: NAME.toml, 20 steps in folder NAME/smoke/0, with more lines from the input.
-write_tiny() {
-    {
-        cat <<END
-extends = "$base"
-[run]
-threads = 1
-workers = 0
-epochs = 5
-steps = 20
-metric_steps = 1
-out = "$1"
-[optimizer]
-use = "sgd"
-weight_decay = 0
-lr = 1e-2
-END
-        cat
-    } >$1.toml
-}
-
-# same_losses A B: the losses of two run folders agree within 1e-5, step by step.
-same_losses() {
-    paste <(losses "$1") <(losses "$2") | awk -v a="$1" -v b="$2" '
-        { d = $1 - $2; if (d < 0) d = -d; d /= $1 < 0 ? -$1 : $1; if (d > most) most = d; n++ }
-        END { printf "%s, %s: %d steps, losses differ by %.1e at most\n", a, b, n, most
-              exit !(n == 20 && most <= 1e-5) }' ||
-        fail "the losses of $1 and $2 differ"
-}
-
-losses() {
-    sed -n '/"kind": "train"/s/.*"loss": \([^,]*\),.*/\1/p' "$1/smoke/0/metrics.jsonl"
 }
