@@ -1,0 +1,48 @@
+/* The heuristic: which pattern is it, and what do the engines say of themselves? */
+#include "cd_engine.h"
+
+void cd_offer(cd_choice *choice, int engine)
+{
+    choice->engines[choice->n++] = engine;
+}
+
+int cd_decline(const char *why)
+{
+    cd_fail(CUDNN_STATUS_NOT_SUPPORTED, "no engine: %s", why);
+    return 1;
+}
+
+cudnnStatus_t cd_choose(const cd_graph *graph, cd_choice *choice)
+{
+    choice->n = 0;
+    if (cd_choose_convolution(graph, choice) || cd_choose_attention(graph, choice) ||
+        cd_choose_matmul(graph, choice) || cd_choose_pointwise(graph, choice))
+        return CUDNN_STATUS_SUCCESS;
+    return cd_fail(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "no engine has this pattern");
+}
+
+int cd_numerical_notes(int engine, int32_t notes[4])
+{
+    int n = 0;
+    if (engine != CD_ENGINE_PLAIN)
+        notes[n++] = CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+    if (engine == CD_ENGINE_TF32 || engine == CD_ENGINE_FUSION_TF32)
+        notes[n++] = CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+    if (engine == CD_ENGINE_UNORDERED)
+        notes[n++] = CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+    return n;
+}
+
+int cd_behavior_notes(int engine, int32_t notes[4])
+{
+    if (engine < CD_ENGINE_FUSION)
+        return 0;
+    notes[0] = CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
+    return 1;
+}
+
+/* Some, so that a caller who gives none is found out. */
+int64_t cd_workspace_bytes(const cd_graph *graph, int engine)
+{
+    return engine == CD_ENGINE_FUSION ? 0 : 4096 + 256 * (int64_t)graph->n_nodes;
+}
