@@ -28,8 +28,9 @@ static int run(const wispi_call *call)
 }
 
 static const wispi_flag flags[] = {
-    {"--backend", "NAME", "whose kernels; default cpu, \"reference\" for the host's own",
+    {"--device", "NAME", "whose kernels: cpu (default), cuda, cuda:1, reference (the host's own)",
      offsetof(wispi_call, backend)},
+    {"--backend", "NAME", "the same", offsetof(wispi_call, backend)},
     {"--json", NULL, "as JSON", offsetof(wispi_call, json)},
     {NULL, NULL, NULL, 0},
 };

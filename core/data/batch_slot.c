@@ -37,7 +37,12 @@ wisp_status wispi_batch_slot_fill(wispi_batch_slot *slot, const wispi_feed_optio
     int32_t n = part_sizes(options, groups, n_groups, sizes);
     for (int32_t i = 0; i < n; i++)
         total += sizes[i];
-    uint8_t *at = slot->memory = wispi_alloc(total);
+    slot->options = options;
+    if (options->memory.alloc)
+        WISP_TRY(options->memory.alloc(options->memory.user, total, &slot->memory, err));
+    else
+        slot->memory = wispi_alloc(total);
+    uint8_t *at = slot->memory;
     if (!at)
         return wisp_fail(err, WISP_E_NOMEM,
                          "no memory for a batch of %zu bytes: take a smaller batch", total);
@@ -57,5 +62,8 @@ wisp_status wispi_batch_slot_fill(wispi_batch_slot *slot, const wispi_feed_optio
 
 void wispi_batch_slot_free(wispi_batch_slot *slot)
 {
-    wispi_free(slot->memory);
+    if (slot->memory && slot->options->memory.alloc)
+        slot->options->memory.free(slot->options->memory.user, slot->memory);
+    else
+        wispi_free(slot->memory);
 }

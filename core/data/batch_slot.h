@@ -13,12 +13,13 @@ enum {
 typedef struct wispi_batch_slot {
     wispi_feed_batch batch; /* first: the handle converts */
     void *memory;
+    const wispi_feed_options *options;
     int32_t state;
     int64_t sequence; /* number of the batch since the feed was last sent somewhere */
     int64_t n_done;   /* samples */
 } wispi_batch_slot;
 
-/* `slot` is zeroed. */
+/* `slot` is zeroed; `options` outlive it. */
 wisp_status wispi_batch_slot_fill(wispi_batch_slot *slot, const wispi_feed_options *options,
                                   const wisp_view_group *groups, int32_t n_groups, wisp_error *err);
 void wispi_batch_slot_free(wispi_batch_slot *slot);

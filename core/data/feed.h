@@ -16,6 +16,14 @@ enum { WISPI_FEED_MAX_SIDE = 4096 };
 
 typedef struct wispi_feed wispi_feed;
 
+/* Where batches stand, for devices that copy out of memory of their own kind. Called in the thread
+ * that makes and destroys the feed. */
+typedef struct wispi_feed_memory {
+    void *user;
+    wisp_status (*alloc)(void *user, size_t bytes, void **memory, wisp_error *err);
+    void (*free)(void *user, void *memory);
+} wispi_feed_memory;
+
 typedef struct wispi_feed_options {
     const wisp_dataset_v0 *dataset;
     const void *dataset_self;
@@ -38,7 +46,8 @@ typedef struct wispi_feed_options {
     /* Without a sampler: a random resized crop and flip instead of the evaluation view, in order
      * too (linear probes). Lowest and highest share of the image; both 0: none. */
     double crop_scale[2];
-    int64_t subset; /* > 0: only the first `subset` samples */
+    int64_t subset;           /* > 0: only the first `subset` samples */
+    wispi_feed_memory memory; /* alloc NULL: plain memory */
 } wispi_feed_options;
 
 /* One finished batch, lent until release. Its size is 0 where the last step has no samples left for

@@ -66,6 +66,11 @@ wisp_status wispi_registry_scan(wispi_registry *registry, const char *kind,
                                 void (*each)(void *user, const wispi_listed *listed), void *user,
                                 wisp_error *err);
 
+/* The names alone, each once, without loading anything; `kind` as in "backend". */
+wisp_status wispi_registry_names(wispi_registry *registry, const char *kind,
+                                 void (*each)(void *user, const char *name), void *user,
+                                 wisp_error *err);
+
 /* Loads what the table's `use` names (a name, or a path to a .so), fills its options from the
  * table, checks and creates. Strings live in `arena`. `table_path` names the table in messages. */
 wisp_status wispi_instance_create(wispi_registry *registry, const char *kind,

@@ -104,18 +104,37 @@ static wisp_status show(const scan *s, void (*each)(void *user, const wispi_list
     return complete ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory to list plugins");
 }
 
+static wisp_status find_files(wispi_registry *registry, const char *kind, scan *s, wisp_error *err)
+{
+    const wispi_search *search = wispi_registry_search(registry);
+    WISP_TRY(wispi_kind_check(kind, err));
+    wisp_status status = WISP_OK;
+    for (int32_t i = 0; i < search->n_folders && status == WISP_OK; i++)
+        status = collect_folder(s, search->folders[i], i, kind, err);
+    if (s->n)
+        qsort(s->files, (size_t)s->n, sizeof *s->files, by_kind_and_name);
+    return status;
+}
+
+wisp_status wispi_registry_names(wispi_registry *registry, const char *kind,
+                                 void (*each)(void *user, const char *name), void *user,
+                                 wisp_error *err)
+{
+    scan s = {0};
+    const wisp_status status = find_files(registry, kind, &s, err);
+    for (int32_t i = 0; status == WISP_OK && i < s.n; i++)
+        if (i == 0 || strcmp(s.files[i].name, s.files[i - 1].name) != 0)
+            each(user, s.files[i].name);
+    wispi_free(s.files);
+    return status;
+}
+
 wisp_status wispi_registry_scan(wispi_registry *registry, const char *kind,
                                 void (*each)(void *user, const wispi_listed *listed), void *user,
                                 wisp_error *err)
 {
-    const wispi_search *search = wispi_registry_search(registry);
     scan s = {0};
-    WISP_TRY(wispi_kind_check(kind, err));
-    wisp_status status = WISP_OK;
-    for (int32_t i = 0; i < search->n_folders && status == WISP_OK; i++)
-        status = collect_folder(&s, search->folders[i], i, kind, err);
-    if (s.n)
-        qsort(s.files, (size_t)s.n, sizeof *s.files, by_kind_and_name);
+    wisp_status status = find_files(registry, kind, &s, err);
     if (status == WISP_OK)
         status = show(&s, each, user, err);
     wispi_free(s.files);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "nn/follower.h"
 #include "nn/schedule.h"
+#include "tensor/transfer.h"
 #include "wisp/rng.h"
 
 enum {
@@ -219,7 +220,7 @@ wisp_status wispi_model_set_clock(wispi_model *model, const wisp_clock *clock, w
         const float value = (float)wispi_schedule_value(&scalar->schedule, clock);
         memcpy(block + SCALAR_PLACE * (1 + scalar->index), &value, sizeof value);
     }
-    WISP_TRY(wispi_variable_write(model->device, &model->scalar_block, block, err));
+    WISP_TRY(wispi_variable_put(model->device, &model->scalar_block, block, err));
     model->has_clock = 1;
     return WISP_OK;
 }

@@ -9,32 +9,15 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "tensor/device_parts.h"
+#include "tensor/transfer.h"
 
-typedef struct kernel_entry {
-    uint64_t hash;
-    wisp_kernel *kernel;
-    void *key; /* op name, attrs and descriptors in one block */
-    size_t key_bytes;
-} kernel_entry;
-
-typedef struct memory_block {
-    void *memory;
-    size_t bytes;
-} memory_block;
-
-struct wispi_device {
-    const wisp_backend_v0 *backend; /* NULL: reference kernels on host memory */
-    void *self, *handle;
-    wispi_device_options options;
-    wisp_device_info info;
-    kernel_entry *kernels;
-    int32_t n_kernels, kernel_capacity;
-    memory_block *blocks;
-    int32_t n_blocks, block_capacity;
-    size_t bytes, peak_bytes;
-    memory_block step, scratch;
-    uint64_t step_generation;
-};
+/* What a backend built from older headers does not have reads as absent (ABI-4). */
+static int has_transfers(const wisp_backend_v0 *b)
+{
+    return WISP_HAS(b, wisp_backend_v0, copy) && b->alloc_host && b->free_host && b->upload &&
+           b->download && b->wait && b->order_uploads && b->copy;
+}
 
 wisp_status wispi_device_open(const wisp_backend_v0 *backend, void *self, int32_t index,
                               const wispi_device_options *options, wispi_device **out,
@@ -56,6 +39,7 @@ wisp_status wispi_device_open(const wisp_backend_v0 *backend, void *self, int32_
             wispi_free(device);
             return status;
         }
+        device->has_transfers = has_transfers(backend);
     }
     *out = device;
     return WISP_OK;
@@ -65,12 +49,14 @@ void wispi_device_close(wispi_device *device)
 {
     if (!device)
         return;
+    wispi_device_sync(device, NULL);
     for (int32_t i = 0; i < device->n_kernels; i++) {
         device->kernels[i].kernel->release(device->kernels[i].kernel);
         wispi_free(device->kernels[i].key);
     }
     wispi_device_free(device, device->step.memory);
     wispi_device_free(device, device->scratch.memory);
+    wispi_uploads_release(device);
     if (device->backend)
         device->backend->close(device->self, device->handle);
     wispi_free(device->kernels);
@@ -94,8 +80,8 @@ wisp_status wispi_device_alloc(wispi_device *device, size_t bytes, void **memory
 {
     if (device->n_blocks == device->block_capacity) {
         int32_t capacity = device->block_capacity ? 2 * device->block_capacity : 64;
-        void *grown = wispi_grow(device->blocks, (size_t)device->n_blocks * sizeof(memory_block),
-                                 (size_t)capacity * sizeof(memory_block));
+        void *grown = wispi_grow(device->blocks, (size_t)device->n_blocks * sizeof(wispi_block),
+                                 (size_t)capacity * sizeof(wispi_block));
         if (!grown)
             return wisp_fail(err, WISP_E_NOMEM, "no memory for a device's bookkeeping");
         device->blocks = grown;
@@ -103,7 +89,7 @@ wisp_status wispi_device_alloc(wispi_device *device, size_t bytes, void **memory
     }
     void *made = NULL;
     WISP_TRY(raw_alloc(device, bytes ? bytes : 64, &made, err));
-    device->blocks[device->n_blocks++] = (memory_block){made, bytes};
+    device->blocks[device->n_blocks++] = (wispi_block){made, bytes};
     device->bytes += bytes;
     if (device->bytes > device->peak_bytes)
         device->peak_bytes = device->bytes;
@@ -129,6 +115,7 @@ void wispi_device_free(wispi_device *device, void *memory)
 wisp_status wispi_device_write(wispi_device *device, void *dst, const void *src, size_t bytes,
                                wisp_error *err)
 {
+    WISP_TRY(wispi_uploads_send(device, err));
     if (device->backend)
         return device->backend->to_device(device->handle, dst, src, bytes, err);
     memcpy(dst, src, bytes);
@@ -138,6 +125,7 @@ wisp_status wispi_device_write(wispi_device *device, void *dst, const void *src,
 wisp_status wispi_device_read(wispi_device *device, void *dst, const void *src, size_t bytes,
                               wisp_error *err)
 {
+    WISP_TRY(wispi_uploads_send(device, err));
     if (device->backend)
         return device->backend->to_host(device->handle, dst, src, bytes, err);
     memcpy(dst, src, bytes);
@@ -152,6 +140,23 @@ wisp_status wispi_device_sync(wispi_device *device, wisp_error *err)
 int wispi_device_host_visible(const wispi_device *device)
 {
     return !device->backend || device->backend->host_visible;
+}
+
+void wispi_device_set_ranks_on_device(wispi_device *device, int32_t on_device)
+{
+    device->ranks_on_device = on_device;
+}
+
+void wispi_device_set_capture(wispi_device *device, int32_t on)
+{
+    const wisp_backend_v0 *b = device->backend;
+    device->captures = on && b && WISP_HAS(b, wisp_backend_v0, graph_release) && b->capture_begin &&
+                       b->capture_end && b->graph_launch && b->graph_release;
+}
+
+int wispi_device_captures(const wispi_device *device)
+{
+    return device->captures;
 }
 
 const wisp_device_info *wispi_device_info(const wispi_device *device)
@@ -174,15 +179,17 @@ size_t wispi_device_peak_bytes(const wispi_device *device)
     return device->peak_bytes;
 }
 
-static wisp_status grow_block(wispi_device *device, memory_block *block, size_t bytes,
+wisp_status wispi_device_grow(wispi_device *device, wispi_block *block, size_t bytes,
                               wisp_error *err)
 {
     void *memory = NULL;
+    if (bytes <= block->bytes && block->memory)
+        return WISP_OK;
     WISP_TRY(wispi_device_sync(device, err));
     wispi_device_free(device, block->memory);
-    *block = (memory_block){NULL, 0};
+    *block = (wispi_block){NULL, 0};
     WISP_TRY(wispi_device_alloc(device, bytes, &memory, err));
-    *block = (memory_block){memory, bytes};
+    *block = (wispi_block){memory, bytes};
     return WISP_OK;
 }
 
@@ -191,7 +198,7 @@ wisp_status wispi_device_step_memory(wispi_device *device, size_t bytes, void **
 {
     if (bytes > device->step.bytes || !device->step.memory) {
         device->step_generation++;
-        WISP_TRY(grow_block(device, &device->step, bytes, err));
+        WISP_TRY(wispi_device_grow(device, &device->step, bytes, err));
     }
     *memory = device->step.memory;
     *generation = device->step_generation;
@@ -200,8 +207,7 @@ wisp_status wispi_device_step_memory(wispi_device *device, size_t bytes, void **
 
 wisp_status wispi_device_scratch(wispi_device *device, size_t bytes, wisp_error *err)
 {
-    return bytes > device->scratch.bytes ? grow_block(device, &device->scratch, bytes, err)
-                                         : WISP_OK;
+    return bytes ? wispi_device_grow(device, &device->scratch, bytes, err) : WISP_OK;
 }
 
 void *wispi_device_scratch_memory(const wispi_device *device)
@@ -239,27 +245,31 @@ static wisp_status make_kernel(wispi_device *device, const wispi_op *op,
                                const wisp_kernel_request *request, wisp_kernel **kernel,
                                wisp_error *err)
 {
-    if (op->host_kernel)
-        return op->host_kernel(request, kernel, err);
+    if (op->host_kernel) {
+        WISP_TRY(op->host_kernel(request, kernel, err));
+        return device->ranks_on_device ? WISP_OK
+                                       : wispi_staged_kernel(device, request, kernel, err);
+    }
     if (!device->backend)
         return wispi_reference_kernel(op, request, kernel, err);
     wisp_status status = device->backend->prepare(device->handle, request, kernel, err);
     if (status != WISP_E_UNSUPPORTED || !device->options.fallback_reference)
         return status;
-    if (!device->backend->host_visible)
-        return status;
     wispi_log(WISP_LOG_WARNING,
               "%s runs on the slow reference kernel (fallback = \"reference\"): %s", op->name,
               err ? err->message : "refused");
-    return wispi_reference_kernel(op, request, kernel, err);
+    WISP_TRY(wispi_reference_kernel(op, request, kernel, err));
+    return wispi_staged_kernel(device, request, kernel, err);
 }
 
-static wisp_status remember_kernel(wispi_device *device, const kernel_entry *entry, wisp_error *err)
+static wisp_status remember_kernel(wispi_device *device, const wispi_kernel_entry *entry,
+                                   wisp_error *err)
 {
     if (device->n_kernels == device->kernel_capacity) {
         int32_t capacity = device->kernel_capacity ? 2 * device->kernel_capacity : 256;
-        void *grown = wispi_grow(device->kernels, (size_t)device->n_kernels * sizeof(kernel_entry),
-                                 (size_t)capacity * sizeof(kernel_entry));
+        void *grown =
+            wispi_grow(device->kernels, (size_t)device->n_kernels * sizeof(wispi_kernel_entry),
+                       (size_t)capacity * sizeof(wispi_kernel_entry));
         if (!grown)
             return wisp_fail(err, WISP_E_NOMEM, "no memory for the table of kernels");
         device->kernels = grown;
@@ -274,13 +284,13 @@ wisp_status wispi_device_kernel(wispi_device *device, const wispi_op *op,
                                 const wisp_kernel_request *request, const wisp_kernel **kernel,
                                 wisp_error *err)
 {
-    kernel_entry entry = {0, NULL, NULL, 0};
+    wispi_kernel_entry entry = {0, NULL, NULL, 0};
     entry.key = request_key(op, request, &entry.key_bytes);
     if (!entry.key)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a kernel's key");
     entry.hash = wispi_hash64(entry.key, entry.key_bytes, 0);
     for (int32_t i = 0; i < device->n_kernels; i++) {
-        const kernel_entry *known = &device->kernels[i];
+        const wispi_kernel_entry *known = &device->kernels[i];
         if (known->hash == entry.hash && known->key_bytes == entry.key_bytes &&
             memcmp(known->key, entry.key, entry.key_bytes) == 0) {
             wispi_free(entry.key);

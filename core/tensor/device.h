@@ -29,6 +29,12 @@ wisp_status wispi_device_read(wispi_device *device, void *dst, const void *src, 
                               wisp_error *err);
 wisp_status wispi_device_sync(wispi_device *device, wisp_error *err);
 int wispi_device_host_visible(const wispi_device *device);
+/* The host's kernels of collective operations work on this device's memory, not on the host's. */
+void wispi_device_set_ranks_on_device(wispi_device *device, int32_t on_device);
+/* Programs may become graphs (program.h), where the backend makes graphs. Off until it is asked
+ * for. */
+void wispi_device_set_capture(wispi_device *device, int32_t on);
+int wispi_device_captures(const wispi_device *device);
 int32_t wispi_device_deterministic(const wispi_device *device);
 const wisp_device_info *wispi_device_info(const wispi_device *device);
 
@@ -73,6 +79,12 @@ wisp_status wispi_variable_read(wispi_device *device, const wispi_variable *vari
 /* A kernel that runs op->reference on host-visible memory (reference_kernel.c). */
 wisp_status wispi_reference_kernel(const wispi_op *op, const wisp_kernel_request *request,
                                    wisp_kernel **kernel, wisp_error *err);
+/* On a device whose memory the host does not see: puts a kernel in the place of `*kernel`, which
+ * works on host memory, that copies arguments to the host and results back. Else changes nothing.
+ * Releases `*kernel` when it fails (staged_kernel.c). */
+wisp_status wispi_staged_kernel(wispi_device *device, const wisp_kernel_request *request,
+                                wisp_kernel **kernel, wisp_error *err);
+int wispi_kernel_is_staged(const wisp_kernel *kernel);
 /* Values of a host array as double, and back with rounding to nearest even. */
 void wispi_widen(double *to, const void *from, int32_t dtype, int64_t count);
 void wispi_narrow(void *to, const double *from, int32_t dtype, int64_t count);

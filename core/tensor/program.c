@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "tensor/memory_plan.h"
 #include "tensor/program_parts.h"
+#include "tensor/transfer.h"
 
 typedef wispi_event event;
 
@@ -219,6 +220,8 @@ static wisp_status run_call(wispi_program *program, event *e, wisp_error *err)
     wisp_status status =
         e->kernel->run(e->kernel, in, out, wispi_device_scratch_memory(program->device), err);
     if (program->options.profile) {
+        if (status == WISP_OK)
+            status = wispi_device_sync(program->device, err);
         e->seconds += wispi_seconds() - start;
         e->runs++;
     }
@@ -607,6 +610,7 @@ wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *us
     void *memory = NULL;
     if (!program->bound)
         return wisp_fail(err, WISP_E_STATE, "the step was recorded for its shapes only");
+    WISP_TRY(wispi_uploads_send(program->device, err));
     WISP_TRY(wispi_device_step_memory(program->device, (size_t)program->facts.step_bytes, &memory,
                                       &program->generation, err));
     program->memory = memory;
@@ -638,8 +642,9 @@ int wispi_step_is_recording(const wisp_step *step)
            ((const wispi_program *)(const void *)inner)->recording;
 }
 
-wisp_status wispi_program_read(wispi_program *program, const wisp_tensor *x, void *values,
-                               wisp_error *err)
+/* Where a kept tensor lies since the last run. */
+static wisp_status locate(wispi_program *program, const wisp_tensor *x, void **place,
+                          wisp_error *err)
 {
     void *memory = NULL;
     uint64_t generation = 0;
@@ -650,9 +655,27 @@ wisp_status wispi_program_read(wispi_program *program, const wisp_tensor *x, voi
     if (generation != program->generation)
         return wisp_fail(err, WISP_E_STATE,
                          "another step needed more memory since: read before it runs");
+    *place = resolve(program, x);
+    return WISP_OK;
+}
+
+wisp_status wispi_program_read(wispi_program *program, const wisp_tensor *x, void *values,
+                               wisp_error *err)
+{
+    void *place = NULL;
+    WISP_TRY(locate(program, x, &place, err));
     WISP_TRY(wispi_device_sync(program->device, err));
-    return wispi_device_read(program->device, values, resolve(program, x),
-                             (size_t)wisp_desc_bytes(&x->desc), err);
+    return wispi_device_read(program->device, values, place, (size_t)wisp_desc_bytes(&x->desc),
+                             err);
+}
+
+wisp_status wispi_program_download(wispi_program *program, const wisp_tensor *x, void *values,
+                                   uint64_t *ticket, wisp_error *err)
+{
+    void *place = NULL;
+    WISP_TRY(locate(program, x, &place, err));
+    return wispi_device_download(program->device, values, place, (size_t)wisp_desc_bytes(&x->desc),
+                                 ticket, err);
 }
 
 int wispi_step_has_grad(wisp_step *step, const wispi_variable *variable)

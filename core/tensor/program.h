@@ -42,6 +42,9 @@ int wispi_step_is_recording(const wisp_step *step);
 /* Copies a kept tensor's content, in its own type. */
 wisp_status wispi_program_read(wispi_program *program, const wisp_tensor *x, void *values,
                                wisp_error *err);
+/* Begins to copy it to memory of wispi_host_alloc(); it is there after wispi_device_wait(). */
+wisp_status wispi_program_download(wispi_program *program, const wisp_tensor *x, void *values,
+                                   uint64_t *ticket, wisp_error *err);
 /* Did this program's backward pass write the variable's gradient (and nobody drop it)? Valid inside
  * the step function after backward, and after recording. */
 int wispi_step_has_grad(wisp_step *step, const wispi_variable *variable);

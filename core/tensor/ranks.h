@@ -15,6 +15,7 @@ typedef struct wispi_ranks {
     const wisp_comm_v0 *comm; /* NULL: there is one rank */
     void *self;
     int32_t rank, size;
+    int32_t local;      /* number of this rank on its machine, from 0 on */
     int32_t on_machine; /* ranks that share this machine, this one included */
 } wispi_ranks;
 

@@ -82,6 +82,7 @@ static wisp_status open_comm(wispi_rank_group *g, wisp_error *err)
                r->comm->open(r->self, &r->rank, &r->size, &local, err));
     if (status != WISP_OK)
         r->comm = NULL;
+    r->local = local;
     return status;
 }
 

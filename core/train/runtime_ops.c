@@ -1,9 +1,9 @@
-/* runtime_ops.c - wisp_runtime_ops: the checks of tensor/op_check.h on a backend's first device. */
+/* runtime_ops.c - wisp_runtime_ops: the checks of tensor/op_check.h on a device. */
 #include "train/runtime_handle.h"
 
 #include "config/config.h"
 #include "tensor/op_check.h"
-#include "wisp/backend.h"
+#include "train/device_choice.h"
 
 /* A backend with its default options, open. Zeroed: the host's own reference kernels. */
 typedef struct bench {
@@ -19,39 +19,46 @@ static void close_bench(bench *b)
     wispi_config_destroy(b->config);
 }
 
-static wisp_status open_backend(wisp_runtime *runtime, const char *name, bench *b, wisp_error *err)
+/* By its file. */
+static wisp_status open_file(wisp_runtime *runtime, const char *path, bench *b, wisp_error *err)
 {
     char table[256];
-    if (strlen(name) >= sizeof table - 8 || strpbrk(name, "\"\\\n"))
-        return wisp_fail(err, WISP_E_INVALID, "%.80s is no name of a backend", name);
-    if (!strchr(name, '/')) { /* asked first, so that the error speaks of the call, not of TOML */
-        const wispi_plugin *plugin = NULL;
-        WISP_TRY(wispi_registry_load(runtime->registry, "backend", name, &plugin, err));
-    }
-    snprintf(table, sizeof table, "use = \"%s\"", name);
-    WISP_TRY(wispi_config_parse_text("--backend", table, NULL, 0, &b->config, err));
+    snprintf(table, sizeof table, "use = \"%s\"", path);
+    WISP_TRY(wispi_config_parse_text("--device", table, NULL, 0, &b->config, err));
     WISP_TRY(wispi_instance_create(runtime->registry, "backend", wispi_config_root(b->config),
                                    "backend", wispi_config_arena(b->config), &b->instance, err));
-    const wisp_backend_v0 *backend = b->instance.plugin->descriptor->vtable;
     wisp_error reason = {0};
-    if (backend->n_devices(b->instance.self, &reason) > 0)
+    if (wispi_backend_of(&b->instance)->n_devices(b->instance.self, &reason) > 0)
         return WISP_OK;
-    return wisp_fail(err, WISP_E_UNSUPPORTED, "backend %s finds no device here: %s", name,
+    return wisp_fail(err, WISP_E_UNSUPPORTED, "backend %s finds no device here: %s", path,
                      reason.message[0] ? reason.message : "it gave no reason");
+}
+
+static wisp_status open_backend(wisp_runtime *runtime, const char *name, bench *b, int32_t *index,
+                                wisp_error *err)
+{
+    if (strlen(name) >= 240 || strpbrk(name, "\"\\\n"))
+        return wisp_fail(err, WISP_E_INVALID, "%.80s is no name of a backend", name);
+    if (strchr(name, '/'))
+        return open_file(runtime, name, b, err);
+    WISP_TRY(wispi_config_parse_text("--device", "", NULL, 0, &b->config, err));
+    return wispi_device_choose(runtime->registry, wispi_config_arena(b->config), "--device", name,
+                               NULL, &b->instance, index, err);
 }
 
 static wisp_status open_bench(wisp_runtime *runtime, const char *name, bench *b, wisp_error *err)
 {
     const wispi_device_options options = {.deterministic = 1};
     const wisp_backend_v0 *backend = NULL;
+    int32_t index = 0;
     wisp_status status = WISP_OK;
     if (strcmp(name, "reference") != 0) {
-        status = open_backend(runtime, name, b, err);
+        status = open_backend(runtime, name, b, &index, err);
         if (status == WISP_OK)
-            backend = b->instance.plugin->descriptor->vtable;
+            backend = wispi_backend_of(&b->instance);
     }
     if (status == WISP_OK)
-        status = wispi_device_open(backend, b->instance.self, 0, &options, &b->device, err);
+        status = wispi_device_open(backend, b->instance.self, index, &options, &b->device, err);
     if (status != WISP_OK)
         close_bench(b);
     return status;

@@ -4,10 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "loader/containment.h"
+#include "tensor/transfer.h"
+#include "train/device_choice.h"
 #include "train/metric_log.h"
 #include "train/schedule_table.h"
 #include "train/task_check.h"
@@ -19,64 +20,6 @@ static int32_t world_of(const wispi_session *s)
 
 /* --- device --- */
 
-/* "cuda:1" -> "cuda", 1. */
-static wisp_status split_device(const char *text, char name[64], int32_t *index, wisp_error *err)
-{
-    const char *colon = strchr(text, ':');
-    size_t n = colon ? (size_t)(colon - text) : strlen(text);
-    char *end = NULL;
-    long number = colon ? strtol(colon + 1, &end, 10) : 0;
-    if (n == 0 || n >= 64 || number < 0 || number > 1023 || (colon && (end == colon + 1 || *end)))
-        return wisp_fail(err, WISP_E_CONFIG, "run.device = \"%s\": write auto, cpu, cuda or cuda:1",
-                         text);
-    snprintf(name, 64, "%.*s", (int)n, text);
-    *index = (int32_t)number;
-    return WISP_OK;
-}
-
-static wisp_status load_backend(wispi_session *s, const char *name, wisp_error *err)
-{
-    wisp_error cause = {0};
-    wisp_status status =
-        wispi_instance_named(s->experiment->registry, "backend", name,
-                             wispi_config_arena(s->experiment->config), &s->backend, &cause);
-    if (status == WISP_OK)
-        return WISP_OK;
-    return wisp_fail(err, status, "run.device = \"%s\": %s", s->experiment->run.device,
-                     cause.message);
-}
-
-static const wisp_backend_v0 *backend_table(const wispi_session *s)
-{
-    return s->backend.plugin->descriptor->vtable;
-}
-
-/* The first accelerator that works; else the CPU, and a line that says so. */
-static wisp_status choose_backend(wispi_session *s, int32_t *index, wisp_error *err)
-{
-    const char *wanted = s->experiment->run.device;
-    char name[64];
-    *index = 0;
-    if (strcmp(wanted, "auto") != 0) {
-        WISP_TRY(split_device(wanted, name, index, err));
-        WISP_TRY(load_backend(s, name, err));
-        wisp_error cause = {0};
-        int32_t n = backend_table(s)->n_devices(s->backend.self, &cause);
-        if (*index >= n)
-            return wisp_fail(err, WISP_E_CONFIG, "run.device = \"%s\": %s", wanted,
-                             n > 0 ? "there is no device of this number" : cause.message);
-        return WISP_OK;
-    }
-    wisp_error cause = {0};
-    if (load_backend(s, "cuda", &cause) == WISP_OK) {
-        if (backend_table(s)->n_devices(s->backend.self, &cause) > 0)
-            return WISP_OK;
-        wispi_log(WISP_LOG_INFO, "no CUDA device (%s): running on the CPU", cause.message);
-        wispi_instance_destroy(&s->backend);
-    }
-    return load_backend(s, "cpu", err);
-}
-
 /* Ranks on one machine share its processors, unless their launcher has shared them out already. */
 static int32_t usual_threads(const wispi_session *s, int32_t n)
 {
@@ -87,39 +30,69 @@ static int32_t usual_threads(const wispi_session *s, int32_t n)
     return n / ranks->on_machine > 1 ? n / ranks->on_machine : 1;
 }
 
-static wisp_status open_device(wispi_session *s, wisp_error *err)
+static const wisp_backend_v0 *backend_table(const wispi_session *s)
 {
-    const wispi_run_settings *run = &s->experiment->run;
-    int32_t index = 0;
-    WISP_TRY(choose_backend(s, &index, err));
-    wisp_device_info info;
-    memset(&info, 0, sizeof info);
+    return wispi_backend_of(&s->backend);
+}
+
+static wisp_status describe_device(wispi_session *s, int32_t index, wisp_device_info *info,
+                                   wisp_error *err)
+{
     wisp_status status;
+    memset(info, 0, sizeof *info);
     WISPI_CALL(status, s->backend.plugin, "device_info", err,
-               backend_table(s)->device_info(s->backend.self, index, &info, err));
+               backend_table(s)->device_info(s->backend.self, index, info, err));
     WISP_TRY(status);
     snprintf(s->device_name, sizeof s->device_name, "%s: %s", s->backend.plugin->descriptor->name,
-             info.name);
-    if (run->precision == WISP_BF16 && !info.has_bf16)
+             info->name);
+    if (s->experiment->run.precision == WISP_BF16 && !info->has_bf16)
         return wisp_fail(
             err, WISP_E_CONFIG,
             "run.precision = \"bf16\": %s has no bf16 arithmetic; take precision = \"f32\"",
             s->device_name);
-    if (world_of(s) > 1 && !backend_table(s)->host_visible)
-        return wisp_fail(err, WISP_E_UNSUPPORTED,
-                         "several ranks need a device whose memory the host sees, which %s is not: "
-                         "take run.device = \"cpu\", or one process",
-                         s->device_name);
+    return WISP_OK;
+}
+
+/* Does the communicator work on this device's memory itself? */
+static int ranks_meet_there(const wispi_session *s)
+{
+    const wispi_ranks *ranks = s->experiment->ranks;
+    return ranks && ranks->comm &&
+           strcmp(ranks->comm->memory_kind, s->backend.plugin->descriptor->name) == 0;
+}
+
+static wisp_status open_device(wispi_session *s, wisp_error *err)
+{
+    const wispi_run_settings *run = &s->experiment->run;
+    int32_t index = 0;
+    wisp_device_info info;
+    WISP_TRY(wispi_device_choose(s->experiment->registry, wispi_config_arena(s->experiment->config),
+                                 "run.device =", run->device, s->experiment->ranks, &s->backend,
+                                 &index, err));
+    WISP_TRY(describe_device(s, index, &info, err));
     s->n_threads = run->threads > 0 ? (int32_t)run->threads : usual_threads(s, info.n_threads);
     wispi_device_options options = {s->n_threads, run->deterministic,
                                     run->fallback == WISPI_FALLBACK_REFERENCE};
+    wisp_status status;
     WISPI_CALL(
         status, s->backend.plugin, "open", err,
         wispi_device_open(backend_table(s), s->backend.self, index, &options, &s->device, err));
-    return status;
+    WISP_TRY(status);
+    wispi_device_set_ranks_on_device(s->device, ranks_meet_there(s));
+    return WISP_OK;
 }
 
 /* --- data --- */
+
+static wisp_status alloc_batch(void *user, size_t bytes, void **memory, wisp_error *err)
+{
+    return wispi_host_alloc(user, bytes, memory, err);
+}
+
+static void free_batch(void *user, void *memory)
+{
+    wispi_host_free(user, memory);
+}
 
 static wispi_feed_options feed_options(const wispi_session *s, const wispi_instance *data,
                                        int64_t batch)
@@ -139,7 +112,10 @@ static wispi_feed_options feed_options(const wispi_session *s, const wispi_insta
         .eval_size = (int32_t)x->input.eval_size,
         .workers = (int32_t)(workers >= 0 ? workers : processors),
     };
-    o.take_turns = s->n_threads > 1 && s->n_threads + o.workers > processors;
+    if (wispi_device_is_late(s->device))
+        o.memory = (wispi_feed_memory){s->device, alloc_batch, free_batch};
+    o.take_turns = !wispi_device_is_late(s->device) && s->n_threads > 1 &&
+                   s->n_threads + o.workers > processors;
     for (int i = 0; i < 3; i++) {
         o.mean[i] = (float)((const double *)x->input.mean.items)[i];
         o.std[i] = (float)((const double *)x->input.std.items)[i];
@@ -552,7 +528,7 @@ static wisp_status put(wispi_session *s, wispi_variable *variable, const void *v
 {
     if (!values || !variable->data)
         return WISP_OK;
-    return wispi_variable_write(s->device, variable, values, err);
+    return wispi_variable_put(s->device, variable, values, err);
 }
 
 static wisp_status bind_batch(wispi_session *s, const wispi_feed_batch *batch, wisp_error *err)
@@ -562,7 +538,7 @@ static wisp_status bind_batch(wispi_session *s, const wispi_feed_batch *batch, w
         if (wispi_device_host_visible(s->device))
             own->views[g].data = batch->groups[g];
         else
-            WISP_TRY(put(s, &own->views[g], batch->groups[g], err));
+            WISP_TRY(wispi_variable_lend(s->device, &own->views[g], batch->groups[g], err));
     }
     WISP_TRY(put(s, &own->index, batch->index, err));
     WISP_TRY(put(s, &own->boxes, batch->boxes, err));
@@ -583,9 +559,40 @@ wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
     return wispi_program_run(s->now->program, train_step, s, options, err);
 }
 
-wisp_status wispi_session_loss(wispi_session *s, float *loss, wisp_error *err)
+/* --- what became of it --- */
+
+static wisp_status begin_reading(wispi_session *s, wispi_step_report *r, wisp_error *err)
 {
-    return wispi_program_read(s->now->program, s->now->loss, loss, err);
+    wispi_sized_step *step = s->now;
+    WISP_TRY(wispi_program_download(step->program, step->loss, r->values, &r->ticket, err));
+    for (int32_t i = 0; i < r->n_metrics; i++)
+        WISP_TRY(wispi_program_download(step->program, step->metrics.entries[i].tensor,
+                                        r->values + 1 + i, &r->ticket, err));
+    return WISP_OK;
+}
+
+wisp_status wispi_session_post(wispi_session *s, int with_metrics, wispi_step_report **report,
+                               wisp_error *err)
+{
+    wispi_step_report *r = &s->reports[s->next_report];
+    if (!r->values) {
+        void *values = NULL;
+        WISP_TRY(
+            wispi_host_alloc(s->device, (1 + WISPI_MAX_METRICS) * sizeof *r->values, &values, err));
+        r->values = values;
+    }
+    r->metrics = &s->now->metrics;
+    r->n_metrics = with_metrics ? s->now->metrics.n : 0;
+    r->clock = s->clock;
+    WISP_TRY(begin_reading(s, r, err));
+    s->next_report = !s->next_report;
+    *report = r;
+    return WISP_OK;
+}
+
+wisp_status wispi_session_await(wispi_session *s, wispi_step_report *report, wisp_error *err)
+{
+    return wispi_device_wait(s->device, report->ticket, err);
 }
 
 /* --- life --- */
@@ -628,6 +635,8 @@ void wispi_session_close(wispi_session *s)
     wispi_model_destroy(s->model);
     for (int32_t i = 0; i < s->n_backbones; i++)
         wispi_instance_destroy(&s->backbones[i]);
+    for (size_t i = 0; s->device && i < WISP_COUNT(s->reports); i++)
+        wispi_host_free(s->device, s->reports[i].values);
     wispi_device_close(s->device);
     wispi_instance_destroy(&s->backend);
     wispi_free(s->starts);

@@ -26,6 +26,15 @@ typedef struct wispi_sized_step {
     wispi_metrics metrics;
 } wispi_sized_step;
 
+/* The numbers of one step, on their way to the host or there. */
+typedef struct wispi_step_report {
+    float *values; /* the loss, then metrics */
+    uint64_t ticket;
+    const wispi_metrics *metrics;
+    int32_t n_metrics; /* how many were asked for: all or none */
+    wisp_clock clock;
+} wispi_step_report;
+
 typedef struct wispi_session {
     wispi_experiment *experiment;
     wispi_instance backend;
@@ -50,6 +59,8 @@ typedef struct wispi_session {
     wispi_sized_step *now; /* one of both: of the latest step */
     int64_t steps_per_epoch, total_steps;
     wisp_clock clock;
+    wispi_step_report reports[2]; /* by turns */
+    int32_t next_report;
 
     wispi_start_record *starts; /* what was loaded before the first step; or NULL */
     int32_t n_starts;
@@ -63,11 +74,16 @@ void wispi_session_close(wispi_session *session); /* accepts NULL */
 
 /* Records the training step; at the start of every epoch. */
 wisp_status wispi_session_record(wispi_session *session, uint32_t flags, wisp_error *err);
-/* One step on a batch of the feed. */
+/* One step on a batch of the feed, which stays as it is until wispi_device_wait() for
+ * wispi_uploads_ticket() after the call. */
 wisp_status wispi_session_step(wispi_session *session, const wispi_feed_batch *batch,
                                const wispi_run_options *options, wisp_error *err);
-/* Value of the last step's loss. */
-wisp_status wispi_session_loss(wispi_session *session, float *loss, wisp_error *err);
+/* Begins to read the last step's loss, and its metrics if they are asked for. The report holds
+ * until the second post after it. */
+wisp_status wispi_session_post(wispi_session *session, int with_metrics, wispi_step_report **report,
+                               wisp_error *err);
+/* Until its values are there. */
+wisp_status wispi_session_await(wispi_session *session, wispi_step_report *report, wisp_error *err);
 
 enum { WISPI_FEED_IN_ORDER = 0, WISPI_FEED_SAMPLED = 1 };
 

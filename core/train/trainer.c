@@ -20,6 +20,7 @@
 #include "train/run_folder.h"
 #include "train/scoreboard.h"
 #include "nn/schedule.h"
+#include "tensor/transfer.h"
 #include "train/session.h"
 
 typedef struct trainer {
@@ -35,12 +36,17 @@ typedef struct trainer {
     wispi_results *results; /* of the latest evaluation */
     wispi_progress progress;
     wispi_checkpoint_facts facts;
-    double started;         /* clock at which facts.seconds was 0 */
-    double last_checkpoint; /* clock */
-    int32_t begin_only;     /* leaves a checkpoint before the first step, and no more */
-    int64_t last_step;      /* where training ends: all epochs, or run.steps */
-    int32_t is_resuming;    /* the folder holds a checkpoint */
-    int32_t is_stopping;    /* all ranks know that one of them was asked to stop */
+    double started;            /* clock at which facts.seconds was 0 */
+    double last_checkpoint;    /* clock */
+    int32_t begin_only;        /* leaves a checkpoint before the first step, and no more */
+    int64_t last_step;         /* where training ends: all epochs, or run.steps */
+    int32_t is_resuming;       /* the folder holds a checkpoint */
+    int32_t is_stopping;       /* all ranks know that one of them was asked to stop */
+    int32_t is_writing;        /* all ranks know that the first one wants to write a checkpoint */
+    wispi_step_report *unread; /* of the latest step; NULL: it has been read */
+    double unread_wait;        /* how long that step waited for its batch */
+    wispi_feed_batch *held;    /* may be on its way to the device */
+    uint64_t held_ticket;
 } trainer;
 
 static int is_first(const trainer *t)
@@ -205,21 +211,22 @@ static wisp_status average_metrics(const trainer *t, double *values, int32_t n, 
     return WISP_OK;
 }
 
-static wisp_status log_step(trainer *t, float loss, wisp_error *err)
+static wisp_status log_step(trainer *t, const wispi_step_report *r, float loss, wisp_error *err)
 {
     wispi_session *s = t->session;
     wispi_metric_value values[WISPI_MAX_METRICS + 1];
     double read[WISPI_MAX_METRICS];
-    WISP_TRY(wispi_metrics_read(&s->now->metrics, s->now->program, read, err));
-    WISP_TRY(average_metrics(t, read, s->now->metrics.n, err));
+    for (int32_t i = 0; i < r->n_metrics; i++)
+        read[i] = r->values[1 + i];
+    WISP_TRY(average_metrics(t, read, r->n_metrics, err));
     if (!is_first(t))
         return WISP_OK;
     values[0] = (wispi_metric_value){"loss", loss};
     int32_t n = 1;
-    for (int32_t i = 0; i < s->now->metrics.n; i++)
-        values[n++] = (wispi_metric_value){s->now->metrics.entries[i].name, read[i]};
+    for (int32_t i = 0; i < r->n_metrics; i++)
+        values[n++] = (wispi_metric_value){r->metrics->entries[i].name, read[i]};
     WISP_TRY(
-        wispi_metric_log_add(t->log, "train", s->clock.epoch, t->facts.step, values, n, NULL, err));
+        wispi_metric_log_add(t->log, "train", r->clock.epoch, r->clock.step, values, n, NULL, err));
     wispi_metric_value schedules[WISPI_MAX_METRICS];
     n = wispi_model_scalar_count(s->model);
     if (n > WISPI_MAX_METRICS)
@@ -227,25 +234,34 @@ static wisp_status log_step(trainer *t, float loss, wisp_error *err)
     for (int32_t i = 0; i < n; i++) {
         const char *name = wispi_model_scalar_name(s->model, i);
         schedules[i] = (wispi_metric_value){
-            name, wispi_schedule_value(wispi_model_schedule(s->model, name), &s->clock)};
+            name, wispi_schedule_value(wispi_model_schedule(s->model, name), &r->clock)};
     }
-    return wispi_metric_log_add(t->log, "schedule", s->clock.epoch, t->facts.step, schedules, n,
+    return wispi_metric_log_add(t->log, "schedule", r->clock.epoch, r->clock.step, schedules, n,
                                 NULL, err);
 }
 
-/* The mean of all ranks' losses; and all hear of a rank that was asked to stop. */
+static int checkpoint_is_due(const trainer *t)
+{
+    double every = t->experiment->run.checkpoint_minutes * 60.0;
+    return every > 0 && wispi_seconds() - t->last_checkpoint > every;
+}
+
+/* The mean of all ranks' losses; and all hear of a rank that was asked to stop, and that the first
+ * one wants to write. */
 static wisp_status share_loss(trainer *t, float *loss, wisp_error *err)
 {
-    float values[2] = {*loss, (float)stop_requested(t)};
+    float values[3] = {*loss, (float)stop_requested(t),
+                       (float)(is_first(t) && checkpoint_is_due(t))};
     if (t->group.ranks.size < 2)
         return WISP_OK;
-    WISP_TRY(wispi_rank_group_average(&t->group, values, 2, err));
+    WISP_TRY(wispi_rank_group_average(&t->group, values, 3, err));
     *loss = values[0];
     t->is_stopping |= values[1] > 0;
+    t->is_writing |= values[2] > 0;
     return WISP_OK;
 }
 
-static wisp_status check_loss(trainer *t, float loss, wisp_error *err)
+static wisp_status check_loss(trainer *t, const wisp_clock *clock, float loss, wisp_error *err)
 {
     if (isfinite(loss))
         return WISP_OK;
@@ -255,36 +271,69 @@ static wisp_status check_loss(trainer *t, float loss, wisp_error *err)
         "the loss is %f at step %lld (epoch %lld): training stops, the last checkpoint stays as "
         "it is. Run again with --check-finite to see which operation it was; a smaller learning "
         "rate or gradient clipping is the usual cure",
-        (double)loss, (long long)t->facts.step, (long long)t->session->clock.epoch);
+        (double)loss, (long long)clock->step, (long long)clock->epoch);
+}
+
+/* What a step came to is read here, which on a device with a queue is after the next step began. */
+static wisp_status read_step(trainer *t, wisp_error *err)
+{
+    wispi_session *s = t->session;
+    wispi_step_report *r = t->unread;
+    t->unread = NULL;
+    if (!r)
+        return WISP_OK;
+    WISP_TRY(wispi_session_await(s, r, err));
+    float loss = r->values[0];
+    WISP_TRY(share_loss(t, &loss, err));
+    WISP_TRY(check_loss(t, &r->clock, loss, err));
+    if (r->clock.step % t->experiment->run.metric_steps == 0)
+        WISP_TRY(log_step(t, r, loss, err));
+    double lr = wispi_schedule_value(wispi_model_schedule(s->model, "lr"), &r->clock);
+    wispi_progress_step(&t->progress, r->clock.step + 1, loss, lr, t->unread_wait);
+    return WISP_OK;
+}
+
+/* The batch before may still have been on its way to the device until now. */
+static wisp_status hold_batch(trainer *t, wispi_feed_batch *batch, wisp_error *err)
+{
+    wispi_device *device = t->session->device;
+    wispi_feed_batch *former = t->held;
+    const uint64_t ticket = t->held_ticket;
+    t->held = batch;
+    t->held_ticket = wispi_uploads_ticket(device);
+    const wisp_status status = former ? wispi_device_wait(device, ticket, err) : WISP_OK;
+    wispi_feed_release(t->feed, former);
+    return status;
+}
+
+static wisp_status run_step(trainer *t, double *wait, wisp_error *err)
+{
+    wispi_session *s = t->session;
+    wispi_feed_batch *batch = NULL;
+    WISP_TRY(wispi_feed_next(t->feed, &batch, err));
+    *wait = batch->wait_seconds;
+    s->clock.step = t->facts.step;
+    wispi_run_options options = {t->options->check_finite, t->options->profile};
+    wisp_status status = wispi_session_step(s, batch, &options, err);
+    if (status == WISP_OK && wispi_device_is_late(s->device))
+        return hold_batch(t, batch, err);
+    wispi_feed_release(t->feed, batch);
+    return status;
 }
 
 static wisp_status one_step(trainer *t, wisp_error *err)
 {
     wispi_session *s = t->session;
-    wispi_feed_batch *batch = NULL;
-    WISP_TRY(wispi_feed_next(t->feed, &batch, err));
-    double wait = batch->wait_seconds;
-    s->clock.step = t->facts.step;
-    wispi_run_options options = {t->options->check_finite, t->options->profile};
-    wisp_status status = wispi_session_step(s, batch, &options, err);
-    wispi_feed_release(t->feed, batch);
-    WISP_TRY(status);
-    float loss = 0;
-    WISP_TRY(wispi_session_loss(s, &loss, err));
-    WISP_TRY(share_loss(t, &loss, err));
-    WISP_TRY(check_loss(t, loss, err));
-    if (t->facts.step % t->experiment->run.metric_steps == 0)
-        WISP_TRY(log_step(t, loss, err));
+    wispi_step_report *report = NULL;
+    double wait = 0;
+    WISP_TRY(run_step(t, &wait, err));
+    WISP_TRY(
+        wispi_session_post(s, t->facts.step % t->experiment->run.metric_steps == 0, &report, err));
     t->facts.step++;
-    double lr = wispi_schedule_value(wispi_model_schedule(s->model, "lr"), &s->clock);
-    wispi_progress_step(&t->progress, t->facts.step, loss, lr, wait);
-    return WISP_OK;
-}
-
-static int checkpoint_is_due(const trainer *t)
-{
-    double every = t->experiment->run.checkpoint_minutes * 60.0;
-    return every > 0 && wispi_seconds() - t->last_checkpoint > every;
+    WISP_TRY(read_step(t, err));
+    t->unread = report;
+    t->unread_wait = wait;
+    return wispi_device_is_late(s->device) ? WISP_OK : read_step(t, err);
 }
 
 /* Between steps one rank alone does as it is asked; several do when all have heard of it. */
@@ -293,8 +342,21 @@ static int must_stop(const trainer *t)
     return t->group.ranks.size > 1 ? t->is_stopping : stop_requested(t);
 }
 
+static int must_write(const trainer *t)
+{
+    return t->group.ranks.size > 1 ? t->is_writing : checkpoint_is_due(t);
+}
+
+static wisp_status write_here(trainer *t, wisp_error *err)
+{
+    t->is_writing = 0;
+    WISP_TRY(read_step(t, err));
+    return is_first(t) ? checkpoint(t, err) : WISP_OK;
+}
+
 static wisp_status stop_here(trainer *t, wisp_error *err)
 {
+    WISP_TRY(read_step(t, err));
     WISP_TRY(by_first(t, checkpoint, err));
     t->group.is_agreed = 1;
     return wisp_fail(err, WISP_E_STOPPED,
@@ -314,10 +376,10 @@ static wisp_status train_epoch(trainer *t, wisp_error *err)
         if (must_stop(t))
             return stop_here(t, err);
         WISP_TRY(one_step(t, err));
-        if (is_first(t) && checkpoint_is_due(t) && t->facts.step < end)
-            WISP_TRY(checkpoint(t, err));
+        if (t->facts.step < end && must_write(t))
+            WISP_TRY(write_here(t, err));
     }
-    return WISP_OK;
+    return read_step(t, err);
 }
 
 /* The kept one comes first: a run that is killed between the two writes it again. */
@@ -416,6 +478,7 @@ static wisp_status train_all(trainer *t, wisp_error *err)
     }
     wispi_progress_pause(&t->progress);
     tell_bad_samples(t);
+    WISP_TRY(hold_batch(t, NULL, err));
     wispi_feed_destroy(t->feed);
     t->feed = NULL;
     return WISP_OK;
@@ -690,6 +753,8 @@ static wisp_status create_trainer(wispi_experiment *experiment, const wispi_trai
 static void destroy_trainer(trainer *t)
 {
     wispi_progress_pause(&t->progress);
+    if (t->held)
+        wispi_device_sync(t->session->device, NULL);
     wispi_feed_destroy(t->feed);
     wispi_metric_log_close(t->log);
     wispi_embedder_destroy(t->embedder);
