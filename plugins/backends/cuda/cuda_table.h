@@ -23,7 +23,12 @@ typedef struct cuda_kernel_entry {
     X(views)                                                                                       \
     X(linear)                                                                                      \
     X(normed_linear)                                                                               \
-    X(matmul)
+    X(matmul)                                                                                      \
+    X(unary)                                                                                       \
+    X(binary)                                                                                      \
+    X(cast)                                                                                        \
+    X(draw)                                                                                        \
+    X(reduce)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,

@@ -1,0 +1,52 @@
+/* cuda_cuts.c - plans for work on rows and on columns. */
+#include "cuda_cuts.h"
+#include "cuda_wide.h"
+
+enum { ROW_THREADS = 256, MOST_THREADS = 512, MOST_TILE = 32 };
+
+row_cut cuda_row_cut(int64_t n, int64_t length, int32_t per_access)
+{
+    /* A warp has up to 8 accesses of each of its threads to do before a block is better. */
+    return (row_cut){
+        .n = n, .length = length, .whole_block = length > (int64_t)per_access * 32 * 8};
+}
+
+cuda_grid cuda_row_grid(const cuda_device *device, const row_cut *cut)
+{
+    const uint32_t threads = cut->whole_block && cut->length > 16384 ? MOST_THREADS : ROW_THREADS;
+    const int64_t teams = cut->whole_block ? 1 : threads / 32;
+    const int64_t wanted = cuda_ceil_div(cut->n, teams);
+    const int64_t most = (int64_t)device->n_multiprocessors * 64;
+    return (cuda_grid){.x = (uint32_t)(wanted < most ? wanted : most), .threads = threads};
+}
+
+column_cut cuda_column_cut(const cuda_device *device, int64_t outer, int64_t rows, int64_t columns,
+                           int32_t per_access, int32_t turns, int32_t blocks)
+{
+    column_cut c = {.outer = outer, .rows = rows, .columns = columns};
+    const int64_t needed = cuda_ceil_div(columns, per_access), packs = needed > 0 ? needed : 1;
+    c.n_tiles = (int32_t)cuda_ceil_div(packs, MOST_TILE);
+    c.tile = (int32_t)cuda_ceil_div(packs, c.n_tiles);
+    c.lanes = COLUMN_THREADS / c.tile;
+    const int64_t least = (int64_t)c.lanes * turns;
+    const int64_t room = cuda_ceil_div((int64_t)device->n_multiprocessors * blocks,
+                                       c.n_tiles * (outer > 0 ? outer : 1));
+    const int64_t chunk = cuda_ceil_div(rows, room);
+    c.chunk = chunk > least ? chunk : least;
+    c.n_chunks = (int32_t)cuda_ceil_div(rows, c.chunk);
+    if (c.n_chunks < 1)
+        c.n_chunks = 1;
+    return c;
+}
+
+cuda_grid cuda_column_grid(const column_cut *cut)
+{
+    return (cuda_grid){.x = (uint32_t)(cut->outer * cut->n_chunks * cut->n_tiles),
+                       .threads = COLUMN_THREADS};
+}
+
+cuda_grid cuda_finish_grid(int64_t columns)
+{
+    return (cuda_grid){.x = (uint32_t)cuda_ceil_div(columns, FINISH_COLUMNS),
+                       .threads = FINISH_COLUMNS * FINISH_LANES};
+}
