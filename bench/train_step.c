@@ -5,7 +5,8 @@
  *              [--json] [--profile implementation|op|shape] [KEY=VALUE ...]
  *
  * KEY=VALUE overrides the experiment, as backbone.width=0.5 does; --depth is for resnet alone.
- * --profile adds one line for each operation: by implementation, as a whole, or by shapes.
+ * --profile adds one line for each operation, by implementation, as a whole, or by shapes, with the
+ * bytes of its arguments and results.
  * Prints images/s (source images), GFLOP/s and their share of the matrix product's rate measured in
  * the same process, the time of each phase, the peak memory, and the host's own overhead an
  * operation. On a device that works on its own, a time is that of ten steps and one wait for it.
@@ -300,9 +301,10 @@ static void print_row(const wispi_profile_row *row, int32_t by, int n_steps, dou
 {
     const wisp_desc *descs[] = {row->in[0], row->in[1], row->out};
     char text[96];
-    printf("  %8.2f ms %5.1f %%  %4lld calls %7.1f GFLOP/s  %s", 1e3 * row->seconds / n_steps,
-           100 * row->seconds / n_steps / whole, (long long)row->calls / n_steps,
-           2e-9 * row->macs / row->seconds, row->op);
+    printf("  %8.2f ms %5.1f %%  %4lld calls %7.1f GFLOP/s %8.1f MB  %s",
+           1e3 * row->seconds / n_steps, 100 * row->seconds / n_steps / whole,
+           (long long)row->calls / n_steps, 2e-9 * row->macs / row->seconds,
+           1e-6 * row->bytes / n_steps, row->op);
     if (by != WISPI_PROFILE_OP)
         printf(", %s", row->implementation);
     for (size_t i = 0; by == WISPI_PROFILE_SHAPE && i < WISP_COUNT(descs); i++)

@@ -715,6 +715,16 @@ void wispi_program_phases(const wispi_program *program, double seconds[3])
     }
 }
 
+static double call_bytes(const event *e)
+{
+    double bytes = 0;
+    for (int32_t i = 0; i < e->n_in; i++)
+        bytes += e->in[i] ? (double)wisp_desc_bytes(&e->in[i]->desc) : 0;
+    for (int32_t i = 0; i < e->op->n_out; i++)
+        bytes += e->out[i] ? (double)wisp_desc_bytes(&e->out[i]->desc) : 0;
+    return bytes;
+}
+
 static int slower_first(const void *a, const void *b)
 {
     const wispi_profile_row *x = a, *y = b;
@@ -767,6 +777,7 @@ int32_t wispi_program_profile(const wispi_program *program, int32_t by, wispi_pr
         rows[at].calls += e->runs;
         rows[at].seconds += e->seconds;
         rows[at].macs += e->runs * call_macs(e);
+        rows[at].bytes += e->runs * call_bytes(e);
     }
     qsort(rows, (size_t)n, sizeof *rows, slower_first);
     return n;

@@ -69,7 +69,8 @@ typedef struct wispi_profile_row {
     const char *op, *implementation;
     int64_t calls;
     double seconds;
-    double macs; /* of all its calls together */
+    double macs;  /* of all its calls together */
+    double bytes; /* of their arguments and results, each counted once a call */
     const wisp_desc *in[2], *out;
 } wispi_profile_row;
 
