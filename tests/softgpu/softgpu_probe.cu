@@ -116,8 +116,8 @@ WISP_KERNEL(probe_unset, probe_args)
     fixed[3] = dynamic[3] = 1.0f;
 }
 
+/* Four floats in one access, which is aligned to its size when choice is a multiple of four. */
 WISP_KERNEL(probe_vector, probe_args)
 {
-    const float4 v = *reinterpret_cast<const float4 *>(a.x + a.choice);
-    a.y[0] = v.x + v.w;
+    *reinterpret_cast<float4 *>(a.y) = *reinterpret_cast<const float4 *>(a.x + a.choice);
 }
