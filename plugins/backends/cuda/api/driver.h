@@ -13,6 +13,9 @@
 
 #ifdef WISP_CUDA_TOOLKIT_DRIVER
 #include <cuda.h>
+/* Its second version, which newer headers mean by this name, is missing in older drivers. */
+#undef cuEventElapsedTime
+CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end);
 #else
 
 #include <stddef.h>
