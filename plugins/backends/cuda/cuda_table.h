@@ -28,7 +28,12 @@ typedef struct cuda_kernel_entry {
     X(binary)                                                                                      \
     X(cast)                                                                                        \
     X(draw)                                                                                        \
-    X(reduce)
+    X(reduce)                                                                                      \
+    X(rows_move)                                                                                   \
+    X(permute)                                                                                     \
+    X(optimizer)                                                                                   \
+    X(ring)                                                                                        \
+    X(pool)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,
