@@ -33,7 +33,9 @@ typedef struct cuda_kernel_entry {
     X(permute)                                                                                     \
     X(optimizer)                                                                                   \
     X(ring)                                                                                        \
-    X(pool)
+    X(pool)                                                                                        \
+    X(gather)                                                                                      \
+    X(top_k)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,
