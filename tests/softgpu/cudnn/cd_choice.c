@@ -28,7 +28,7 @@ int cd_numerical_notes(int engine, int32_t notes[4])
         notes[n++] = CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
     if (engine == CD_ENGINE_TF32 || engine == CD_ENGINE_FUSION_TF32)
         notes[n++] = CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
-    if (engine == CD_ENGINE_UNORDERED)
+    if (engine == CD_ENGINE_UNORDERED || engine == CD_ENGINE_ATTENTION_UNORDERED)
         notes[n++] = CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
     return n;
 }

@@ -12,8 +12,9 @@ enum {
     CD_ENGINE_FUSION = 3,    /* compiled for the graph */
     CD_ENGINE_FUSION_TF32 = 4,
     CD_ENGINE_ATTENTION = 5,
-    CD_ENGINE_FUSSY = 6, /* the heuristic offers it and no plan of it can be finalized */
-    CD_ENGINES = 7
+    CD_ENGINE_ATTENTION_UNORDERED = 6,
+    CD_ENGINE_FUSSY = 7, /* the heuristic offers it and no plan of it can be finalized */
+    CD_ENGINES = 8
 };
 
 typedef struct {

@@ -23,6 +23,24 @@ static int64_t overridden(const cd_step *step, int input, int64_t batch, int64_t
     return step->node->in[input] < 0 ? whole : (int64_t)step->in[input][batch];
 }
 
+/* Rows or columns of both operands from the last to the first: the same sums in another order. */
+static void turn_sums(int64_t m, int64_t n, int64_t k, float *a, float *b)
+{
+    for (int64_t p = 0; p < k / 2; p++) {
+        int64_t q = k - 1 - p;
+        for (int64_t i = 0; i < m; i++) {
+            float kept = a[i * k + p];
+            a[i * k + p] = a[i * k + q];
+            a[i * k + q] = kept;
+        }
+        for (int64_t j = 0; j < n; j++) {
+            float kept = b[p * n + j];
+            b[p * n + j] = b[q * n + j];
+            b[q * n + j] = kept;
+        }
+    }
+}
+
 static void copy_inputs(const cd_step *step, const float *in, int64_t n, float *out)
 {
     int cut = step->engine == CD_ENGINE_FUSION_TF32;
@@ -61,6 +79,8 @@ void cd_run_matmul(const cd_step *step)
         copy_inputs(step, step->in[CD_A] + matrix_of(a, c, i) * m * k, m * k, left);
         copy_inputs(step, step->in[CD_B] + matrix_of(b, c, i) * k * n, k * n, right);
         cut_sums(step, left, m, k, i / in_batch);
+        if (step->engine == CD_ENGINE_ATTENTION_UNORDERED && step->turn % 2)
+            turn_sums(m, n, k, left, right);
         soft_gemm(m, n, k, left, right, step->out[0] + i * m * n);
         pad(step, step->out[0] + i * m * n, m, n, i / in_batch);
     }
