@@ -10,13 +10,22 @@
 row_cut cuda_row_cut(int64_t n, int64_t length, int32_t per_access);
 cuda_grid cuda_row_grid(const cuda_device *device, const row_cut *cut);
 
-/* Columns of (outer, rows, columns) for accesses of `per_access` elements, or single ones where
- * that does not divide the columns. `turns` is how many rows a thread should have at least;
+/* Columns, by accesses of single elements and of 16 bytes; the latter has no tiles where sizes do
+ * not divide. */
+typedef struct column_plan {
+    column_cut narrow, wide;
+} column_plan;
+
+/* Columns of (outer, rows, columns). `turns` is how many rows a thread should have at least,
  * `blocks` the wanted number of blocks a multiprocessor. */
-column_cut cuda_column_cut(const cuda_device *device, int64_t outer, int64_t rows, int64_t columns,
-                           int32_t per_access, int32_t turns, int32_t blocks);
+column_plan cuda_column_plan(const cuda_device *device, const column_cut *shape, int32_t per_access,
+                             int32_t turns, int32_t blocks);
+/* The cut for these addresses, joined by |. */
+const column_cut *cuda_column_pick(const column_plan *plan, uintptr_t addresses);
+/* Bytes of partial results of either cut, which are `floats` a column and chunk. */
+size_t cuda_partial_bytes(const column_plan *plan, int32_t floats);
 cuda_grid cuda_column_grid(const column_cut *cut);
 /* The blocks that join partial results. */
-cuda_grid cuda_finish_grid(int64_t columns);
+cuda_grid cuda_finish_grid(const column_cut *cut);
 
 #endif

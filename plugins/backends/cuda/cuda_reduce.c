@@ -12,9 +12,9 @@ _Static_assert((int)REDUCE_MAX_RANK == (int)WISP_MAX_RANK, "a walk holds any sha
 
 typedef struct reduce_state {
     CUfunction function, finish;
-    reduce_args args;    /* all but the pointers, for accesses of single elements */
-    column_cut wide_cut; /* for accesses of 16 bytes; no tiles: never */
-    cuda_grid grid;      /* of reduce_any */
+    reduce_args args; /* all but the pointers */
+    column_plan plan;
+    cuda_grid grid; /* of reduce_any */
 } reduce_state;
 
 /* --- shapes --- */
@@ -94,21 +94,19 @@ static column_cut cut_rows(const cuda_device *device, const column_cut *shape, i
     c.n_chunks = (int32_t)cuda_ceil_div(c.rows, c.chunk);
     c.n_chunks = c.n_chunks > 0 ? c.n_chunks : 1;
     c.n_tiles = 1;
+    c.wide = per_access > 1;
     return c;
 }
 
-static void plan_blocks(const cuda_device *device, reduce_state *s, const column_cut *shape,
-                        int32_t per_access)
+static column_plan plan_blocks(const cuda_device *device, const column_cut *shape,
+                               int32_t per_access)
 {
-    const int rows = shape->columns == 1;
-    s->args.cut = rows
-                      ? cut_rows(device, shape, 1)
-                      : cuda_column_cut(device, shape->outer, shape->rows, shape->columns, 1, 8, 4);
-    if ((rows ? shape->rows : shape->columns) % per_access == 0)
-        s->wide_cut = rows ? cut_rows(device, shape, per_access)
-                           : cuda_column_cut(device, shape->outer, shape->rows, shape->columns,
-                                             per_access, 8, 4);
-    s->wide_cut.wide = 1;
+    if (shape->columns > 1)
+        return cuda_column_plan(device, shape, per_access, 8, 4);
+    column_plan plan = {.narrow = cut_rows(device, shape, 1)};
+    if (shape->rows % per_access == 0)
+        plan.wide = cut_rows(device, shape, per_access);
+    return plan;
 }
 
 static void plan_any(const cuda_device *device, reduce_state *s)
@@ -117,11 +115,6 @@ static void plan_any(const cuda_device *device, reduce_state *s)
     s->args.cut = (column_cut){.outer = 1, .columns = w->results, .n_chunks = 1};
     s->args.team = w->length >= 32 ? 32 : 1;
     s->grid = cuda_grid_over(device, w->results * s->args.team, 1);
-}
-
-static size_t partial_bytes(const column_cut *c)
-{
-    return c->n_chunks > 1 ? (size_t)(c->outer * c->n_chunks * c->columns) * sizeof(float) : 0;
 }
 
 /* --- running --- */
@@ -146,13 +139,11 @@ static wisp_status blocks_run(const wisp_kernel *kernel, const wisp_kernel_arg *
     args.x = in[0].data;
     args.y = out[0].data;
     args.partial = scratch;
-    if (state->wide_cut.n_tiles > 0 && cuda_address(args.x) % 16 == 0)
-        args.cut = state->wide_cut;
+    args.cut = *cuda_column_pick(&state->plan, cuda_address(args.x));
     WISP_TRY(cuda_launch(device, state->function, cuda_column_grid(&args.cut), &args, err));
     if (args.cut.n_chunks == 1)
         return WISP_OK;
-    return cuda_launch(device, state->finish, cuda_finish_grid(args.cut.outer * args.cut.columns),
-                       &args, err);
+    return cuda_launch(device, state->finish, cuda_finish_grid(&args.cut), &args, err);
 }
 
 /* --- preparing --- */
@@ -195,14 +186,14 @@ static wisp_status reduce_prepare(cuda_device *device, const wisp_kernel_request
     const char *form = !blocks ? "any" : shape.columns == 1 ? "rows" : "columns";
     WISP_TRY(find_functions(device, form, attrs->kind == WISP_REDUCE_MAX, x->dtype, &state, err));
     if (blocks)
-        plan_blocks(device, &state, &shape, cuda_per_access(x->dtype));
+        state.plan = plan_blocks(device, &shape, cuda_per_access(x->dtype));
     else
         plan_any(device, &state);
     WISP_TRY(cuda_kernel_create(device, form, blocks ? blocks_run : any_run, sizeof state, NULL,
                                 kernel, err));
     memcpy((*kernel)->state, &state, sizeof state);
-    const size_t narrow = partial_bytes(&state.args.cut), wide = partial_bytes(&state.wide_cut);
-    (*kernel)->scratch_bytes = narrow > wide ? narrow : wide;
+    if (blocks && (state.plan.narrow.n_chunks > 1 || state.plan.wide.n_chunks > 1))
+        (*kernel)->scratch_bytes = cuda_partial_bytes(&state.plan, 1);
     return WISP_OK;
 }
 

@@ -35,7 +35,9 @@ typedef struct cuda_kernel_entry {
     X(ring)                                                                                        \
     X(pool)                                                                                        \
     X(gather)                                                                                      \
-    X(top_k)
+    X(top_k)                                                                                       \
+    X(batch_norm)                                                                                  \
+    X(channel)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,
