@@ -7,7 +7,7 @@
 #include "cudnn.h"
 #include "soft_memory_fixture.h"
 
-enum { CUDNN_MADE = 256, CUDNN_WORKSPACE = 1 << 16 };
+enum { CUDNN_MADE = 1024, CUDNN_WORKSPACE = 1 << 16 };
 
 static cudnnHandle_t cudnn_handle;
 static cudnnBackendDescriptor_t cudnn_made[CUDNN_MADE]; /* all that a test made */
