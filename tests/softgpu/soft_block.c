@@ -229,9 +229,10 @@ static void start_thread(void)
     softgpu_state *here = grid.here;
     grid.current = (int)thread;
     here->lane = thread % SOFTGPU_WARP;
-    here->thread.x = thread % size.x;
-    here->thread.y = thread / size.x % size.y;
-    here->thread.z = thread / size.x / size.y;
+    here->thread = (softgpu_dim){thread, 0, 0};
+    if (thread >= size.x)
+        here->thread =
+            (softgpu_dim){thread % size.x, thread / size.x % size.y, thread / size.x / size.y};
     grid.launch->function->kernel->run(grid.params);
     grid.ended++;
 }

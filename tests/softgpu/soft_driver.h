@@ -35,7 +35,6 @@ CUresult soft_memory_reserve(void);
 /* Everything that is allocated becomes accessible, and again not; may be nested. */
 void soft_memory_open(void);
 void soft_memory_close(void);
-int soft_memory_is_open(void);
 /* Does the range lie in one live allocation? */
 int soft_memory_holds(CUdeviceptr at, size_t bytes);
 /* Is the address in the part of the address space that is the device's? */

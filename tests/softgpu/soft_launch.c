@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static CUresult check_size(CUfunction function, softgpu_dim grid, softgpu_dim block,
                            unsigned int shared_bytes)
@@ -15,6 +16,30 @@ static CUresult check_size(CUfunction function, softgpu_dim grid, softgpu_dim bl
     if (block.x > 1024 || block.y > 1024 || block.z > 64 || block.x * block.y * block.z > 1024)
         return CUDA_ERROR_INVALID_VALUE;
     return shared_bytes > function->max_shared ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+static int is_mapped(uint64_t at)
+{
+    return msync((void *)(uintptr_t)(at & ~(uint64_t)4095), 4096, MS_ASYNC) == 0;
+}
+
+/* A kernel could read the host's memory here, and could not on a device. Arguments are numbers and
+ * addresses; a number is hardly ever the address of something that is there. */
+static CUresult check_addresses(const soft_launch *launch)
+{
+    const uint32_t bytes = launch->function->kernel->param_bytes;
+    for (uint32_t i = 0; i + sizeof(uint64_t) <= bytes; i += (uint32_t)sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, launch->params + i, sizeof word);
+        if (word >> 40 == 0 || word >> 47 != 0)
+            continue;
+        const void *at = (const void *)(uintptr_t)word;
+        if (!soft_memory_is_device(at) && !soft_memory_pinned(at, 1) && is_mapped(word))
+            return soft_fail(CUDA_ERROR_ILLEGAL_ADDRESS,
+                             "kernel %s: byte %u of its arguments holds an address of host memory",
+                             launch->function->name, i);
+    }
+    return CUDA_SUCCESS;
 }
 
 static CUresult run_kernel(void *args)

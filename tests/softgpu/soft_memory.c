@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -17,7 +18,8 @@ enum {
     ALIGNMENT = 256,
     GAP = 16 * PAGE,
     SPACES = 16,
-    UNSET = 0xff
+    UNSET = 0xff,
+    SECONDS_FREE = 2
 };
 
 typedef struct allocation {
@@ -31,7 +33,8 @@ static uintptr_t space, cursor;
 static size_t space_bytes, card_bytes, used_bytes;
 static allocation *live; /* by address */
 static int n_live, room_live;
-static int n_open;
+static int n_open, accessible, always_close;
+static double start_time, seconds_protecting;
 
 static uintptr_t round_up(uintptr_t value, uintptr_t to)
 {
@@ -41,20 +44,6 @@ static uintptr_t round_up(uintptr_t value, uintptr_t to)
 static void *pointer(uintptr_t at)
 {
     return (void *)at;
-}
-
-CUresult soft_memory_reserve(void)
-{
-    if (space != 0)
-        return CUDA_SUCCESS;
-    card_bytes = (size_t)soft_setting("WISP_SOFTGPU_MEMORY", (int64_t)4 << 30);
-    space_bytes = card_bytes * SPACES + HUGE_PAGE;
-    void *at =
-        mmap(NULL, space_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    space = cursor = (uintptr_t)at;
-    return CUDA_SUCCESS;
 }
 
 size_t soft_memory_total(void)
@@ -121,26 +110,60 @@ static void protect(const allocation *a, int protection)
         perror("softgpu: mprotect");
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void protect_all(int protection)
+{
+    const double start = now();
+    for (int i = 0; i < n_live; i++)
+        protect(&live[i], protection);
+    accessible = protection != PROT_NONE;
+    seconds_protecting += now() - start;
+}
+
 void soft_memory_open(void)
 {
-    if (n_open++ == 0)
-        for (int i = 0; i < n_live; i++)
-            protect(&live[i], PROT_READ | PROT_WRITE);
+    if (n_open++ == 0 && !accessible)
+        protect_all(PROT_READ | PROT_WRITE);
+}
+
+/* Much memory takes long to close and open again. A run that has spent seconds on it leaves memory
+ * open now and then, so that it spends a quarter of its time so at most. */
+static int worth_closing(void)
+{
+    if (accessible && seconds_protecting < SECONDS_FREE)
+        return 1;
+    return accessible && (always_close || seconds_protecting < 0.25 * (now() - start_time));
 }
 
 void soft_memory_close(void)
 {
-    if (--n_open == 0)
-        for (int i = 0; i < n_live; i++)
-            protect(&live[i], PROT_NONE);
-}
-
-int soft_memory_is_open(void)
-{
-    return n_open > 0;
+    if (--n_open == 0 && worth_closing())
+        protect_all(PROT_NONE);
 }
 
 /* --- allocating --- */
+
+CUresult soft_memory_reserve(void)
+{
+    if (space != 0)
+        return CUDA_SUCCESS;
+    card_bytes = (size_t)soft_setting("WISP_SOFTGPU_MEMORY", (int64_t)4 << 30);
+    space_bytes = card_bytes * SPACES + HUGE_PAGE;
+    void *at =
+        mmap(NULL, space_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    space = cursor = (uintptr_t)at;
+    always_close = soft_setting("WISP_SOFTGPU_STRICT", 0) != 0;
+    start_time = now();
+    return CUDA_SUCCESS;
+}
 
 /* The first place from `from` on where the pages fit with a gap on either side; 0 if none. */
 static uintptr_t find_place(uintptr_t from, size_t span)
@@ -187,8 +210,8 @@ static int map_unset_file(uintptr_t first, size_t span)
     }
     for (size_t done = 0; done < span; done += bytes) {
         const size_t n = span - done < bytes ? span - done : bytes;
-        if (mmap(pointer(first + done), n, PROT_NONE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file,
-                 0) == MAP_FAILED)
+        if (mmap(pointer(first + done), n, accessible ? PROT_READ | PROT_WRITE : PROT_NONE,
+                 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0) == MAP_FAILED)
             return 0;
     }
     return 1;
@@ -204,7 +227,8 @@ static int fill(const allocation *a)
     if (mprotect(pointer(a->first), a->span, PROT_READ | PROT_WRITE) != 0)
         return 0;
     memset(pointer(a->first), UNSET, a->span);
-    return mprotect(pointer(a->first), a->span, PROT_NONE) == 0;
+    return mprotect(pointer(a->first), a->span, accessible ? PROT_READ | PROT_WRITE : PROT_NONE) ==
+           0;
 }
 
 static void drop_pages(const allocation *a)

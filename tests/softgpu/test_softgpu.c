@@ -2,6 +2,7 @@
 #include <check.h>
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,6 +245,20 @@ START_TEST(small_overruns_show_when_memory_is_freed)
 }
 END_TEST
 
+START_TEST(kernel_is_given_host_memory)
+{
+    float x = 1.0f, *y = device(4);
+    const char *text = NULL;
+    void *pinned;
+    OK(cuMemHostAlloc(&pinned, 4, 0));
+    OK(run("probe_add_one", (probe_args){pinned, y, 1, 0}, 1, 1, 0));
+    ck_assert_int_eq(run("probe_add_one", (probe_args){&x, y, 1, 0}, 1, 1, 0),
+                     CUDA_ERROR_ILLEGAL_ADDRESS);
+    OK(cuGetErrorString(CUDA_ERROR_ILLEGAL_ADDRESS, &text));
+    ck_assert_ptr_nonnull(strstr(text, "probe_add_one: byte 0"));
+}
+END_TEST
+
 START_TEST(kernel_reads_a_vector_askew)
 {
     float *x = device(64);
@@ -456,6 +471,109 @@ START_TEST(captures_fork_and_join)
 }
 END_TEST
 
+/* --- work as late as it can be --- */
+
+static void start_late(void)
+{
+    setenv("WISP_SOFTGPU_ORDER", "late", 1);
+    start();
+}
+
+START_TEST(late_copies_are_waited_for)
+{
+    float x = 1.0f, *d = device(sizeof x);
+    void *memory;
+    OK(cuMemHostAlloc(&memory, sizeof x, 0));
+    volatile float *pinned = memory;
+    upload(d, &x, sizeof x);
+    OK(launch("probe_add_one", (probe_args){d, d, 1, 0}, 1, 1, 0));
+    OK(cuMemcpyDtoHAsync(memory, address(d), sizeof x, stream));
+    ck_assert(isnan(*pinned));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_float_eq(*pinned, 2.0f);
+    OK(cuMemcpyHtoDAsync(address(d), memory, sizeof x, stream));
+    *pinned = 7.0f; /* too early: the copy takes this */
+    download(&x, d, sizeof x);
+    ck_assert_float_eq(x, 7.0f);
+}
+END_TEST
+
+START_TEST(late_streams_wait_for_what_they_were_told_to)
+{
+    float x = 1.0f, *d = device(sizeof x);
+    CUstream first = stream, second;
+    CUevent event;
+    OK(cuStreamCreate(&second, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&event, 0));
+    upload(d, &x, sizeof x);
+    OK(launch("probe_add_one", (probe_args){d, d, 1, 0}, 1, 1, 0));
+    OK(cuEventRecord(event, first));
+    OK(launch("probe_add_one", (probe_args){d, d, 1, 0}, 1, 1, 0));
+    stream = second;
+    download(&x, d, sizeof x);
+    ck_assert_float_eq(x, 1.0f);
+    OK(cuStreamWaitEvent(second, event, 0));
+    download(&x, d, sizeof x);
+    ck_assert_float_eq(x, 2.0f);
+    OK(cuEventRecord(event, first));
+    ck_assert_int_eq(cuEventQuery(event), CUDA_ERROR_NOT_READY);
+    OK(cuEventQuery(event));
+    download(&x, d, sizeof x);
+    ck_assert_float_eq(x, 3.0f);
+}
+END_TEST
+
+/* --- the trace --- */
+
+static const char trace_path[] = WISP_BUILD_DIR "/tests/softgpu/trace.txt";
+
+static void start_traced(void)
+{
+    remove(trace_path);
+    setenv("WISP_SOFTGPU_TRACE", trace_path, 1);
+    start();
+}
+
+START_TEST(calls_are_traced)
+{
+    static const char *const expected[] = {
+        "cuStreamBeginCapture stream=1",
+        "cuModuleGetFunction name=probe_add_one",
+        "cuLaunchKernel stream=1 kernel=probe_add_one grid=1,1,1 block=32,1,1 shared=0",
+        "cuStreamEndCapture stream=1",
+        "cuGraphInstantiate nodes=1",
+        "cuGraphDestroy",
+        "cuMemcpyHtoDAsync stream=1 bytes=4",
+        "cuGraphLaunch stream=1 nodes=1",
+        "cuMemcpyDtoHAsync stream=1 bytes=4",
+        "cuStreamSynchronize stream=1",
+        "cuMemFree",
+        "  failed 1",
+    };
+    float x = 1.0f, *d = device(sizeof x);
+    CUgraph graph;
+    char line[256] = "";
+    OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(launch("probe_add_one", (probe_args){d, d, 1, 0}, 1, 32, 0));
+    OK(cuStreamEndCapture(stream, &graph));
+    const CUgraphExec exec = exec_of(graph);
+    upload(d, &x, sizeof x);
+    OK(cuGraphLaunch(exec, stream));
+    download(&x, d, sizeof x);
+    ck_assert_int_eq(cuMemFree(address(d + 1)), CUDA_ERROR_INVALID_VALUE);
+    FILE *trace = fopen(trace_path, "r");
+    ck_assert_ptr_nonnull(trace);
+    while (strncmp(line, "cuMemAlloc bytes=4", 18) != 0)
+        ck_assert_ptr_nonnull(fgets(line, sizeof line, trace));
+    for (int i = 0; i < 12; i++) {
+        ck_assert_ptr_nonnull(fgets(line, sizeof line, trace));
+        line[strcspn(line, "\n")] = '\0';
+        ck_assert_str_eq(line, expected[i]);
+    }
+    fclose(trace);
+}
+END_TEST
+
 /* A sanitizer makes an exit of a crash. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
@@ -495,6 +613,7 @@ int main(void)
     add_crash(all, kernel_reads_before_the_start, SIGSEGV);
     add_crash(all, kernel_uses_freed_memory, SIGSEGV);
     tcase_add_test(all, small_overruns_show_when_memory_is_freed);
+    tcase_add_test(all, kernel_is_given_host_memory);
     add_crash(all, kernel_reads_a_vector_askew, ASKEW);
     tcase_add_test(all, copies_are_checked);
     tcase_add_test(all, launches_are_checked);
@@ -503,7 +622,16 @@ int main(void)
     tcase_add_loop_test(all, captures_forbid_what_waits, 0, N_FORBIDDEN);
     tcase_add_test(all, captures_take_pinned_memory_only);
     tcase_add_test(all, captures_fork_and_join);
+    TCase *late = tcase_create("late");
+    tcase_add_checked_fixture(late, start_late, stop);
+    tcase_add_test(late, late_copies_are_waited_for);
+    tcase_add_test(late, late_streams_wait_for_what_they_were_told_to);
+    TCase *traced = tcase_create("traced");
+    tcase_add_checked_fixture(traced, start_traced, stop);
+    tcase_add_test(traced, calls_are_traced);
     suite_add_tcase(suite, all);
+    suite_add_tcase(suite, late);
+    suite_add_tcase(suite, traced);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);
