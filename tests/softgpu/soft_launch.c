@@ -62,8 +62,10 @@ static CUresult submit(const soft_launch *size, CUstream stream, void **params, 
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(launch, size, sizeof *launch);
     memcpy(launch->params, params[0], param_bytes);
-    result =
-        soft_submit(stream, size->function->name, run_kernel, launch, sizeof *launch + param_bytes);
+    result = check_addresses(launch);
+    if (result == CUDA_SUCCESS)
+        result = soft_submit(stream, size->function->name, run_kernel, launch,
+                             sizeof *launch + param_bytes);
     free(launch);
     return result;
 }
