@@ -35,6 +35,7 @@ void cuda_graph_free(cuda_graph *graph)
     drop(graph, &graph->choice.plan);
     drop(graph, &graph->choice.engine);
     drop(graph, &graph->choice.config);
+    drop(graph, &graph->whole);
     while (graph->n_parts > 0)
         drop(graph, &graph->parts[--graph->n_parts]);
     graph->n_operations = 0;

@@ -22,6 +22,7 @@ typedef struct cuda_graph {
     /* Properties of a device that is not here, by which cuDNN plans without running; else NULL. */
     cudnnBackendDescriptor_t absent_device;
     cudnnBackendDescriptor_t operations[CUDA_GRAPH_OPERATIONS], parts[CUDA_GRAPH_PARTS];
+    cudnnBackendDescriptor_t whole; /* the operations as cuDNN's graph */
     int32_t n_operations, n_parts;
     wisp_status status;
     wisp_error error;

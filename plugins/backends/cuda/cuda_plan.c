@@ -14,7 +14,6 @@ typedef struct search {
     const cuda_graph *graph;
     const cuda_cudnn *dnn;
     const cuda_graph_rules *rules;
-    cudnnBackendDescriptor_t operations; /* the graph as cuDNN has it */
     cudnnBackendDescriptor_t configs[MOST_CONFIGS];
     int64_t n_configs;
     char reasons[700];
@@ -41,7 +40,7 @@ static cudnnStatus_t ask(const search *s, cudnnBackendHeurMode_t mode,
 {
     const cudnnBackendDescriptor_t absent = s->graph->absent_device;
     cudnnStatus_t status = s->dnn->SetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
-                                                CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &s->operations);
+                                                CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &s->graph->whole);
     if (!status)
         status = s->dnn->SetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE,
                                       1, &mode);
@@ -181,19 +180,18 @@ static int choose(search *s, cudnnBackendDescriptor_t *config, cuda_graph_choice
 
 /* --- graphs --- */
 
-static cudnnStatus_t make_operations(search *s)
+static cudnnStatus_t make_whole(const search *s, cuda_graph *graph)
 {
-    const cuda_graph *graph = s->graph;
     cudnnStatus_t status =
-        s->dnn->CreateDescriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, &s->operations);
+        s->dnn->CreateDescriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, &graph->whole);
     if (!status)
-        status = s->dnn->SetAttribute(s->operations, CUDNN_ATTR_OPERATIONGRAPH_OPS,
+        status = s->dnn->SetAttribute(graph->whole, CUDNN_ATTR_OPERATIONGRAPH_OPS,
                                       CUDNN_TYPE_BACKEND_DESCRIPTOR, graph->n_operations,
                                       graph->operations);
     if (!status && !graph->absent_device)
-        status = s->dnn->SetAttribute(s->operations, CUDNN_ATTR_OPERATIONGRAPH_HANDLE,
+        status = s->dnn->SetAttribute(graph->whole, CUDNN_ATTR_OPERATIONGRAPH_HANDLE,
                                       CUDNN_TYPE_HANDLE, 1, &graph->device->cudnn_handle);
-    return status ? status : s->dnn->Finalize(s->operations);
+    return status ? status : s->dnn->Finalize(graph->whole);
 }
 
 wisp_status cuda_graph_plan(cuda_graph *graph, const cuda_graph_rules *rules, wisp_error *err)
@@ -202,7 +200,7 @@ wisp_status cuda_graph_plan(cuda_graph *graph, const cuda_graph_rules *rules, wi
     int found = 0;
     if (graph->status != WISP_OK)
         return wisp_fail(err, graph->status, "%s", graph->error.message);
-    const cudnnStatus_t status = make_operations(&s);
+    const cudnnStatus_t status = make_whole(&s, graph);
     if (status == CUDNN_STATUS_SUCCESS) {
         ask_mode(&s, CUDNN_HEUR_MODE_A);
         ask_mode(&s, CUDNN_HEUR_MODE_FALLBACK);
@@ -213,7 +211,6 @@ wisp_status cuda_graph_plan(cuda_graph *graph, const cuda_graph_rules *rules, wi
         found = choose(&s, &s.configs[i], &graph->choice);
     for (int64_t i = 0; i < s.n_configs; i++)
         drop(&s, &s.configs[i]);
-    drop(&s, &s.operations);
     if (found)
         return WISP_OK;
     return wisp_fail(err, WISP_E_UNSUPPORTED, "cuDNN has no engine for it%s%s",
