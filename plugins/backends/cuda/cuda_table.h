@@ -36,9 +36,9 @@ typedef struct cuda_kernel_entry {
     X(pool)                                                                                        \
     X(gather)                                                                                      \
     X(top_k)                                                                                       \
-#define CUDA_KERNEL_TABLES(X) X(copy) X(views) X(linear) X(normed_linear) X(matmul) X(unary)   \
-        X(binary) X(cast) X(draw) X(reduce) X(rows_move) X(permute) X(optimizer) X(ring) X(pool)   \
-            X(gather) X(top_k) X(batch_norm) X(channel) X(conv)
+    X(batch_norm)                                                                                  \
+    X(channel)                                                                                     \
+    X(conv)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,
