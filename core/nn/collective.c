@@ -23,12 +23,12 @@ wisp_tensor *wispi_collective_gather(wisp_step *s, wisp_tensor *x, int with_grad
 
 wisp_tensor *wispi_collective_sum(wisp_step *s, wisp_tensor *x)
 {
-    return wispi_step_ranks(s) ? wispi_ranks_sum(s, x, 1) : x;
+    return wispi_step_ranks(s) ? wispi_ranks_sum(s, x) : x;
 }
 
 wisp_tensor *wispi_collective_mean(wisp_step *s, wisp_tensor *x)
 {
-    return wispi_step_ranks(s) ? wispi_ranks_sum(s, x, 1.0 / wispi_collective_size(s)) : x;
+    return wispi_step_ranks(s) ? wispi_ranks_mean(s, x) : x;
 }
 
 int wispi_collective_has_statistics(wisp_step *s)
@@ -87,8 +87,7 @@ void wispi_collective_gradient(wisp_step *s, wispi_store *store)
     if (!wispi_step_ranks(s) || !store->gradient.data)
         return;
     wisp_no_grad_begin(s);
-    wispi_ranks_sum_into(s, wispi_step_variable(s, &store->gradient),
-                         1.0 / wispi_collective_size(s));
+    wispi_ranks_average_gradient(s, wispi_step_variable(s, &store->gradient));
     wisp_no_grad_end(s);
 }
 

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "tensor/memory_plan.h"
 #include "tensor/program_parts.h"
+#include "tensor/rank_calls.h"
 #include "tensor/transfer.h"
 
 typedef wispi_event event;
@@ -228,12 +229,12 @@ static wisp_status run_call(wispi_program *program, event *e, wisp_error *err)
     for (int32_t i = 0; i < e->op->n_out; i++)
         if (e->out[i] && e->out[i]->kind == WISPI_TENSOR_VARIABLE)
             ++*e->out[i]->variable->version;
-    if (status == WISP_OK && program->options.check_finite)
+    if (status == WISP_OK && program->options.check_finite && e->op != &wispi_rank_start)
         status = check_finite(program, e, err);
     return status;
 }
 
-static wisp_status carry_out(wispi_program *program, event *e, wisp_error *err)
+static wisp_status run_recorded(wispi_program *program, event *e, wisp_error *err)
 {
     if (e->is_absorbed || e->is_late)
         return WISP_OK;
@@ -243,6 +244,19 @@ static wisp_status carry_out(wispi_program *program, event *e, wisp_error *err)
     for (event *late = program->events; late < e; late++)
         if (late->is_late)
             WISP_TRY(run_call(program, late, err));
+    return WISP_OK;
+}
+
+static wisp_status carry_out(wispi_program *program, event *e, wisp_error *err)
+{
+    const wispi_ranks *ranks = program->step.ranks;
+    WISP_TRY(run_recorded(program, e, err));
+    for (event *then = e->then; then; then = then->then) {
+        WISP_TRY(run_call(program, then, err));
+        program->under_way += then->op == &wispi_rank_start ? 1 : -1;
+    }
+    if (program->under_way > 0 && ranks && ranks->comm->progress)
+        return ranks->comm->progress(ranks->self, err);
     return WISP_OK;
 }
 
@@ -510,8 +524,9 @@ wisp_status wispi_program_bind(wispi_program *program, wispi_event *e, wisp_erro
 static wisp_status bind_kernels(wispi_program *program, wisp_error *err)
 {
     for (int32_t i = 0; i < program->n_events; i++)
-        if (program->events[i].kind == WISPI_EVENT_CALL)
-            WISP_TRY(wispi_program_bind(program, &program->events[i], err));
+        for (event *e = &program->events[i]; e; e = e->then)
+            if (e->kind == WISPI_EVENT_CALL)
+                WISP_TRY(wispi_program_bind(program, e, err));
     program->bound = 1;
     return wispi_device_scratch(program->device, (size_t)program->facts.scratch_bytes, err);
 }
@@ -548,8 +563,10 @@ static void count_work(wispi_program *program)
 
 static wisp_status finish_recording(wispi_program *program, uint32_t flags, wisp_error *err)
 {
-    if (!(flags & WISPI_RECORD_SHAPES_ONLY))
+    if (!(flags & WISPI_RECORD_SHAPES_ONLY)) {
         wispi_program_join_update(program);
+        WISP_TRY(wispi_program_cut_gradients(program, err));
+    }
     WISP_TRY(plan_memory(program, err));
     count_work(program);
     if (flags & WISPI_RECORD_SHAPES_ONLY)
@@ -615,6 +632,7 @@ wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *us
                                       &program->generation, err));
     program->memory = memory;
     program->cursor = 0;
+    program->under_way = 0;
     program->options = options ? *options : (wispi_run_options){0, 0};
     program->step.status = WISP_OK;
     program->step.no_grad = 0;
@@ -712,6 +730,8 @@ void wispi_program_phases(const wispi_program *program, double seconds[3])
         else if (e->kind == WISPI_EVENT_BACKWARD_END)
             phase = 2;
         seconds[phase] += e->joint ? e->joint->seconds : e->seconds;
+        for (e = e->then; e; e = e->then)
+            seconds[phase] += e->seconds;
     }
 }
 
@@ -754,30 +774,35 @@ static int belongs(const wispi_profile_row *row, const event *e, int32_t by)
             same_desc(row->out, &e->out[0]->desc));
 }
 
+static void add_row(const event *e, int32_t by, wispi_profile_row *rows, int32_t *n, int32_t max)
+{
+    int32_t at = 0;
+    if (!e || e->kind != WISPI_EVENT_CALL || !e->runs)
+        return;
+    while (at < *n && !belongs(&rows[at], e, by))
+        at++;
+    if (at == max)
+        return;
+    if (at == *n)
+        rows[(*n)++] = (wispi_profile_row){.op = e->op->name,
+                                           .implementation = e->kernel->implementation,
+                                           .in = {desc_of(e, 0), desc_of(e, 1)},
+                                           .out = &e->out[0]->desc};
+    rows[at].calls += e->runs;
+    rows[at].seconds += e->seconds;
+    rows[at].macs += e->runs * call_macs(e);
+    rows[at].bytes += e->runs * call_bytes(e);
+}
+
 int32_t wispi_program_profile(const wispi_program *program, int32_t by, wispi_profile_row *rows,
                               int32_t max)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < program->n_events; i++) {
         int32_t when;
-        const event *e = acting(program, i, &when);
-        if (!e || e->kind != WISPI_EVENT_CALL || !e->runs)
-            continue;
-        int32_t at = 0;
-        while (at < n && !belongs(&rows[at], e, by))
-            at++;
-        if (at == n) {
-            if (n == max)
-                continue;
-            rows[n++] = (wispi_profile_row){.op = e->op->name,
-                                            .implementation = e->kernel->implementation,
-                                            .in = {desc_of(e, 0), desc_of(e, 1)},
-                                            .out = &e->out[0]->desc};
-        }
-        rows[at].calls += e->runs;
-        rows[at].seconds += e->seconds;
-        rows[at].macs += e->runs * call_macs(e);
-        rows[at].bytes += e->runs * call_bytes(e);
+        add_row(acting(program, i, &when), by, rows, &n, max);
+        for (const event *then = program->events[i].then; then; then = then->then)
+            add_row(then, by, rows, &n, max);
     }
     qsort(rows, (size_t)n, sizeof *rows, slower_first);
     return n;

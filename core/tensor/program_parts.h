@@ -29,6 +29,9 @@ typedef struct wispi_event {
         *joint; /* what is carried out in this call's place, absorbed ones included */
     int32_t is_absorbed;
     int32_t is_late; /* carried out right after the joint call */
+    /* See gradient_buckets.c: calls that nobody recorded, carried out right after this one, or in
+     * its place where it is absorbed. */
+    struct wispi_event *then;
 } wispi_event;
 
 struct wispi_program {
@@ -41,7 +44,9 @@ struct wispi_program {
     int32_t recording;
     int32_t bound; /* every call has its kernel */
     int32_t cursor;
-    int32_t joint_at; /* the event with a joint call; -1: none */
+    int32_t joint_at;  /* the event with a joint call; -1: none */
+    int32_t n_buckets; /* of gradients */
+    int32_t under_way; /* buckets that were started and not waited for */
     wispi_run_options options;
     char *memory;
     uint64_t generation;
@@ -52,5 +57,8 @@ wisp_status wispi_program_bind(wispi_program *program, wispi_event *event, wisp_
 
 /* After recording, before memory is planned. Leaves the program as it is where it cannot help. */
 void wispi_program_join_update(wispi_program *program);
+
+/* After recording: gradients are averaged in buckets, each as soon as backward has made it. */
+wisp_status wispi_program_cut_gradients(wispi_program *program, wisp_error *err);
 
 #endif

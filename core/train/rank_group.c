@@ -74,15 +74,17 @@ static wisp_status count_neighbours(wispi_ranks *r, wisp_error *err)
 static wisp_status open_comm(wispi_rank_group *g, wisp_error *err)
 {
     wispi_ranks *r = &g->ranks;
-    int32_t local = 0;
+    uint32_t bytes;
     wisp_status status;
-    r->comm = g->instance.plugin->descriptor->vtable;
+    memcpy(&bytes, g->instance.plugin->descriptor->vtable, sizeof bytes);
+    memcpy(&g->table, g->instance.plugin->descriptor->vtable,
+           bytes < sizeof g->table ? bytes : sizeof g->table);
+    r->comm = &g->table;
     r->self = g->instance.self;
     WISPI_CALL(status, g->instance.plugin, "open", err,
-               r->comm->open(r->self, &r->rank, &r->size, &local, err));
+               r->comm->open(r->self, &r->rank, &r->size, &r->local, err));
     if (status != WISP_OK)
         r->comm = NULL;
-    r->local = local;
     return status;
 }
 
@@ -118,6 +120,7 @@ wisp_status wispi_rank_group_join(wispi_experiment *x, wispi_rank_group *g, wisp
     if (strcmp(g->ranks.comm->memory_kind, "host") != 0)
         return wisp_fail(err, WISP_E_UNSUPPORTED, "run.comm = \"%s\" works on memory of %s only",
                          x->run.comm, g->ranks.comm->memory_kind);
+    g->ranks.bucket_bytes = (int64_t)(x->run.bucket_mb * (1 << 20));
     x->ranks = &g->ranks;
     if (g->ranks.rank > 0 && wispi_log_level() > WISP_LOG_WARNING)
         wispi_log_set_level(WISP_LOG_WARNING); /* what all have to tell, the first one tells */

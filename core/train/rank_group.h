@@ -11,6 +11,7 @@
 
 typedef struct wispi_rank_group {
     wispi_ranks ranks; /* size 1: alone */
+    wisp_comm_v0 table; /* the plugin's, complete */
     wispi_instance instance;
     int32_t is_agreed; /* all ranks know of the failure that this one is about to return */
 } wispi_rank_group;

@@ -79,6 +79,17 @@ const wisp_option wispi_run_options_table[] = {
      .offset = RUN(comm),
      .default_value = "\"auto\"",
      .help = "how the processes of a run talk: auto, none, or a plugin's name: mpi"},
+    {.key = "bucket_mb",
+     .type = WISP_OPTION_F64,
+     .offset = RUN(bucket_mb),
+     /* PyTorch takes 25, which its authors found good for networks of 100 MB and more (Li et al.,
+      * PyTorch distributed, VLDB 2020, section 5). Small networks would be one or two buckets, and
+      * nothing would be left to overlap. */
+     .default_value = "4",
+     .min = 0,
+     .max = 4096,
+     .unit = "MiB",
+     .help = "gradients that ranks average together while backward runs; 0: all of them after it"},
     {.key = "fallback",
      .type = WISP_OPTION_ENUM,
      .offset = RUN(fallback),

@@ -15,7 +15,7 @@ typedef struct wispi_run_settings {
     const char *name, *device, *comm, *out;
     int64_t seed, epochs, batch, steps, workers, threads;
     int64_t checkpoint_epochs, probe_epochs, metric_steps;
-    double checkpoint_minutes, log_seconds;
+    double checkpoint_minutes, log_seconds, bucket_mb;
     int32_t precision; /* WISP_F32 or WISP_BF16 */
     int32_t resume, deterministic, fallback, baselines, drop_last;
 } wispi_run_settings;

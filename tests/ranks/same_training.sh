@@ -12,7 +12,7 @@ trained() {
     local n rate=rate_$1
     run 0 run $1.toml optimizer.lr=${!rate}
     for n in 2 4; do
-        ranks 0 $n run $1.toml optimizer.lr=${!rate} run.out=$1.$n
+        ranks 0 $n run $1.toml optimizer.lr=${!rate} run.out=$1.$n run.bucket_mb=$((n == 2 ? 0 : 1))e-2
         same_losses $1 $1.$n
     done
 }

@@ -125,6 +125,10 @@ typedef struct wisp_backend_v0 {
     wisp_status (*graph_launch)(void *handle, void *graph, wisp_error *err);
     /* Waits for the last launch if need be. */
     void (*graph_release)(void *handle, void *graph);
+
+    /* The queue itself, for a plugin of the kind `comm` that moves this device's memory: a CUstream
+     * of CUDA. NULL: there is none. Optional. [setup] */
+    void *(*queue)(void *handle);
 } wisp_backend_v0;
 
 #ifdef __cplusplus

@@ -16,10 +16,20 @@
 
 enum { PIECE = 1 << 20 }; /* elements */
 
+/* A reduction under way, in pieces. */
+typedef struct reduction {
+    float *mean; /* f32 to divide by the number of ranks when it is done; NULL: nothing is left */
+    int64_t count;
+    MPI_Request *pieces;
+    int64_t n_pieces, room;
+} reduction;
+
 typedef struct mpi_group {
     const wisp_host *host;
     MPI_Comm world; /* a copy, with errors that return */
     int size;
+    reduction *under_way; /* WISP_REDUCTIONS_UNDER_WAY; NULL: none was asked for yet */
+    int n_known;          /* those from here on were never begun */
 } mpi_group;
 
 static int started_here; /* MPI was started by this plugin, which ends it */
@@ -39,8 +49,12 @@ static wisp_status create(const wisp_host *host, const void *config, void **self
 static void destroy(void *self)
 {
     mpi_group *m = self;
-    if (m)
-        m->host->free(m->host, m);
+    if (!m)
+        return;
+    for (int i = 0; i < m->n_known; i++)
+        m->host->free(m->host, m->under_way[i].pieces);
+    m->host->free(m->host, m->under_way);
+    m->host->free(m->host, m);
 }
 
 static wisp_status judge(int code, const char *call, wisp_error *err)
@@ -134,21 +148,44 @@ static MPI_Datatype datatype_of(int32_t dtype)
                                : MPI_DATATYPE_NULL;
 }
 
-static wisp_status all_reduce(void *self, void *data, int64_t count, int32_t dtype,
-                              int32_t reduction, wisp_error *err)
+static MPI_Op operation_of(int32_t how)
+{
+    return how == WISP_REDUCE_OVER_RANKS_MAX ? MPI_MAX : MPI_SUM;
+}
+
+static wisp_status judge_type(int32_t dtype, int32_t how, wisp_error *err)
+{
+    if (how == WISP_REDUCE_OVER_RANKS_MEAN && dtype != WISP_F32)
+        return wisp_fail(err, WISP_E_DTYPE, "means over ranks are made of f32, not of %s",
+                         wisp_dtype_name(dtype));
+    if (datatype_of(dtype) == MPI_DATATYPE_NULL)
+        return wisp_fail(err, WISP_E_DTYPE, "MPI does not add %s: widen it to f32",
+                         wisp_dtype_name(dtype));
+    return WISP_OK;
+}
+
+static void divide(const mpi_group *m, float *values, int64_t count)
+{
+    const float share = 1.0f / (float)m->size;
+    for (int64_t i = 0; i < count; i++)
+        values[i] *= share;
+}
+
+static wisp_status all_reduce(void *self, void *data, int64_t count, int32_t dtype, int32_t how,
+                              wisp_error *err)
 {
     const mpi_group *m = self;
     const MPI_Datatype type = datatype_of(dtype);
-    const MPI_Op op = reduction == WISP_REDUCE_OVER_RANKS_MAX ? MPI_MAX : MPI_SUM;
+    const MPI_Op op = operation_of(how);
     const size_t bytes = (size_t)wisp_dtype_bytes(dtype);
-    if (type == MPI_DATATYPE_NULL)
-        return wisp_fail(err, WISP_E_DTYPE, "MPI does not add %s: widen it to f32",
-                         wisp_dtype_name(dtype));
+    WISP_TRY(judge_type(dtype, how, err));
     for (int64_t first = 0; first < count; first += PIECE) {
         const int n = (int)(count - first < PIECE ? count - first : PIECE);
         CALL(MPI_Allreduce, MPI_IN_PLACE, (char *)data + (size_t)first * bytes, n, type, op,
              m->world);
     }
+    if (how == WISP_REDUCE_OVER_RANKS_MEAN)
+        divide(m, data, count);
     return WISP_OK;
 }
 
@@ -187,6 +224,81 @@ static wisp_status barrier(void *self, wisp_error *err)
     }
 }
 
+/* --- reductions under way --- */
+
+/* Room for a reduction of this number in so many pieces. */
+static wisp_status make_room(mpi_group *m, int32_t number, int64_t n_pieces, wisp_error *err)
+{
+    if (number < 0 || number >= WISP_REDUCTIONS_UNDER_WAY)
+        return wisp_fail(err, WISP_E_INVALID, "there is no reduction of number %d", (int)number);
+    if (!m->under_way)
+        m->under_way = m->host->alloc(m->host, WISP_REDUCTIONS_UNDER_WAY * sizeof *m->under_way);
+    if (!m->under_way)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for reductions under way");
+    reduction *r = &m->under_way[number];
+    if (r->room < n_pieces) {
+        MPI_Request *room = m->host->alloc(m->host, (size_t)n_pieces * sizeof *room);
+        if (!room)
+            return wisp_fail(err, WISP_E_NOMEM, "no memory for a reduction under way");
+        m->host->free(m->host, r->pieces);
+        r->pieces = room;
+        r->room = n_pieces;
+    }
+    if (number >= m->n_known)
+        m->n_known = number + 1;
+    return WISP_OK;
+}
+
+static wisp_status start_all_reduce(void *self, int32_t number, const void *in, void *out,
+                                    int64_t count, int32_t dtype, int32_t how, wisp_error *err)
+{
+    mpi_group *m = self;
+    const size_t bytes = (size_t)wisp_dtype_bytes(dtype);
+    WISP_TRY(judge_type(dtype, how, err));
+    WISP_TRY(make_room(m, number, (count + PIECE - 1) / PIECE, err));
+    reduction *r = &m->under_way[number];
+    r->mean = how == WISP_REDUCE_OVER_RANKS_MEAN ? out : NULL;
+    r->count = count;
+    r->n_pieces = 0;
+    for (int64_t first = 0; first < count; first += PIECE) {
+        const int n = (int)(count - first < PIECE ? count - first : PIECE);
+        const size_t offset = (size_t)first * bytes;
+        CALL(MPI_Iallreduce, in == out ? MPI_IN_PLACE : (const char *)in + offset,
+             (char *)out + offset, n, datatype_of(dtype), operation_of(how), m->world,
+             &r->pieces[r->n_pieces]);
+        r->n_pieces++;
+    }
+    return WISP_OK;
+}
+
+static wisp_status wait_for(void *self, int32_t number, wisp_error *err)
+{
+    mpi_group *m = self;
+    reduction *r = number >= 0 && number < m->n_known ? &m->under_way[number] : NULL;
+    if (!r)
+        return WISP_OK;
+    CALL(MPI_Waitall, (int)r->n_pieces, r->pieces, MPI_STATUSES_IGNORE);
+    r->n_pieces = 0;
+    if (r->mean)
+        divide(m, r->mean, r->count);
+    r->mean = NULL;
+    return WISP_OK;
+}
+
+/* Open MPI moves reductions under way only while it is called; one test moves all of them. */
+static wisp_status progress(void *self, wisp_error *err)
+{
+    mpi_group *m = self;
+    int is_done = 0;
+    for (int i = 0; i < m->n_known; i++)
+        for (int64_t piece = 0; piece < m->under_way[i].n_pieces; piece++)
+            if (m->under_way[i].pieces[piece] != MPI_REQUEST_NULL) {
+                CALL(MPI_Test, &m->under_way[i].pieces[piece], &is_done, MPI_STATUS_IGNORE);
+                return WISP_OK;
+            }
+    return WISP_OK;
+}
+
 static const wisp_comm_v0 vtable = {
     .struct_size = sizeof vtable,
     .open = open_group,
@@ -197,6 +309,9 @@ static const wisp_comm_v0 vtable = {
     .barrier = barrier,
     .memory_kind = "host",
     .abandon = abandon,
+    .start_all_reduce = start_all_reduce,
+    .wait = wait_for,
+    .progress = progress,
 };
 
 static const wisp_descriptor descriptor = {
