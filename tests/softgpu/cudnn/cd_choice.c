@@ -1,5 +1,7 @@
 /* The heuristic: which pattern is it, and what do the engines say of themselves? */
 #include "cd_engine.h"
+#include <stdlib.h>
+#include <string.h>
 
 void cd_offer(cd_choice *choice, int engine)
 {
@@ -12,11 +14,28 @@ int cd_decline(const char *why)
     return 1;
 }
 
+/* SOFTGPU_CUDNN_REFUSE names kinds of patterns that this device shall have no engines for, so that
+ * callers' ways round can be tested: convolution, attention, matmul, pointwise. */
+static int is_switched_off(const char *pattern)
+{
+    const char *patterns = getenv("SOFTGPU_CUDNN_REFUSE");
+    return patterns && strstr(patterns, pattern) != NULL;
+}
+
+static int chosen(int is_pattern, const char *pattern, cd_choice *choice)
+{
+    if (is_pattern && is_switched_off(pattern))
+        choice->n = 0;
+    return is_pattern;
+}
+
 cudnnStatus_t cd_choose(const cd_graph *graph, cd_choice *choice)
 {
     choice->n = 0;
-    if (cd_choose_convolution(graph, choice) || cd_choose_attention(graph, choice) ||
-        cd_choose_matmul(graph, choice) || cd_choose_pointwise(graph, choice))
+    if (chosen(cd_choose_convolution(graph, choice), "convolution", choice) ||
+        chosen(cd_choose_attention(graph, choice), "attention", choice) ||
+        chosen(cd_choose_matmul(graph, choice), "matmul", choice) ||
+        chosen(cd_choose_pointwise(graph, choice), "pointwise", choice))
         return CUDNN_STATUS_SUCCESS;
     return cd_fail(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "no engine has this pattern");
 }

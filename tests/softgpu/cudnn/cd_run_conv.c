@@ -37,43 +37,51 @@ static shape shape_of(const cd_step *step)
     return s;
 }
 
-/* The input's place that tap (r, s) of output (p, q) reads; -1 in the padding. */
-static int64_t place(const shape *s, int64_t p, int64_t q, int64_t r, int64_t t)
+/* One row of columns: tap (r, t) of a channel for the outputs of row p. The outputs whose tap is in
+ * the input are those of [*first, *last), the first of them reads place *at. 0: there are none. */
+static int in_reach(const shape *s, int64_t p, int64_t r, int64_t t, int64_t *first, int64_t *last,
+                    int64_t *at)
 {
     const cd_convolution *c = s->conv;
     int64_t y = p * c->strides[0] - c->pre[0] + r * c->dilations[0];
-    int64_t x = q * c->strides[1] - c->pre[1] + t * c->dilations[1];
-    return y < 0 || y >= s->h || x < 0 || x >= s->w ? -1 : y * s->w + x;
+    int64_t x = t * c->dilations[1] - c->pre[1], step = c->strides[1];
+    *first = x >= 0 ? 0 : (-x + step - 1) / step;
+    *last = x >= s->w ? 0 : (s->w - 1 - x) / step + 1;
+    *last = *last < s->q ? *last : s->q;
+    *at = y * s->w + x + *first * step;
+    return y >= 0 && y < s->h && *first < *last;
 }
 
 /* columns[c r s][p q] of one image's group. */
 static void take_columns(const shape *s, const float *x, float *columns)
 {
+    int64_t first, last, at;
+    memset(columns, 0, (size_t)(s->window * s->places) * sizeof *columns);
     for (int64_t row = 0; row < s->window; row++) {
         const float *plane = x + row / (s->r * s->s) * s->h * s->w;
-        int64_t r = row / s->s % s->r, t = row % s->s;
-        for (int64_t p = 0; p < s->p; p++)
-            for (int64_t q = 0; q < s->q; q++) {
-                int64_t at = place(s, p, q, r, t);
-                columns[row * s->places + p * s->q + q] = at < 0 ? 0 : plane[at];
-            }
+        for (int64_t p = 0; p < s->p; p++) {
+            float *out = columns + row * s->places + p * s->q;
+            if (in_reach(s, p, row / s->s % s->r, row % s->s, &first, &last, &at))
+                for (int64_t q = first; q < last; q++)
+                    out[q] = plane[at + (q - first) * s->conv->strides[1]];
+        }
     }
 }
 
 /* The reverse: every column's value is added to the place that it came from. */
 static void put_columns(const shape *s, const float *columns, float *x)
 {
+    int64_t first, last, at;
     memset(x, 0, (size_t)(s->c * s->h * s->w) * sizeof *x);
     for (int64_t i = 0; i < s->window; i++) {
         int64_t row = s->backwards ? s->window - 1 - i : i;
         float *plane = x + row / (s->r * s->s) * s->h * s->w;
-        int64_t r = row / s->s % s->r, t = row % s->s;
-        for (int64_t p = 0; p < s->p; p++)
-            for (int64_t q = 0; q < s->q; q++) {
-                int64_t at = place(s, p, q, r, t);
-                if (at >= 0)
-                    plane[at] += columns[row * s->places + p * s->q + q];
-            }
+        for (int64_t p = 0; p < s->p; p++) {
+            const float *in = columns + row * s->places + p * s->q;
+            if (in_reach(s, p, row / s->s % s->r, row % s->s, &first, &last, &at))
+                for (int64_t q = first; q < last; q++)
+                    plane[at + (q - first) * s->conv->strides[1]] += in[q];
+        }
     }
 }
 

@@ -146,38 +146,51 @@ static float binary(const cd_node *node, float x, float b)
     }
 }
 
-/* Where an input that broadcasts has the output's element. */
-static int64_t source(const cd_tensor *in, const cd_tensor *out, const int64_t *index)
+/* The places of an output's element in the inputs: a dimension of one element is not walked. */
+typedef struct {
+    int64_t index[CUDNN_DIM_MAX];
+    int64_t at[3], steps[3][CUDNN_DIM_MAX];
+} walk;
+
+static walk first_place(const cd_step *step)
 {
-    int64_t at = 0;
-    for (int d = 0; d < out->n_dims; d++)
-        at = at * in->dims[d] + (in->dims[d] == 1 ? 0 : index[d]);
-    return at;
+    walk w = {.at = {0}};
+    for (int i = 0; i < 3; i++) {
+        const cd_tensor *in = step->in[i] ? &step->graph->tensors[step->node->in[i]] : NULL;
+        int64_t stride = 1;
+        for (int d = in ? in->n_dims - 1 : -1; d >= 0; d--) {
+            w.steps[i][d] = in->dims[d] == 1 ? 0 : stride;
+            stride *= in->dims[d];
+        }
+    }
+    return w;
 }
 
-static void next_index(const cd_tensor *out, int64_t *index)
+static void next_place(const cd_tensor *out, walk *w)
 {
     for (int d = out->n_dims - 1; d >= 0; d--) {
-        if (++index[d] < out->dims[d])
+        for (int i = 0; i < 3; i++)
+            w->at[i] += w->steps[i][d];
+        if (++w->index[d] < out->dims[d])
             return;
-        index[d] = 0;
+        for (int i = 0; i < 3; i++)
+            w->at[i] -= out->dims[d] * w->steps[i][d];
+        w->index[d] = 0;
     }
 }
 
-static float element(const cd_step *step, const int64_t *index)
+static float element(const cd_step *step, const walk *w)
 {
     const cd_node *node = step->node;
-    const cd_tensor *out = &step->graph->tensors[node->out[0]];
     float v[3] = {0};
-    int n = cd_pointwise_inputs(node->mode);
     if (node->mode == CUDNN_POINTWISE_GEN_INDEX)
-        return (float)index[node->activation.axis];
-    for (int i = 0; i < n; i++)
-        v[i] = step->in[i][source(&step->graph->tensors[node->in[i]], out, index)];
+        return (float)w->index[node->activation.axis];
+    for (int i = 0; i < 3 && step->in[i]; i++)
+        v[i] = step->in[i][w->at[i]];
     if (node->mode == CUDNN_POINTWISE_BINARY_SELECT)
         return v[CD_PW_T] != 0 ? v[CD_PW_X] : v[CD_PW_B];
     float x = (float)node->alpha * v[CD_PW_X];
-    if (n == 1)
+    if (!step->in[CD_PW_B])
         return unary(node, x);
     if (cd_is_backward(node->mode))
         return (float)node->alpha * binary(node, v[CD_PW_X], v[CD_PW_B]);
@@ -187,9 +200,10 @@ static float element(const cd_step *step, const int64_t *index)
 void cd_run_pointwise(const cd_step *step)
 {
     const cd_tensor *out = &step->graph->tensors[step->node->out[0]];
-    int64_t index[CUDNN_DIM_MAX] = {0}, n = cd_elements(out);
+    int64_t n = cd_elements(out);
+    walk w = first_place(step);
     for (int64_t i = 0; i < n; i++) {
-        step->out[0][i] = element(step, index);
-        next_index(out, index);
+        step->out[0][i] = element(step, &w);
+        next_place(out, &w);
     }
 }

@@ -99,6 +99,18 @@ START_TEST(layouts_and_types_without_engines)
 }
 END_TEST
 
+START_TEST(engines_can_be_switched_off)
+{
+    dn_tensor t[3];
+    small_tensors(t, CUDNN_DATA_FLOAT, 1);
+    setenv("SOFTGPU_CUDNN_REFUSE", "attention,convolution", 1);
+    ck_assert_ptr_null(plan_of_one(0, t));
+    setenv("SOFTGPU_CUDNN_REFUSE", "attention", 1);
+    ck_assert_ptr_nonnull(plan_of_one(0, t));
+    unsetenv("SOFTGPU_CUDNN_REFUSE");
+}
+END_TEST
+
 START_TEST(packs_are_checked)
 {
     dn_tensor t[3];
@@ -286,6 +298,7 @@ int main(void)
     tcase_add_test(tests, finalized_is_closed);
     tcase_add_test(tests, shapes_are_checked);
     tcase_add_test(tests, layouts_and_types_without_engines);
+    tcase_add_test(tests, engines_can_be_switched_off);
     tcase_add_test(tests, packs_are_checked);
     tcase_add_test(tests, a_plan_wants_its_workspace);
     tcase_add_test(tests, graphs_are_checked);
