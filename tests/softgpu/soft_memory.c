@@ -336,6 +336,49 @@ CUresult cuMemFree_v2(CUdeviceptr memory)
     return soft_leave(result);
 }
 
+/* --- the pool: the same memory, in the order of a stream --- */
+
+CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool, CUdevice device)
+{
+    static char the_pool;
+    if (pool == NULL || device != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    *pool = (CUmemoryPool)(void *)&the_pool;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute, void *value)
+{
+    return pool && value && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuMemAllocAsync(CUdeviceptr *memory, size_t bytes, CUstream stream)
+{
+    CUresult result = soft_enter();
+    soft_trace("cuMemAllocAsync bytes=%zu", bytes);
+    if (result == CUDA_SUCCESS)
+        result = memory == NULL || soft_stream(stream) == NULL ? CUDA_ERROR_INVALID_VALUE
+                                                               : soft_forbid_in_capture();
+    if (result == CUDA_SUCCESS)
+        result = allocate(bytes, memory);
+    return soft_leave(result);
+}
+
+/* Work of other streams that still uses the memory is the caller's mistake; it is not seen here,
+ * since everything is done first. */
+CUresult cuMemFreeAsync(CUdeviceptr memory, CUstream stream)
+{
+    CUresult result = soft_enter();
+    soft_trace("cuMemFreeAsync");
+    if (result == CUDA_SUCCESS)
+        result = soft_stream(stream) == NULL ? CUDA_ERROR_INVALID_VALUE : soft_forbid_in_capture();
+    if (result == CUDA_SUCCESS)
+        result = free_device(memory);
+    return soft_leave(result);
+}
+
 CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
 {
     CUresult result = soft_enter();

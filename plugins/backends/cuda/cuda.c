@@ -1,10 +1,11 @@
-/* cuda.c - the backend `cuda`: descriptor, devices, memory, and the choice of kernels.
+/* cuda.c - the backend `cuda`: descriptor, devices, and the choice of kernels.
  *
  * Everything that computes runs on one stream, in the order of the calls. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "cuda_device.h"
+#include "cuda_capture.h"
+#include "cuda_memory.h"
 #include "cuda_module.h"
 #include "cuda_table.h"
 #include "wisp/abi.h"
@@ -126,6 +127,7 @@ static void close_device(void *self, void *handle)
         device->cudnn->Destroy(device->cudnn_handle);
     if (device->cublaslt_handle)
         device->cublaslt->Destroy(device->cublaslt_handle);
+    cuda_transfer_close(device);
     if (device->stream)
         driver->StreamDestroy(device->stream);
     if (device->module)
@@ -160,8 +162,7 @@ static wisp_status open_libraries(cuda_device *device, wisp_error *err)
     if (dnn != CUDNN_STATUS_SUCCESS)
         return wisp_fail(err, WISP_E_DEVICE, "backend cuda: cuDNN does not start: %s",
                          device->cudnn->GetErrorString(dnn));
-    if (device->cudnn->SetStream(device->cudnn_handle, device->stream) !=
-        CUDNN_STATUS_SUCCESS)
+    if (device->cudnn->SetStream(device->cudnn_handle, device->stream) != CUDNN_STATUS_SUCCESS)
         return wisp_fail(err, WISP_E_DEVICE, "backend cuda: cuDNN does not take the stream");
     if (device->cublaslt->Create(&device->cublaslt_handle) != CUBLAS_STATUS_SUCCESS)
         return wisp_fail(err, WISP_E_DEVICE, "backend cuda: cuBLASLt does not start");
@@ -179,6 +180,7 @@ static wisp_status start_device(cuda_device *device, wisp_error *err)
                         "loading wisp's kernels", err));
     WISP_TRY(cuda_check(driver, driver->StreamCreate(&device->stream, CU_STREAM_NON_BLOCKING),
                         "making a stream", err));
+    WISP_TRY(cuda_transfer_open(device, err));
     return open_libraries(device, err);
 }
 
@@ -206,62 +208,6 @@ static wisp_status open_device(void *self, int32_t index, int32_t n_threads, voi
     }
     *handle = device;
     return WISP_OK;
-}
-
-/* --- memory --- */
-
-static wisp_status alloc_memory(void *handle, size_t bytes, void **memory, wisp_error *err)
-{
-    const cuda_device *device = handle;
-    CUdeviceptr made = 0;
-    char what[80];
-    snprintf(what, sizeof what, "asking for %zu bytes of device memory", bytes);
-    WISP_TRY(
-        cuda_check(device->driver, device->driver->MemAlloc(&made, bytes ? bytes : 1), what, err));
-    *memory = (void *)(uintptr_t)made;
-    return WISP_OK;
-}
-
-static void free_memory(void *handle, void *memory)
-{
-    const cuda_device *device = handle;
-    if (memory)
-        device->driver->MemFree(cuda_pointer(memory));
-}
-
-static wisp_status wait(const cuda_device *device, const char *what, wisp_error *err)
-{
-    return cuda_check(device->driver, device->driver->StreamSynchronize(device->stream), what, err);
-}
-
-static wisp_status to_device(void *handle, void *dst, const void *src, size_t bytes,
-                             wisp_error *err)
-{
-    const cuda_device *device = handle;
-    if (!bytes)
-        return WISP_OK;
-    WISP_TRY(
-        cuda_check(device->driver,
-                   device->driver->MemcpyHtoDAsync(cuda_pointer(dst), src, bytes, device->stream),
-                   "copying to the device", err));
-    return wait(device, "copying to the device", err);
-}
-
-static wisp_status to_host(void *handle, void *dst, const void *src, size_t bytes, wisp_error *err)
-{
-    const cuda_device *device = handle;
-    if (!bytes)
-        return WISP_OK;
-    WISP_TRY(
-        cuda_check(device->driver,
-                   device->driver->MemcpyDtoHAsync(dst, cuda_pointer(src), bytes, device->stream),
-                   "copying from the device", err));
-    return wait(device, "copying from the device", err);
-}
-
-static wisp_status sync_device(void *handle, wisp_error *err)
-{
-    return wait(handle, "waiting for the device", err);
 }
 
 /* --- kernels --- */
@@ -311,13 +257,24 @@ static const wisp_backend_v0 backend_table = {
     .device_info = device_info,
     .open = open_device,
     .close = close_device,
-    .alloc = alloc_memory,
-    .free = free_memory,
-    .to_device = to_device,
-    .to_host = to_host,
-    .sync = sync_device,
+    .alloc = cuda_memory_alloc,
+    .free = cuda_memory_free,
+    .to_device = cuda_to_device,
+    .to_host = cuda_to_host,
+    .sync = cuda_sync,
     .prepare = prepare,
     .host_visible = 0,
+    .alloc_host = cuda_memory_alloc_host,
+    .free_host = cuda_memory_free_host,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .wait = cuda_wait,
+    .order_uploads = cuda_order_uploads,
+    .copy = cuda_on_device,
+    .capture_begin = cuda_capture_begin,
+    .capture_end = cuda_capture_end,
+    .graph_launch = cuda_graph_launch,
+    .graph_release = cuda_graph_release,
 };
 
 static const wisp_descriptor descriptor = {

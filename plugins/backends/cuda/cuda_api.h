@@ -28,8 +28,10 @@
     X(ModuleUnload, cuModuleUnload)                                                                \
     X(ModuleGetFunction, cuModuleGetFunction)                                                      \
     X(FuncSetAttribute, cuFuncSetAttribute)                                                        \
-    X(MemAlloc, cuMemAlloc_v2)                                                                     \
-    X(MemFree, cuMemFree_v2)                                                                       \
+    X(DeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool)                                          \
+    X(MemPoolSetAttribute, cuMemPoolSetAttribute)                                                  \
+    X(MemAllocAsync, cuMemAllocAsync)                                                              \
+    X(MemFreeAsync, cuMemFreeAsync)                                                                \
     X(MemHostAlloc, cuMemHostAlloc)                                                                \
     X(MemFreeHost, cuMemFreeHost)                                                                  \
     X(MemcpyHtoDAsync, cuMemcpyHtoDAsync_v2)                                                       \

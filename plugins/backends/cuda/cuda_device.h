@@ -7,6 +7,16 @@
 #include "wisp/backend_sdk.h"
 #include "wisp/host.h"
 
+enum { CUDA_UP, CUDA_DOWN, CUDA_TICKETS = 16 };
+
+/* See cuda_memory.c. */
+typedef struct cuda_transfers {
+    CUstream stream;  /* of uploads */
+    CUevent order[2]; /* between it and the device's stream */
+    CUevent done[2][CUDA_TICKETS];
+    uint64_t n[2]; /* copies so far, up and down */
+} cuda_transfers;
+
 typedef struct cuda_device {
     const wisp_host *host;
     const cuda_driver *driver;
@@ -16,6 +26,7 @@ typedef struct cuda_device {
     CUcontext context;
     CUmodule module; /* every own kernel */
     CUstream stream; /* everything that computes, in order */
+    cuda_transfers transfers;
     cudnnHandle_t cudnn_handle;
     cublasLtHandle_t cublaslt_handle;
     int32_t n_multiprocessors;
