@@ -4,11 +4,25 @@
 
 enum { ROW_THREADS = 256, MOST_THREADS = 512, MOST_TILE = 32 };
 
-row_cut cuda_row_cut(int64_t n, int64_t length, int32_t per_access)
+row_plan cuda_row_plan(int64_t n, int64_t length, int32_t per_access)
 {
     /* A warp has up to 8 accesses of each of its threads to do before a block is better. */
-    return (row_cut){
-        .n = n, .length = length, .whole_block = length > (int64_t)per_access * 32 * 8};
+    return (row_plan){
+        .cut = {.n = n, .length = length, .whole_block = length > (int64_t)per_access * 32 * 8},
+        .per_access = per_access};
+}
+
+row_plan cuda_row_plan_of(const wisp_desc *x)
+{
+    const int64_t length = x->shape[x->rank - 1];
+    return cuda_row_plan(wisp_desc_count(x) / length, length, cuda_per_access(x->dtype));
+}
+
+row_cut cuda_row_pick(const row_plan *plan, uintptr_t addresses)
+{
+    row_cut cut = plan->cut;
+    cut.wide = cut.length % plan->per_access == 0 && addresses % 16 == 0;
+    return cut;
 }
 
 cuda_grid cuda_row_grid(const cuda_device *device, const row_cut *cut)

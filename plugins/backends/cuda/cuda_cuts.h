@@ -5,9 +5,18 @@
 #include "cuda_device.h"
 #include "kernels/cuts.h"
 
-/* Rows of `length` elements, `n` of them; `per_access` elements are read at once. `wide` is left
- * to run(), which sees the addresses, and may be set where row_fits. */
-row_cut cuda_row_cut(int64_t n, int64_t length, int32_t per_access);
+/* `n` rows of `length` elements; `per_access` are read at once where sizes and addresses allow it.
+ */
+typedef struct row_plan {
+    row_cut cut;
+    int32_t per_access;
+} row_plan;
+
+row_plan cuda_row_plan(int64_t n, int64_t length, int32_t per_access);
+/* The same for the rows that the last dimension of x makes. */
+row_plan cuda_row_plan_of(const wisp_desc *x);
+/* The cut for these addresses, joined by |. */
+row_cut cuda_row_pick(const row_plan *plan, uintptr_t addresses);
 cuda_grid cuda_row_grid(const cuda_device *device, const row_cut *cut);
 
 /* Columns, by accesses of single elements and of 16 bytes; the latter has no tiles where sizes do

@@ -38,7 +38,10 @@ typedef struct cuda_kernel_entry {
     X(top_k)                                                                                       \
     X(batch_norm)                                                                                  \
     X(channel)                                                                                     \
-    X(conv)
+    X(conv)                                                                                        \
+    X(softmax)                                                                                     \
+    X(layer_norm)                                                                                  \
+    X(length)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,

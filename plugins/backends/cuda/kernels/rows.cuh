@@ -46,6 +46,35 @@ WISP_DEVICE float team_max(const row_team &t, float x)
     return t.room ? block_max(x, t.room) : warp_max(x);
 }
 
+/* work(i, values) for the packs of a row that are this thread's: two loads wait together. */
+template <int N, class T, class WORK>
+WISP_DEVICE void each_pack(const row_team &t, const T *x, int64_t length, WORK work)
+{
+    const int64_t step = static_cast<int64_t>(t.size) * N;
+    for (int64_t i = static_cast<int64_t>(t.lane) * N; i < length; i += 2 * step) {
+        const int64_t j = i + step < length ? i + step : i;
+        const raw<T, N> p = load_raw<N>(x + i), q = load_raw<N>(x + j);
+        work(i, spread(p));
+        if (j != i)
+            work(j, spread(q));
+    }
+}
+
+/* work(i, values of x, values of y): both rows are of one length. */
+template <int N, class X, class Y, class WORK>
+WISP_DEVICE void each_two(const row_team &t, const X *x, const Y *y, int64_t length, WORK work)
+{
+    const int64_t step = static_cast<int64_t>(t.size) * N;
+    for (int64_t i = static_cast<int64_t>(t.lane) * N; i < length; i += 2 * step) {
+        const int64_t j = i + step < length ? i + step : i;
+        const raw<X, N> px = load_raw<N>(x + i), qx = load_raw<N>(x + j);
+        const raw<Y, N> py = load_raw<N>(y + i), qy = load_raw<N>(y + j);
+        work(i, spread(px), spread(py));
+        if (j != i)
+            work(j, spread(qx), spread(qy));
+    }
+}
+
 } // namespace
 
 #endif
