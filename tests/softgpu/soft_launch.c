@@ -23,18 +23,24 @@ static int is_mapped(uint64_t at)
     return msync((void *)(uintptr_t)(at & ~(uint64_t)4095), 4096, MS_ASYNC) == 0;
 }
 
-/* A kernel could read the host's memory here, and could not on a device. Arguments are numbers and
- * addresses; a number is hardly ever the address of something that is there. */
+/* Arguments are numbers and addresses. A number is hardly ever the address of something that is
+ * there; a small one of four bytes and padding that nobody cleared could look like one. */
+static int is_host_address(uint64_t word)
+{
+    const void *at = (const void *)(uintptr_t)word;
+    const uint64_t low = word & 0xffffffffu, high = word >> 32;
+    return low >= 1 << 24 && high >= 0x5000 && high < 0x8000 && !soft_memory_is_device(at) &&
+           !soft_memory_pinned(at, 1) && is_mapped(word);
+}
+
+/* A kernel could read the host's memory here, and could not on a device. */
 static CUresult check_addresses(const soft_launch *launch)
 {
     const uint32_t bytes = launch->function->kernel->param_bytes;
     for (uint32_t i = 0; i + sizeof(uint64_t) <= bytes; i += (uint32_t)sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, launch->params + i, sizeof word);
-        if (word >> 40 == 0 || word >> 47 != 0)
-            continue;
-        const void *at = (const void *)(uintptr_t)word;
-        if (!soft_memory_is_device(at) && !soft_memory_pinned(at, 1) && is_mapped(word))
+        if (is_host_address(word))
             return soft_fail(CUDA_ERROR_ILLEGAL_ADDRESS,
                              "kernel %s: byte %u of its arguments holds an address of host memory",
                              launch->function->name, i);
