@@ -614,7 +614,11 @@ int main(void)
     add_crash(all, kernel_uses_freed_memory, SIGSEGV);
     tcase_add_test(all, small_overruns_show_when_memory_is_freed);
     tcase_add_test(all, kernel_is_given_host_memory);
+#if !defined(SANITIZED) || !defined(__clang__) /* together they look at neither */
     add_crash(all, kernel_reads_a_vector_askew, ASKEW);
+#else
+    (void)kernel_reads_a_vector_askew;
+#endif
     tcase_add_test(all, copies_are_checked);
     tcase_add_test(all, launches_are_checked);
     tcase_add_test(all, memory_runs_out);
