@@ -2,6 +2,7 @@
  * memory of its own (float, then a copy) the order of the sums is left open; without, it is fixed.
  */
 #include "cd_pattern.h"
+#include <string.h>
 
 typedef struct {
     const cd_node *scores, *shifted, *weights;         /* P = exp(scale Q K^T - statistics) */
@@ -128,6 +129,9 @@ static const char *wrong_types(const cd_graph *graph, const parts *p)
         if (wrong)
             return wrong;
     }
+    const cd_tensor *o = &graph->tensors[heads[3]], *d_o = &graph->tensors[heads[4]];
+    if (memcmp(o->strides, d_o->strides, sizeof o->strides))
+        return "attention: dO is not laid out like O";
     if (!cd_is_row_value(graph, p->shifted->in[CD_PW_B], &graph->tensors[q]) ||
         !cd_is_row_value(graph, p->row_scaled->out[0], &graph->tensors[q]))
         return "attention: statistics and rows' sums are not floats in memory";

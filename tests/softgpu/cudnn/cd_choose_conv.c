@@ -51,8 +51,12 @@ static const char *wrong_convolution(const cd_node *node, cd_parts p)
 static const char *wrong_for_fusion(const cd_graph *graph, const cd_node *node, cd_parts p)
 {
     int64_t unit = p.x->type == CUDNN_DATA_BFLOAT16 ? 8 : 4;
-    if (!cd_is_nhwc(p.x) || !cd_is_nhwc(p.w) || !cd_is_nhwc(p.y))
-        return "fusion: tensors that are not NHWC";
+    for (int t = 0; t < graph->n_tensors; t++)
+        if (!cd_is_nhwc(&graph->tensors[t]))
+            return "fusion: tensors that are not NHWC";
+    if (node->kind == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR &&
+        (node->conv.strides[0] > 1 || node->conv.strides[1] > 1))
+        return "fusion: backward data with strides";
     if (cd_groups(graph, node) != 1)
         return "fusion: groups";
     if (p.x->dims[1] % unit || p.w->dims[0] % unit)

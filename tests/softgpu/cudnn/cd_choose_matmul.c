@@ -35,6 +35,8 @@ int cd_choose_matmul(const cd_graph *graph, cd_choice *choice)
     int64_t unit = is_float ? 4 : 8;
     if (at != 0 || node->in[CD_M] >= 0 || node->in[CD_N] >= 0 || node->in[CD_K] >= 0)
         return cd_decline("matmul: operations before it, or overrides");
+    if (c->n_dims != 3)
+        return cd_decline("matmul: not three dimensions");
     if (a->type != b->type || (!is_float && a->type != CUDNN_DATA_BFLOAT16) ||
         node->compute != CUDNN_DATA_FLOAT)
         return cd_decline("matmul: these types");

@@ -47,5 +47,5 @@ int cd_is_row_value(const cd_graph *graph, int32_t tensor, const cd_tensor *q)
     const cd_tensor *t = &graph->tensors[tensor];
     return !t->is_virtual && t->type == CUDNN_DATA_FLOAT && t->n_dims == 4 &&
            t->dims[0] == q->dims[0] && t->dims[1] == q->dims[1] && t->dims[2] == q->dims[2] &&
-           t->dims[3] == 1;
+           t->dims[3] == 1 && cd_is_nchw(t);
 }

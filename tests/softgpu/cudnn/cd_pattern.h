@@ -28,7 +28,7 @@ const char *cd_wrong_heads(const cd_graph *graph, int32_t tensor, int feature);
 /* Virtual and of this type. */
 int cd_is_inner(const cd_graph *graph, int32_t tensor, int type);
 
-/* One float for each row of Q, in memory. */
+/* One float for each row of Q, in memory, row after row. */
 int cd_is_row_value(const cd_graph *graph, int32_t tensor, const cd_tensor *q);
 
 int cd_choose_attention_forward(const cd_graph *graph, cd_choice *choice);

@@ -65,12 +65,22 @@ static void keep(run_state *state, int t)
         cd_store(tensor, state->values[t], state->launch->pointers[t]);
 }
 
+/* The unordered gradient of Q is summed onto what its memory holds: the caller zeroes it. */
+static int is_summed_up(const cd_plan *plan, const cd_node *node, const cd_tensor *tensor)
+{
+    return plan->engine == CD_ENGINE_ATTENTION_UNORDERED && !tensor->is_virtual &&
+           tensor->type == CUDNN_DATA_FLOAT &&
+           node->kind == CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR;
+}
+
 /* beta reads what a result's memory held before; with a beta of 0 it is not looked at. */
 static void prepare_result(run_state *state, const cd_node *node, int t)
 {
-    const cd_tensor *tensor = &state->launch->plan.graph.tensors[t];
+    const cd_plan *plan = &state->launch->plan;
+    const cd_tensor *tensor = &plan->graph.tensors[t];
     float *room = room_of(state, t);
-    if (node->beta != 0 && !tensor->is_virtual && node->conv.n)
+    if ((node->beta != 0 && !tensor->is_virtual && node->conv.n) ||
+        is_summed_up(plan, node, tensor))
         cd_load(tensor, state->launch->pointers[t], room);
 }
 
@@ -78,6 +88,7 @@ static void run_node(run_state *state, const cd_node *node, unsigned turn)
 {
     const cd_plan *plan = &state->launch->plan;
     cd_step step = {.graph = &plan->graph, .node = node, .engine = plan->engine, .turn = turn};
+    step.adds = is_summed_up(plan, node, &plan->graph.tensors[node->out[0]]);
     for (int i = 0; i < CD_INPUTS; i++)
         if (node->in[i] >= 0)
             step.in[i] = value_of(state, node->in[i]);

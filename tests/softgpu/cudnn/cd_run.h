@@ -23,6 +23,7 @@ typedef struct {
     const cd_graph *graph;
     const cd_node *node;
     int engine;
+    int adds;      /* the product is added to what out[0] holds */
     unsigned turn; /* of this run, for engines that never do the same twice */
     const float *in[CD_INPUTS];
     float *out[CD_OUTPUTS];

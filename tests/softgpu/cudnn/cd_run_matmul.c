@@ -75,15 +75,19 @@ void cd_run_matmul(const cd_step *step)
     int64_t matrices = cd_elements(c) / (m * n), in_batch = matrices / c->dims[0];
     float *left = soft_scratch((size_t)(m * k) * sizeof *left);
     float *right = soft_scratch((size_t)(k * n) * sizeof *right);
+    float *sums = soft_scratch((size_t)(m * n) * sizeof *sums);
     for (int64_t i = 0; i < matrices; i++) {
         copy_inputs(step, step->in[CD_A] + matrix_of(a, c, i) * m * k, m * k, left);
         copy_inputs(step, step->in[CD_B] + matrix_of(b, c, i) * k * n, k * n, right);
         cut_sums(step, left, m, k, i / in_batch);
         if (step->engine == CD_ENGINE_ATTENTION_UNORDERED && step->turn % 2)
             turn_sums(m, n, k, left, right);
-        soft_gemm(m, n, k, left, right, step->out[0] + i * m * n);
+        soft_gemm(m, n, k, left, right, sums);
+        for (int64_t j = 0; j < m * n; j++)
+            step->out[0][i * m * n + j] = sums[j] + (step->adds ? step->out[0][i * m * n + j] : 0);
         pad(step, step->out[0] + i * m * n, m, n, i / in_batch);
     }
     free(left);
     free(right);
+    free(sums);
 }

@@ -243,6 +243,27 @@ START_TEST(operations_behind_a_convolution)
 }
 END_TEST
 
+/* The first input of a pointwise operation is never the one that broadcasts. */
+START_TEST(the_first_input_is_whole)
+{
+    dn_tensor t[3] = {dn_image(1, CUDNN_DATA_BFLOAT16, 2, 8, 2, 2, 1),
+                      dn_image(2, CUDNN_DATA_BFLOAT16, 16, 8, 1, 1, 1),
+                      dn_image(3, CUDNN_DATA_FLOAT, 2, 16, 2, 2, 1)};
+    dn_tensor b = dn_image(4, CUDNN_DATA_FLOAT, 1, 16, 1, 1, 1), y = t[2];
+    dn_window window = {{0, 0}, {1, 1}, {1, 1}};
+    t[2].is_virtual = 1, y.uid = 5;
+    for (int turned = 0; turned < 2; turned++) {
+        cudnnBackendDescriptor_t operations[2] = {
+            dn_make_conv_operation(0, &window, t, 0),
+            dn_make_pointwise(CUDNN_POINTWISE_ADD, turned ? &b : &t[2], turned ? &t[2] : &b, &y)};
+        DN_OK(cudnnBackendFinalize(operations[0]));
+        cudnnBackendDescriptor_t graph = dn_make_graph(operations, 2);
+        DN_OK(cudnnBackendFinalize(graph));
+        ck_assert_int_eq(dn_find_plan(graph, -1) == NULL, turned);
+    }
+}
+END_TEST
+
 static float pointwise_of(int mode, float x, const float *b)
 {
     dn_tensor t[3];
@@ -304,6 +325,7 @@ int main(void)
     tcase_add_test(tests, graphs_are_checked);
     tcase_add_test(tests, what_was_destroyed_cannot_run);
     tcase_add_test(tests, operations_behind_a_convolution);
+    tcase_add_test(tests, the_first_input_is_whole);
     tcase_add_loop_test(tests, gradients_of_activations, 0, 8);
     tcase_add_test(tests, known_values);
     suite_add_tcase(suite, tests);
