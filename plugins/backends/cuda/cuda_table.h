@@ -20,6 +20,7 @@ typedef struct cuda_kernel_entry {
 /* X(file): one line a file. */
 #define CUDA_KERNEL_TABLES(X)                                                                      \
     X(copy)                                                                                        \
+    X(depthwise)                                                                                   \
     X(views)                                                                                       \
     X(linear)                                                                                      \
     X(normed_linear)                                                                               \

@@ -13,11 +13,15 @@
 #define WISP_DEVICE __device__ __forceinline__
 /* Device code that takes one struct, `a`. */
 #define WISP_KERNEL(name, type) extern "C" __global__ void name(const type a)
+/* The same, of so few registers that this many blocks of this many threads run side by side. */
+#define WISP_KERNEL_WITHIN(name, type, threads, blocks)                                            \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const type a)
 #define WISP_DYNAMIC_SHARED(type, name)                                                            \
     extern __shared__ __align__(16) unsigned char wisp_dynamic_shared[];                           \
     type *name = reinterpret_cast<type *>(wisp_dynamic_shared)
 #else
 #include "on_host.h"
+#define WISP_KERNEL_WITHIN(name, type, threads, blocks) WISP_KERNEL(name, type)
 #endif
 
 #define WISP_FULL_WARP 0xffffffffu
