@@ -11,19 +11,27 @@ typedef struct copy {
     int to_device, from_device;
 } copy;
 
-static int in_place(const void *at, size_t bytes, int device)
+typedef int (*judge)(CUdeviceptr at, size_t bytes);
+
+static int in_place(const void *at, size_t bytes, int device, judge in_memory)
 {
     if (bytes == 0)
         return 1;
     if (device)
-        return soft_memory_holds((CUdeviceptr)(uintptr_t)at, bytes);
+        return in_memory((CUdeviceptr)(uintptr_t)at, bytes);
     return at != NULL && !soft_memory_is_device(at) && soft_memory_pinned(at, bytes) >= 0;
+}
+
+static int copy_in_place(const copy *c, judge in_memory)
+{
+    return in_place(c->to, c->bytes, c->to_device, in_memory) &&
+           in_place(c->from, c->bytes, c->from_device, in_memory);
 }
 
 static CUresult run_copy(void *args)
 {
     const copy *c = args;
-    if (!in_place(c->to, c->bytes, c->to_device) || !in_place(c->from, c->bytes, c->from_device))
+    if (!copy_in_place(c, soft_memory_holds))
         return soft_fail(CUDA_ERROR_ILLEGAL_ADDRESS, "a copy of %zu bytes: memory that was freed",
                          c->bytes);
     soft_memory_open();
@@ -39,7 +47,7 @@ static CUresult submit_copy(CUstream handle, const char *name, const copy *c)
     CUstream stream = soft_stream(handle);
     if (stream == NULL)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (!in_place(c->to, c->bytes, c->to_device) || !in_place(c->from, c->bytes, c->from_device))
+    if (!copy_in_place(c, soft_memory_given))
         return CUDA_ERROR_INVALID_VALUE;
     const int pageable = (!c->to_device && soft_memory_pinned(c->to, c->bytes) == 0) ||
                          (!c->from_device && soft_memory_pinned(c->from, c->bytes) == 0);
@@ -89,7 +97,7 @@ typedef struct fill {
 static CUresult run_fill(void *args)
 {
     const fill *f = args;
-    if (!in_place(f->to, f->n * (size_t)f->width, 1))
+    if (!in_place(f->to, f->n * (size_t)f->width, 1, soft_memory_holds))
         return soft_fail(CUDA_ERROR_ILLEGAL_ADDRESS, "a fill of %zu values: memory that was freed",
                          f->n);
     soft_memory_open();
@@ -109,7 +117,7 @@ static CUresult submit_fill(CUstream handle, const char *name, const fill *f)
     soft_trace("%s stream=%d n=%zu", name, stream != NULL ? stream->number : -1, f->n);
     if (result == CUDA_SUCCESS &&
         (f->n > SIZE_MAX / 4 || (uintptr_t)f->to % (uintptr_t)f->width != 0 ||
-         !in_place(f->to, f->n * (size_t)f->width, 1)))
+         !in_place(f->to, f->n * (size_t)f->width, 1, soft_memory_given)))
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
         result = soft_submit(handle, name, run_fill, f, sizeof *f);

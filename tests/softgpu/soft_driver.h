@@ -35,8 +35,14 @@ CUresult soft_memory_reserve(void);
 /* Everything that is allocated becomes accessible, and again not; may be nested. */
 void soft_memory_open(void);
 void soft_memory_close(void);
+CUresult soft_memory_allocate(size_t bytes, CUdeviceptr *memory);
+/* From now on no call may name the memory, though work that came before still uses it. */
+CUresult soft_memory_leave(CUdeviceptr memory);
+CUresult soft_memory_free(CUdeviceptr memory);
 /* Does the range lie in one live allocation? */
 int soft_memory_holds(CUdeviceptr at, size_t bytes);
+/* And in one that nobody has asked to free? */
+int soft_memory_given(CUdeviceptr at, size_t bytes);
 /* Is the address in the part of the address space that is the device's? */
 int soft_memory_is_device(const void *at);
 /* What lies at the address, in words. */

@@ -27,6 +27,7 @@ typedef struct allocation {
     size_t bytes;    /* and asked for */
     uintptr_t first; /* the pages */
     size_t span;
+    int leaving; /* a stream will free it */
 } allocation;
 
 static uintptr_t space, cursor;
@@ -65,7 +66,7 @@ static int rank(uintptr_t at)
     return low;
 }
 
-static const allocation *find(uintptr_t at, size_t bytes)
+static allocation *find(uintptr_t at, size_t bytes)
 {
     const int i = rank(at) - 1;
     if (i < 0 || at < live[i].at || at - live[i].at > live[i].bytes ||
@@ -77,6 +78,12 @@ static const allocation *find(uintptr_t at, size_t bytes)
 int soft_memory_holds(CUdeviceptr at, size_t bytes)
 {
     return find((uintptr_t)at, bytes) != NULL;
+}
+
+int soft_memory_given(CUdeviceptr at, size_t bytes)
+{
+    const allocation *a = find((uintptr_t)at, bytes);
+    return a != NULL && !a->leaving;
 }
 
 int softgpu_owns(const void *memory, size_t bytes)
@@ -238,7 +245,7 @@ static void drop_pages(const allocation *a)
         perror("softgpu: mmap");
 }
 
-static CUresult allocate(size_t bytes, CUdeviceptr *memory)
+CUresult soft_memory_allocate(size_t bytes, CUdeviceptr *memory)
 {
     if (bytes == 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -250,7 +257,7 @@ static CUresult allocate(size_t bytes, CUdeviceptr *memory)
         first = find_place(space, span);
     if (first == 0 || span > card_bytes - used_bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    const allocation a = {first + span - body, bytes, first, span};
+    const allocation a = {first + span - body, bytes, first, span, 0};
     if (!fill(&a)) {
         drop_pages(&a);
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -312,17 +319,31 @@ CUresult cuMemAlloc_v2(CUdeviceptr *memory, size_t bytes)
     if (result == CUDA_SUCCESS)
         result = memory == NULL ? CUDA_ERROR_INVALID_VALUE : soft_forbid_in_capture();
     if (result == CUDA_SUCCESS)
-        result = allocate(bytes, memory);
+        result = soft_memory_allocate(bytes, memory);
     return soft_leave(result);
+}
+
+CUresult soft_memory_leave(CUdeviceptr memory)
+{
+    allocation *a = find((uintptr_t)memory, 0);
+    if (a == NULL || a->at != memory || a->leaving)
+        return CUDA_ERROR_INVALID_VALUE;
+    a->leaving = 1;
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_memory_free(CUdeviceptr memory)
+{
+    const int i = rank((uintptr_t)memory) - 1;
+    return i >= 0 && live[i].at == memory ? release(i) : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult free_device(CUdeviceptr memory)
 {
-    const CUresult result = soft_streams_run_all();
-    const int i = rank((uintptr_t)memory) - 1;
-    if (result != CUDA_SUCCESS)
-        return result;
-    return i >= 0 && live[i].at == memory ? release(i) : CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_streams_run_all();
+    if (result == CUDA_SUCCESS)
+        result = soft_memory_leave(memory);
+    return result == CUDA_SUCCESS ? soft_memory_free(memory) : result;
 }
 
 CUresult cuMemFree_v2(CUdeviceptr memory)
@@ -331,49 +352,6 @@ CUresult cuMemFree_v2(CUdeviceptr memory)
     soft_trace("cuMemFree");
     if (result == CUDA_SUCCESS)
         result = soft_forbid_in_capture();
-    if (result == CUDA_SUCCESS)
-        result = free_device(memory);
-    return soft_leave(result);
-}
-
-/* --- the pool: the same memory, in the order of a stream --- */
-
-CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool, CUdevice device)
-{
-    static char the_pool;
-    if (pool == NULL || device != 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    *pool = (CUmemoryPool)(void *)&the_pool;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute, void *value)
-{
-    return pool && value && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
-               ? CUDA_SUCCESS
-               : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuMemAllocAsync(CUdeviceptr *memory, size_t bytes, CUstream stream)
-{
-    CUresult result = soft_enter();
-    soft_trace("cuMemAllocAsync bytes=%zu", bytes);
-    if (result == CUDA_SUCCESS)
-        result = memory == NULL || soft_stream(stream) == NULL ? CUDA_ERROR_INVALID_VALUE
-                                                               : soft_forbid_in_capture();
-    if (result == CUDA_SUCCESS)
-        result = allocate(bytes, memory);
-    return soft_leave(result);
-}
-
-/* Work of other streams that still uses the memory is the caller's mistake; it is not seen here,
- * since everything is done first. */
-CUresult cuMemFreeAsync(CUdeviceptr memory, CUstream stream)
-{
-    CUresult result = soft_enter();
-    soft_trace("cuMemFreeAsync");
-    if (result == CUDA_SUCCESS)
-        result = soft_stream(stream) == NULL ? CUDA_ERROR_INVALID_VALUE : soft_forbid_in_capture();
     if (result == CUDA_SUCCESS)
         result = free_device(memory);
     return soft_leave(result);

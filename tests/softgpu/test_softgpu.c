@@ -498,6 +498,30 @@ START_TEST(late_copies_are_waited_for)
 }
 END_TEST
 
+/* Memory is freed when the stream comes to it; another stream that has not been told is late. */
+START_TEST(late_memory_is_freed_in_order)
+{
+    CUstream other;
+    CUdeviceptr d[2];
+    void *pinned;
+    float x = 3.0f;
+    OK(cuMemHostAlloc(&pinned, sizeof x, 0));
+    OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+    for (int i = 0; i < 2; i++) {
+        OK(cuMemAllocAsync(&d[i], sizeof x, stream));
+        OK(cuMemcpyHtoDAsync(d[i], &x, sizeof x, stream));
+        OK(cuMemcpyDtoHAsync(pinned, d[i], sizeof x, i == 0 ? stream : other));
+        OK(cuMemFreeAsync(d[i], stream));
+        ck_assert_int_eq(cuMemcpyDtoHAsync(pinned, d[i], 4, stream), CUDA_ERROR_INVALID_VALUE);
+        ck_assert_int_eq(cuMemFreeAsync(d[i], stream), CUDA_ERROR_INVALID_VALUE);
+        OK(cuStreamSynchronize(stream));
+    }
+    memcpy(&x, pinned, sizeof x);
+    ck_assert_float_eq(x, 3.0f);
+    ck_assert_int_eq(cuStreamSynchronize(other), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+END_TEST
+
 START_TEST(late_streams_wait_for_what_they_were_told_to)
 {
     float x = 1.0f, *d = device(sizeof x);
@@ -629,6 +653,7 @@ int main(void)
     TCase *late = tcase_create("late");
     tcase_add_checked_fixture(late, start_late, stop);
     tcase_add_test(late, late_copies_are_waited_for);
+    tcase_add_test(late, late_memory_is_freed_in_order);
     tcase_add_test(late, late_streams_wait_for_what_they_were_told_to);
     TCase *traced = tcase_create("traced");
     tcase_add_checked_fixture(traced, start_traced, stop);
