@@ -42,7 +42,8 @@ typedef struct cuda_kernel_entry {
     X(conv)                                                                                        \
     X(softmax)                                                                                     \
     X(layer_norm)                                                                                  \
-    X(length)
+    X(length)                                                                                      \
+    X(pair_entropy)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,
