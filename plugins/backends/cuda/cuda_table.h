@@ -37,6 +37,7 @@ typedef struct cuda_kernel_entry {
     X(pool)                                                                                        \
     X(gather)                                                                                      \
     X(top_k)                                                                                       \
+    X(resize)                                                                                      \
     X(batch_norm)                                                                                  \
     X(channel)                                                                                     \
     X(conv)                                                                                        \
