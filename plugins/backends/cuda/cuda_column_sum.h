@@ -3,12 +3,11 @@
 #ifndef CUDA_COLUMN_SUM_H
 #define CUDA_COLUMN_SUM_H
 
-#include "cuda_device.h"
+#include "cuda_cuts.h"
 
 typedef struct cuda_column_sum {
-    CUfunction part, whole;
-    int64_t rows, columns, rows_of_part;
-    int32_t n_parts;
+    CUfunction function, finish;
+    column_plan plan;
     size_t scratch_bytes;
 } cuda_column_sum;
 

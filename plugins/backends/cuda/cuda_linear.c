@@ -205,7 +205,7 @@ static wisp_status grad_input_fill(const cuda_device *device, const wisp_kernel_
         .n = w->shape[1],
         .k = w->shape[0],
         .in_dtype = s->dtype,
-        .out_dtype = s->dtype,
+        .out_dtype = request->out[0]->dtype, /* f32 for callers in this plugin */
         .tf32 = device->allow_tf32,
         .alpha = 1,
         .align_a = cuda_alignment(dy),

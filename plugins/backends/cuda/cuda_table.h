@@ -40,11 +40,12 @@ typedef struct cuda_kernel_entry {
     X(resize)                                                                                      \
     X(batch_norm)                                                                                  \
     X(channel)                                                                                     \
-    X(conv)                                                                                        \
     X(softmax)                                                                                     \
     X(layer_norm)                                                                                  \
     X(length)                                                                                      \
-    X(pair_entropy)
+    X(pair_entropy)                                                                                \
+    X(conv_norm)                                                                                   \
+    X(conv)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,

@@ -1,59 +1,39 @@
-// column_sum.cu - sums of the columns of a matrix, in an order that depends on its shape alone.
+// column_sum.cu - sums of the columns of a matrix, or of the products of two, in an order that
+// depends on the shape alone.
 #include "column_sum.h"
-#include "kernel.cuh"
+#include "columns.cuh"
 
 namespace
 {
 
-/* Four neighbours of a row that begins at p; n of them are there. */
-template <class T> WISP_DEVICE four load_up_to(const T *p, int64_t n, bool vector)
+template <class T, int N> WISP_DEVICE void sums_of_chunk(const column_sum_args &a, float *room)
 {
-    if (vector)
-        return load4(p);
-    four r = {{0, 0, 0, 0}};
-    for (int i = 0; i < 4; i++)
-        if (i < n)
-            r.v[i] = to_f32(p[i]);
-    return r;
-}
-
-template <class T> WISP_DEVICE bool is_vector(const column_sum_args &a)
-{
-    const uint64_t unit = 4 * sizeof(T);
-    const uint64_t x = reinterpret_cast<uintptr_t>(a.x), y = reinterpret_cast<uintptr_t>(a.y);
-    return a.columns % 4 == 0 && x % unit == 0 && y % unit == 0;
+    const column_cut &c = a.cut;
+    const column_seat s = column_seat_of<N>(c);
+    const T *x = static_cast<const T *>(a.x), *y = static_cast<const T *>(a.y);
+    pack<N> sum = filled_pack<N>(0.0f);
+#pragma unroll 4
+    for (int64_t r = s.begin + s.lane; r < s.last; r += c.lanes) {
+        if (!s.taken)
+            break;
+        const pack<N> p = load<N>(x + r * c.columns + s.column);
+        const pack<N> q = y ? load<N>(y + r * c.columns + s.column) : filled_pack<N>(1.0f);
+        for (int k = 0; k < N; k++)
+            sum.v[k] = fmaf(p.v[k], q.v[k], sum.v[k]);
+    }
+    join_lanes<adding, N>(c, s, sum, room);
+    for (int64_t e = threadIdx.x; e < c.tile * N && s.tile_column + e < c.columns;
+         e += COLUMN_THREADS)
+        a.partial[s.chunk * c.columns + s.tile_column + e] = room[e];
 }
 
 template <class T> WISP_DEVICE void sum_columns(const column_sum_args &a)
 {
-    __shared__ float room[COLUMN_SUM_ROWS][COLUMN_SUM_COLUMNS];
-    const T *x = static_cast<const T *>(a.x), *y = static_cast<const T *>(a.y);
-    const int lane = static_cast<int>(threadIdx.x % 32), row = static_cast<int>(threadIdx.x / 32);
-    const int64_t column = static_cast<int64_t>(blockIdx.x) * COLUMN_SUM_COLUMNS + lane * 4;
-    const int64_t first = blockIdx.y * a.rows_of_part, end = first + a.rows_of_part;
-    const int64_t last = end < a.rows ? end : a.rows, n = a.columns - column;
-    const bool vector = is_vector<T>(a);
-    float sum[4] = {0, 0, 0, 0};
-    if (n > 0)
-        for (int64_t r = first + row; r < last; r += COLUMN_SUM_ROWS) {
-            const four v = load_up_to(x + r * a.columns + column, n, vector);
-            four w = {{1, 1, 1, 1}};
-            if (y)
-                w = load_up_to(y + r * a.columns + column, n, vector);
-            for (int i = 0; i < 4; i++)
-                sum[i] = fmaf(v.v[i], w.v[i], sum[i]);
-        }
-    for (int i = 0; i < 4; i++)
-        room[row][lane * 4 + i] = sum[i];
-    __syncthreads();
-    const int c = static_cast<int>(threadIdx.x);
-    const int64_t at = static_cast<int64_t>(blockIdx.x) * COLUMN_SUM_COLUMNS + c;
-    if (c >= COLUMN_SUM_COLUMNS || at >= a.columns)
-        return;
-    float total = 0;
-    for (int r = 0; r < COLUMN_SUM_ROWS; r++)
-        total += room[r][c];
-    a.out[blockIdx.y * a.columns + at] = total;
+    __shared__ float room[COLUMN_THREADS * wide_of<T>::n];
+    if (a.cut.wide)
+        sums_of_chunk<T, wide_of<T>::n>(a, room);
+    else
+        sums_of_chunk<T, 1>(a, room);
 }
 
 } // namespace
@@ -67,18 +47,11 @@ WISP_KERNEL(column_sum_bf16, column_sum_args)
     sum_columns<bf16>(a);
 }
 
-/* One warp a column: few rows. */
-WISP_KERNEL(column_sum_parts, column_sum_args)
+WISP_KERNEL(column_sum_finish, column_sum_args)
 {
-    const float *x = static_cast<const float *>(a.x);
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    const int64_t column = static_cast<int64_t>(blockIdx.x) * 8 + threadIdx.x / 32;
-    if (column >= a.columns)
-        return;
-    float sum = 0;
-    for (int64_t r = lane; r < a.rows; r += 32)
-        sum += x[r * a.columns + column];
-    sum = warp_sum(sum);
-    if (lane == 0)
-        a.out[column] = sum;
+    __shared__ float room[FINISH_COLUMNS * FINISH_LANES];
+    const finish_seat s = finish_seat_of();
+    const float all = finish<adding>(s, a.partial, a.cut, room);
+    if (s.lane == 0 && s.result < a.cut.columns)
+        a.out[s.result] = all;
 }

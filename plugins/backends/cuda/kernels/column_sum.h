@@ -2,18 +2,13 @@
 #ifndef CUDA_KERNELS_COLUMN_SUM_H
 #define CUDA_KERNELS_COLUMN_SUM_H
 
-#include <stdint.h>
-
-/* A block covers this many columns, four a thread, with so many rows at a time. */
-#define COLUMN_SUM_COLUMNS 128
-#define COLUMN_SUM_ROWS 8
-#define COLUMN_SUM_THREADS 256
+#include "cuts.h"
 
 typedef struct column_sum_args {
     const void *x, *y; /* y may be NULL: sums of x * y */
-    float *out;        /* (parts, columns) */
-    int64_t rows, columns;
-    int64_t rows_of_part;
+    float *partial;    /* (chunks, columns) */
+    float *out;
+    column_cut cut;
 } column_sum_args;
 
 #endif
