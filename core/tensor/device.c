@@ -147,6 +147,11 @@ void wispi_device_set_ranks_on_device(wispi_device *device, int32_t on_device)
     device->ranks_on_device = on_device;
 }
 
+int wispi_ranks_reach(const wispi_device *device)
+{
+    return device->ranks_on_device || wispi_device_host_visible(device);
+}
+
 void wispi_device_set_capture(wispi_device *device, int32_t on)
 {
     const wisp_backend_v0 *b = device->backend;

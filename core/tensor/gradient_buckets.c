@@ -142,7 +142,8 @@ static wisp_status cut_block(wispi_program *p, int32_t at, wisp_error *err)
     const wispi_rank_attrs *attrs = c.average->attrs;
     const wisp_comm_v0 *comm = attrs->ranks->comm;
     const int64_t least = attrs->ranks->bucket_bytes / (int64_t)sizeof(float);
-    if (least < 1 || !comm->start_all_reduce || !comm->wait)
+    /* What is staged lies in the host's memory for one call only. */
+    if (least < 1 || !comm->start_all_reduce || !comm->wait || !wispi_ranks_reach(p->device))
         return WISP_OK;
     c.segments = wispi_alloc((size_t)(p->step.n_tensors + 1) * sizeof *c.segments);
     if (!c.segments)
