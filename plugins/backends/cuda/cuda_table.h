@@ -45,7 +45,8 @@ typedef struct cuda_kernel_entry {
     X(length)                                                                                      \
     X(pair_entropy)                                                                                \
     X(conv_norm)                                                                                   \
-    X(conv)
+    X(conv)                                                                                        \
+    X(attention)
 
 /* Asks the tables: for kernels that are made of others. */
 wisp_status cuda_prepare(struct cuda_device *device, const wisp_kernel_request *request,
