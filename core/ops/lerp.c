@@ -36,9 +36,8 @@ static void reference(const void *attrs, const wispi_ref *in, int32_t n_in, wisp
     }
 
 static const wispi_op_case cases[] = {
-    LERP_CASE("centre", 0.9, 0.9, 1, 2, 1, 131),
-    LERP_CASE("odd", 0.1, 0.9, 0, 3, 3, 5, 7),
-    LERP_CASE("takes-x", 0, 0, 0, 1, 17),
+    LERP_CASE("centre", 0.9, 0.9, 1, 2, 1, 131), LERP_CASE("odd", 0.1, 0.9, 0, 3, 3, 5, 7),
+    LERP_CASE("long", 0.1, 0.9, 0, 1, 70001),    LERP_CASE("takes-x", 0, 0, 0, 1, 17),
     LERP_CASE("stays", 1, 1, 0, 0, 0),
 };
 

@@ -387,6 +387,87 @@ static const double one_rule[] = {1, 1};
 static const double own_steps[] = {0, 4, 100, 7, 0, 1};
 static const double zeros[P];
 
+/* A store of many segments, so that kernels which cut it into shares find some that hold many
+ * segments, and segments that are in many shares. */
+enum { MANY = 300, LONG = 9001, MANY_P = 20000, MANY_TARGET = MANY_P + 5 };
+
+static void write_row(double *row, double offset, double count, double flags, double source)
+{
+    row[0] = offset;
+    row[1] = count;
+    row[2] = flags;
+    row[3] = source;
+}
+
+/* One long segment, then short ones 36 elements apart, of which every seventh is skipped. */
+static void many_rows(double *rows, double to, double from)
+{
+    write_row(rows, 4 + to, LONG, ACTIVE | ADAPT, 4 + from);
+    for (int64_t s = 1; s < MANY; s++) {
+        const double at = 9008 + 36 * (double)(s - 1);
+        const int64_t flags = (s % 7 ? ACTIVE : 0) | (s % 2 ? ADAPT : 0);
+        write_row(rows + 4 * s, at + to, (double)(s % 36), (double)flags, at + from);
+    }
+}
+
+/* Input `table` is the table; the one behind it may be the rules. */
+static void arrange_many(const wispi_ref *in, int32_t table, int has_rules)
+{
+    many_rows(in[table].v, 0, 0);
+    for (int64_t i = 0; has_rules && i < 2 * MANY; i++)
+        in[table + 1].v[i] = (double)(1 + i % 3) / 2;
+}
+
+static void arrange_many_norms(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    (void)attrs, (void)n_in;
+    arrange_many(in, 1, 0);
+}
+
+static void arrange_many_sgd(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    (void)attrs, (void)n_in;
+    arrange_many(in, 3, 1);
+}
+
+static void arrange_many_adamw(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    (void)attrs;
+    arrange_many(in, 4, 1);
+    if (n_in > 10) /* averages, the later ones of halves */
+        many_rows(in[10].v, 5, 0);
+    for (int64_t s = MANY / 2; n_in > 10 && s < MANY; s++)
+        in[10].v[4 * s + 1] = floor(in[10].v[4 * s + 1] / 2);
+}
+
+static void arrange_many_ema(const void *attrs, const wispi_ref *in, int32_t n_in)
+{
+    (void)attrs, (void)n_in;
+    many_rows(in[2].v, 5, 0);
+}
+
+#define MANY_STORE                                                                                 \
+    {                                                                                              \
+        WISP_F32, 1,                                                                               \
+        {                                                                                          \
+            MANY_P                                                                                 \
+        }                                                                                          \
+    }
+#define MANY_TABLE                                                                                 \
+    {                                                                                              \
+        WISP_I64, 2,                                                                               \
+        {                                                                                          \
+            MANY, 4                                                                                \
+        }                                                                                          \
+    }
+#define MANY_RULES                                                                                 \
+    {                                                                                              \
+        WISP_F32, 2,                                                                               \
+        {                                                                                          \
+            MANY, 2                                                                                \
+        }                                                                                          \
+    }
+
 #define STORE                                                                                      \
     {                                                                                              \
         WISP_F32, 1,                                                                               \
@@ -438,6 +519,14 @@ static const wispi_op_case norms_cases[] = {
      .low = {-1},
      .high = {1},
      .values = {NULL, (const double[]){5, 69997, ACTIVE, 0}}},
+    {.name = "many",
+     .n_in = 2,
+     .n_out = 1,
+     .in = {MANY_STORE, MANY_TABLE},
+     .low = {-1},
+     .high = {1},
+     .arrange = arrange_many_norms,
+     .arranged = 2},
 };
 
 #define CLIP(limit, per_segment)                                                                   \
@@ -459,6 +548,16 @@ static const wispi_op_case clip_cases[] = {
     CLIP_CASE("each", CLIP(2, 1)),
     CLIP_CASE("global", CLIP(2, 0)),
     CLIP_CASE("within-the-limit", CLIP(100, 0)),
+    {.name = "many",
+     .attrs = CLIP(2, 0),
+     .n_in = 3,
+     .n_out = 1,
+     .in = {MANY_STORE, MANY_TABLE, {WISP_F32, 1, {MANY}}},
+     .low = {-1, 0, 0.5},
+     .high = {1, 0, 4},
+     .inout = 1,
+     .arrange = arrange_many_norms,
+     .arranged = 2},
 };
 
 #define SGD(momentum, nesterov)                                                                    \
@@ -485,13 +584,23 @@ static const wispi_op_case clip_cases[] = {
         }                                                                                          \
     }
 
+#define MANY_SGD_CASE(attributes)                                                                  \
+    {                                                                                              \
+        .name = "many", .attrs = attributes, .n_in = 7, .n_out = 2,                                \
+        .in = {MANY_STORE, MANY_STORE, MANY_STORE, MANY_TABLE, MANY_RULES, SCALAR, SCALAR},        \
+        .low = {-1, -1, -1, 0, 0, 0.05, 0.01}, .high = {1, 1, 1, 0, 0, 0.5, 0.1}, .inout = 3,      \
+        .inout_from = {0, 2}, .arrange = arrange_many_sgd, .arranged = 3 << 3                      \
+    }
+
 static const wispi_op_case sgd_cases[] = {
+    MANY_SGD_CASE(SGD(0.9, 0)),
     SGD_CASE("momentum", SGD(0.9, 0), S, segments, rules, NULL),
     SGD_CASE("nesterov", SGD(0.9, 1), S, segments, rules, NULL),
     SGD_CASE("plain", SGD(0, 0), 1, one_segment, one_rule, NULL),
 };
 
 static const wispi_op_case lars_cases[] = {
+    MANY_SGD_CASE(LARS(0.9, 0.001)),
     SGD_CASE("segments", LARS(0.9, 0.001), S, segments, rules, NULL),
     SGD_CASE("strong", LARS(0.5, 1), 1, one_segment, one_rule, NULL),
     SGD_CASE("weights-of-zero", LARS(0.9, 0.001), S, segments, rules, zeros),
@@ -535,6 +644,25 @@ static const wispi_op_case adamw_cases[] = {
     ADAMW_CASE("first-step", 1, one_segment, one_rule, ONE_COUNTER, 0, 1, NULL),
     ADAMW_CASE("segments", S, segments, rules, ONE_COUNTER, 3, 2000, NULL),
     ADAMW_CASE("own-steps", S, segments, rules, OWN_COUNTERS, 0, 0, own_steps),
+    {.name = "many",
+     .attrs = &(const wisp_adamw_attrs){0.9, 0.999, 1e-8},
+     .n_in = 9,
+     .n_out = 4,
+     .in = {MANY_STORE,
+            MANY_STORE,
+            MANY_STORE,
+            MANY_STORE,
+            MANY_TABLE,
+            MANY_RULES,
+            SCALAR,
+            SCALAR,
+            {WISP_I64, 1, {MANY}}},
+     .low = {-1, -1, -0.5, 0.01, 0, 0, 0.001, 0.01, 0},
+     .high = {1, 1, 0.5, 0.1, 0, 0, 0.01, 0.4, 50},
+     .inout = 15,
+     .inout_from = {0, 2, 3, 8},
+     .arrange = arrange_many_adamw,
+     .arranged = 3 << 4},
 };
 
 #define EMA_CASE(text, m_low, m_high, source, n, table)                                            \
@@ -552,6 +680,15 @@ static const wispi_op_case ema_cases[] = {
     EMA_CASE("segments", 0.9, 0.999, 180, S, segments),
     EMA_CASE("all", 0.5, 0.5, P, 1, one_segment),
     EMA_CASE("takes-the-source", 0, 0, P, 1, one_segment),
+    {.name = "many",
+     .n_in = 4,
+     .n_out = 1,
+     .in = {{WISP_F32, 1, {MANY_TARGET}}, MANY_STORE, MANY_TABLE, SCALAR},
+     .low = {-1, -1, 0, 0.9},
+     .high = {1, 1, 0, 0.999},
+     .inout = 1,
+     .arrange = arrange_many_ema,
+     .arranged = 1 << 2},
 };
 
 #define BOTH_CASE(text, norms, target, n, table, rule_table, n_pairs, pairs)                       \
@@ -591,6 +728,28 @@ static const double pairs[] = {
 static const wispi_op_case both_cases[] = {
     BOTH_CASE("segments", 1, 180, S, segments, rules, 5, pairs),
     BOTH_CASE("all", 0, P, 1, one_segment, one_rule, 1, one_segment),
+    {.name = "many",
+     .attrs = &(const wisp_adamw_ema_attrs){{0.9, 0.999, 1e-8}, 1, 0},
+     .n_in = 12,
+     .n_out = 6,
+     .in = {MANY_STORE,
+            MANY_STORE,
+            MANY_STORE,
+            MANY_STORE,
+            MANY_TABLE,
+            MANY_RULES,
+            SCALAR,
+            SCALAR,
+            ONE_COUNTER,
+            {WISP_F32, 1, {MANY_TARGET}},
+            MANY_TABLE,
+            SCALAR},
+     .low = {-1, -1, -0.5, 0.01, 0, 0, 0.001, 0.01, 3, -1, 0, 0.9},
+     .high = {1, 1, 0.5, 0.1, 0, 0, 0.01, 0.4, 2000, 1, 0, 0.999},
+     .inout = 31,
+     .inout_from = {0, 2, 3, 8, 9},
+     .arrange = arrange_many_adamw,
+     .arranged = 3 << 4 | 1 << 10},
 };
 
 /* --- records --- */

@@ -72,6 +72,11 @@ static wisp_status gradient(wispi_grad *grad)
 static const wispi_op_case cases[] = {
     PERMUTE_CASE("transpose", ORDER(1, 0), WISP_F32, 2, 13, 67),
     PERMUTE_CASE("heads", ORDER(0, 2, 1, 3), WISP_F32, 4, 2, 5, 3, 17),
+    PERMUTE_CASE("wide-heads", ORDER(0, 2, 1, 3), WISP_F32, 4, 2, 5, 3, 16),
+    PERMUTE_CASE("planes", ORDER(0, 2, 3, 1), WISP_F32, 4, 2, 9, 40, 33),
+    PERMUTE_CASE("pixels", ORDER(0, 3, 1, 2), WISP_F32, 4, 2, 5, 7, 70),
+    PERMUTE_CASE("two-batches", ORDER(1, 3, 0, 2), WISP_F32, 4, 3, 2, 45, 37),
+    PERMUTE_CASE("wide-labels", ORDER(1, 0), WISP_I64, 2, 20, 40),
     PERMUTE_CASE("cycle", ORDER(2, 0, 1), WISP_F32, 3, 3, 5, 7),
     PERMUTE_CASE("six", ORDER(5, 3, 1, 0, 2, 4), WISP_F32, 6, 2, 3, 1, 5, 2, 3),
     PERMUTE_CASE("same", ORDER(0, 1), WISP_F32, 2, 5, 7),

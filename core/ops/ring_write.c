@@ -64,6 +64,7 @@ static void reference(const void *attrs, const wispi_ref *in, int32_t n_in, wisp
 static const wispi_op_case cases[] = {
     RING_CASE("fits", 13, 7, 4, 3, 4, 0),
     RING_CASE("wraps", 13, 7, 5, 11, 12, 0),
+    RING_CASE("wide", 130, 64, 67, 100, 101, 0),
     RING_CASE("f32-ring", 11, 17, 3, 0, 11, 1),
     RING_CASE("all-rows", 5, 3, 5, 2, 3, 0),
     RING_CASE("cursor-outside", 5, 3, 2, -7, -6, 0),

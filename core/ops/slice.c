@@ -96,6 +96,7 @@ static const wispi_op_case slice_cases[] = {
     SLICE_CASE("class-token", RANGE(1, 0, 1), WISP_F32, 3, 3, 10, 17),
     SLICE_CASE("columns", RANGE(3, 4, 7), WISP_F32, 4, 2, 3, 5, 13),
     SLICE_CASE("whole", RANGE(0, 0, 131), WISP_F32, 1, 131),
+    SLICE_CASE("wide", RANGE(1, 2, 5), WISP_F32, 3, 3, 9, 64),
     SLICE_CASE("labels", RANGE(0, 3, 2), WISP_I64, 1, 5),
     SLICE_CASE("nothing", RANGE(0, 5, 0), WISP_F32, 2, 5, 7),
 };
@@ -104,6 +105,7 @@ static const wispi_op_case grad_cases[] = {
     SLICE_CASE("rows", RANGE(0, 2, 7), WISP_F32, 2, 3, 17),
     SLICE_CASE("class-token", RANGE(1, 0, 10), WISP_F32, 3, 3, 1, 17),
     SLICE_CASE("columns", RANGE(3, 4, 13), WISP_F32, 4, 2, 3, 5, 7),
+    SLICE_CASE("wide", RANGE(1, 2, 9), WISP_F32, 3, 3, 5, 64),
 };
 
 static const wispi_op slice = {
