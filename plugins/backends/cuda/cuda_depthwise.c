@@ -1,5 +1,5 @@
-/* cuda_depthwise.c - depthwise convolutions of 3x3 and 5x5 pixels, alone and as conv_norm: every
- * channel by itself, which libraries do not do at the speed of memory. */
+/* cuda_depthwise.c - depthwise convolutions of 3x3 and 5x5 pixels, those of 3x3 as conv_norm too:
+ * every channel by itself, which libraries do not do at the speed of memory. */
 #include <math.h>
 
 #include "cuda_table.h"
@@ -21,7 +21,7 @@ typedef struct depth_state {
     int32_t kernel, stride; /* sides */
     int32_t values;         /* sums of a part; 0: none */
     int32_t has_bias;
-    int32_t add;            /* dw += */
+    int32_t add; /* dw += */
     int64_t n;
     size_t parts; /* in scratch */
     depthwise_args args;
@@ -31,12 +31,13 @@ typedef struct depth_state {
 
 static wisp_status judge(const wisp_kernel_request *request, const wisp_conv2d_attrs *a,
                          const wisp_desc *x, const wisp_desc *y, int64_t kernel_h, int64_t kernel_w,
-                         wisp_error *err)
+                         int64_t widest, wisp_error *err)
 {
     if (x->shape[3] != a->groups || y->shape[3] != a->groups || a->groups < 2)
         return wisp_refuse(request, err, "is not depthwise");
-    if (kernel_h != kernel_w || (kernel_h != 3 && kernel_h != 5))
-        return wisp_refuse(request, err, "depthwise windows are 3x3 or 5x5");
+    if (kernel_h != kernel_w || (kernel_h != 3 && kernel_h != 5) || kernel_h > widest)
+        return wisp_refuse(request, err, "depthwise windows are 3x3%s",
+                           widest > 3 ? " or 5x5" : "");
     if (a->stride_h != a->stride_w || a->stride_h > 2)
         return wisp_refuse(request, err, "depthwise strides are 1 or 2 both ways");
     if (a->dilation_h != 1 || a->dilation_w != 1)
@@ -218,7 +219,7 @@ static wisp_status conv_prepare(cuda_device *device, const wisp_kernel_request *
 {
     const wisp_conv2d_attrs *attrs = request->attrs;
     const wisp_desc *x = request->in[0], *w = request->in[1], *y = request->out[0];
-    WISP_TRY(judge(request, attrs, x, y, w->shape[2], w->shape[3], err));
+    WISP_TRY(judge(request, attrs, x, y, w->shape[2], w->shape[3], 5, err));
     depth_state made = state_of(attrs, x, y, w->shape[2]);
     made.has_bias = request->n_in > 2 && request->in[2];
     WISP_TRY(plan_forward(device, "depthwise", x->dtype, &made, err));
@@ -252,7 +253,7 @@ static wisp_status norm_prepare(cuda_device *device, const wisp_kernel_request *
 {
     const wisp_conv_norm_attrs *attrs = request->attrs;
     const wisp_desc *x = request->in[0], *w = request->in[3], *y = request->out[0];
-    WISP_TRY(judge(request, &attrs->conv, x, y, w->shape[2], w->shape[3], err));
+    WISP_TRY(judge(request, &attrs->conv, x, y, w->shape[2], w->shape[3], 3, err));
     depth_state made = state_of(&attrs->conv, x, y, w->shape[2]);
     made.values = attrs->want_stats ? 3 : 0;
     take_activation(&made, attrs->activation);
@@ -280,7 +281,7 @@ static wisp_status input_prepare(cuda_device *device, const wisp_kernel_request 
 {
     const wisp_conv2d_attrs *attrs = request->attrs;
     const wisp_desc *dy = request->in[0], *w = request->in[1], *dx = request->out[0];
-    WISP_TRY(judge(request, attrs, dx, dy, w->shape[2], w->shape[3], err));
+    WISP_TRY(judge(request, attrs, dx, dy, w->shape[2], w->shape[3], 5, err));
     depth_state made = state_of(attrs, dx, dy, w->shape[2]);
     WISP_TRY(plan_backward(device, "depthwise_input", dx->dtype, &made, err));
     return create(device, &made, input_run, kernel, err);
@@ -315,7 +316,7 @@ static wisp_status weight_prepare(cuda_device *device, const wisp_kernel_request
 {
     const wisp_conv2d_attrs *attrs = request->attrs;
     const wisp_desc *x = request->in[0], *dy = request->in[1];
-    WISP_TRY(judge(request, attrs, x, dy, attrs->kernel_h, attrs->kernel_w, err));
+    WISP_TRY(judge(request, attrs, x, dy, attrs->kernel_h, attrs->kernel_w, 5, err));
     if (attrs->want_bias)
         return wisp_refuse(request, err, "depthwise kernels make no dbias");
     depth_state made = state_of(attrs, x, dy, attrs->kernel_h);
@@ -358,7 +359,7 @@ static wisp_status norm_grad_prepare(cuda_device *device, const wisp_kernel_requ
 {
     const wisp_conv_norm_attrs *attrs = request->attrs;
     const wisp_desc *x = request->in[X], *w = request->in[W], *dy = request->in[DY];
-    WISP_TRY(judge(request, &attrs->conv, x, dy, w->shape[2], w->shape[3], err));
+    WISP_TRY(judge(request, &attrs->conv, x, dy, w->shape[2], w->shape[3], 3, err));
     depth_state made = state_of(&attrs->conv, x, dy, w->shape[2]);
     made.values = made.kernel * made.kernel + 2;
     take_activation(&made, attrs->activation);

@@ -242,13 +242,14 @@ WISP_KERNEL(depthwise_sums, depthwise_finish_args)
     {                                                                                              \
         backward<type, v, k, s, purpose>(a);                                                       \
     }
-#define DEPTHWISE_PURPOSES(k, s, v, type, suffix)                                                  \
-    DEPTHWISE_BACKWARD(depthwise_input_##k##_##s##_##v##_##suffix, type, v, k, s, FOR_INPUT)       \
-    DEPTHWISE_BACKWARD(depthwise_weight_##k##_##s##_##v##_##suffix, type, v, k, s, FOR_WEIGHT)     \
-    DEPTHWISE_BACKWARD(depthwise_norm_grad_##k##_##s##_##v##_##suffix, type, v, k, s, FOR_ALL)
 #define DEPTHWISE_TYPES(k, s, v)                                                                   \
-    DEPTHWISE_PURPOSES(k, s, v, float, f32)                                                        \
-    DEPTHWISE_PURPOSES(k, s, v, bf16, bf16)
+    DEPTHWISE_BACKWARD(depthwise_input_##k##_##s##_##v##_f32, float, v, k, s, FOR_INPUT)           \
+    DEPTHWISE_BACKWARD(depthwise_input_##k##_##s##_##v##_bf16, bf16, v, k, s, FOR_INPUT)           \
+    DEPTHWISE_BACKWARD(depthwise_weight_##k##_##s##_##v##_f32, float, v, k, s, FOR_WEIGHT)         \
+    DEPTHWISE_BACKWARD(depthwise_weight_##k##_##s##_##v##_bf16, bf16, v, k, s, FOR_WEIGHT)
+#define DEPTHWISE_NORM_TYPES(k, s, v)                                                              \
+    DEPTHWISE_BACKWARD(depthwise_norm_grad_##k##_##s##_##v##_f32, float, v, k, s, FOR_ALL)         \
+    DEPTHWISE_BACKWARD(depthwise_norm_grad_##k##_##s##_##v##_bf16, bf16, v, k, s, FOR_ALL)
 
 DEPTHWISE_TYPES(3, 1, 2)
 DEPTHWISE_TYPES(3, 1, 1)
@@ -256,3 +257,7 @@ DEPTHWISE_TYPES(3, 2, 2)
 DEPTHWISE_TYPES(3, 2, 1)
 DEPTHWISE_TYPES(5, 1, 1)
 DEPTHWISE_TYPES(5, 2, 1)
+DEPTHWISE_NORM_TYPES(3, 1, 2)
+DEPTHWISE_NORM_TYPES(3, 1, 1)
+DEPTHWISE_NORM_TYPES(3, 2, 2)
+DEPTHWISE_NORM_TYPES(3, 2, 1)

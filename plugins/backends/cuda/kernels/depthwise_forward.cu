@@ -140,7 +140,7 @@ WISP_DEVICE void add_row(const depthwise_args &a, const fixed<V, K> &f, const ti
 }
 
 /* The oldest row of y is complete. */
-template <class T, int V, int K, int S>
+template <class T, int V, int K, int S, bool NORM>
 WISP_DEVICE void write_row(const depthwise_args &a, const fixed<V, K> &f, const tile &t, int row,
                            const sums<V, K, S> &sum, running<V> &stats)
 {
@@ -155,7 +155,7 @@ WISP_DEVICE void write_row(const depthwise_args &a, const fixed<V, K> &f, const 
         if (first + c >= a.wo)
             continue;
         store_channels(y + c * a.c, r);
-        if (a.parts)
+        if (NORM && a.parts)
             measure<T>(stats, r);
     }
 }
@@ -174,7 +174,7 @@ WISP_DEVICE void walk_tile(const depthwise_args &a, const fixed<V, K> &f, const 
                 add_row<T, V, K, S, NORM>(a, f, t, row, phase, sum);
         }
         if (r >= ROWS - 1)
-            write_row<T, V, K, S>(a, f, t, t.row + r - (ROWS - 1), sum, stats);
+            write_row<T, V, K, S, NORM>(a, f, t, t.row + r - (ROWS - 1), sum, stats);
 #pragma unroll
         for (int j = ROWS - 1; j >= 0; j--)
 #pragma unroll
@@ -189,7 +189,7 @@ template <class T, int V, int K, int S, bool NORM> WISP_DEVICE void forward(cons
     running<V> stats = {};
     for (int64_t i = f.s.spot; i < a.tiles && f.s.taken; i += f.s.spots)
         walk_tile<T, V, K, S, NORM>(a, f, tile_of(a, i), stats);
-    if (a.parts)
+    if (NORM && a.parts)
         write_moments(a, f.s, stats);
 }
 
@@ -232,7 +232,8 @@ WISP_KERNEL(depthwise_moments, depthwise_finish_args)
     }
 #define DEPTHWISE_TYPES(k, s, v)                                                                   \
     DEPTHWISE_FORWARD(depthwise_##k##_##s##_##v##_f32, float, v, k, s, false)                      \
-    DEPTHWISE_FORWARD(depthwise_##k##_##s##_##v##_bf16, bf16, v, k, s, false)                      \
+    DEPTHWISE_FORWARD(depthwise_##k##_##s##_##v##_bf16, bf16, v, k, s, false)
+#define DEPTHWISE_NORM_TYPES(k, s, v)                                                              \
     DEPTHWISE_FORWARD(depthwise_norm_##k##_##s##_##v##_f32, float, v, k, s, true)                  \
     DEPTHWISE_FORWARD(depthwise_norm_##k##_##s##_##v##_bf16, bf16, v, k, s, true)
 
@@ -244,3 +245,7 @@ DEPTHWISE_TYPES(5, 1, 2)
 DEPTHWISE_TYPES(5, 1, 1)
 DEPTHWISE_TYPES(5, 2, 2)
 DEPTHWISE_TYPES(5, 2, 1)
+DEPTHWISE_NORM_TYPES(3, 1, 4)
+DEPTHWISE_NORM_TYPES(3, 1, 1)
+DEPTHWISE_NORM_TYPES(3, 2, 4)
+DEPTHWISE_NORM_TYPES(3, 2, 1)
