@@ -102,7 +102,6 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_WARP_SIZE, SOFTGPU_WARP},
     {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK, 65536},
     {CU_DEVICE_ATTRIBUTE_CLOCK_RATE, 1000000},
-    {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 4},
     {CU_DEVICE_ATTRIBUTE_INTEGRATED, 0},
     {CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, 0},
     {CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID, 0},
@@ -122,6 +121,10 @@ static CUresult find_attribute(int *value, CUdevice_attribute attribute, CUdevic
 {
     if (attribute == CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID) {
         *value = device;
+        return CUDA_SUCCESS;
+    }
+    if (attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT) {
+        *value = (int)soft_setting("WISP_SOFTGPU_MULTIPROCESSORS", 4);
         return CUDA_SUCCESS;
     }
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++)
