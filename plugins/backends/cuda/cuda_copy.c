@@ -48,9 +48,11 @@ static wisp_status accumulate_prepare(cuda_device *device, const wisp_kernel_req
                                       wisp_kernel **kernel, wisp_error *err)
 {
     const int32_t x = request->in[0]->dtype, y = request->out[0]->dtype;
-    if (x != y || (y != WISP_F32 && y != WISP_BF16))
-        return wisp_refuse(request, err, "x and y must both be f32 or both be bf16");
-    return make(device, "accumulate", request->out[0], kernel, err);
+    char name[40];
+    if ((x != WISP_F32 && x != WISP_BF16) || (y != WISP_F32 && y != WISP_BF16))
+        return wisp_refuse(request, err, "x and y must be f32 or bf16");
+    snprintf(name, sizeof name, "accumulate_%s", wisp_dtype_name(x));
+    return make(device, name, request->out[0], kernel, err);
 }
 
 static wisp_status copy_run(const wisp_kernel *kernel, const wisp_kernel_arg *in,

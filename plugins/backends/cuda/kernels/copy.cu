@@ -35,12 +35,12 @@ template <class T> WISP_DEVICE void fill(const copy_args &a)
         y[i] = value;
 }
 
-template <class T> WISP_DEVICE void accumulate(const copy_args &a)
+template <class X, class Y> WISP_DEVICE void accumulate(const copy_args &a)
 {
-    const T *x = static_cast<const T *>(a.x);
-    T *y = static_cast<T *>(a.y);
+    const X *x = static_cast<const X *>(a.x);
+    Y *y = static_cast<Y *>(a.y);
     for (int64_t i = thread_index(); i < a.n; i += thread_count())
-        y[i] = from_f32<T>(to_f32(y[i]) + to_f32(x[i]));
+        y[i] = from_f32<Y>(to_f32(y[i]) + to_f32(x[i]));
 }
 
 } // namespace
@@ -66,11 +66,19 @@ WISP_KERNEL(fill_u8, copy_args)
     fill<uint8_t>(a);
 }
 
-WISP_KERNEL(accumulate_f32, copy_args)
+WISP_KERNEL(accumulate_f32_f32, copy_args)
 {
-    accumulate<float>(a);
+    accumulate<float, float>(a);
 }
-WISP_KERNEL(accumulate_bf16, copy_args)
+WISP_KERNEL(accumulate_bf16_f32, copy_args)
 {
-    accumulate<bf16>(a);
+    accumulate<bf16, float>(a);
+}
+WISP_KERNEL(accumulate_f32_bf16, copy_args)
+{
+    accumulate<float, bf16>(a);
+}
+WISP_KERNEL(accumulate_bf16_bf16, copy_args)
+{
+    accumulate<bf16, bf16>(a);
 }
