@@ -221,3 +221,45 @@ void cuda_graph_add_sums(cuda_graph *graph, cudnnBackendDescriptor_t x,
     cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, squares);
     cuda_graph_close(graph, part, 1);
 }
+
+void cuda_graph_add_product(cuda_graph *graph, cudnnBackendDescriptor_t a,
+                            cudnnBackendDescriptor_t b, cudnnBackendDescriptor_t c)
+{
+    const cudnnDataType_t f32 = CUDNN_DATA_FLOAT;
+    cudnnBackendDescriptor_t how = cuda_graph_part(graph, CUDNN_BACKEND_MATMUL_DESCRIPTOR);
+    cuda_graph_set(graph, how, CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &f32);
+    cuda_graph_close(graph, how, 0);
+    cudnnBackendDescriptor_t part =
+        cuda_graph_part(graph, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_MATMUL_DESC, how);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_MATMUL_ADESC, a);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_MATMUL_BDESC, b);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_MATMUL_CDESC, c);
+    cuda_graph_close(graph, part, 1);
+}
+
+void cuda_graph_add_reduction(cuda_graph *graph, cudnnReduceTensorOp_t mode,
+                              cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t y)
+{
+    const cudnnDataType_t f32 = CUDNN_DATA_FLOAT;
+    cudnnBackendDescriptor_t how = cuda_graph_part(graph, CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+    cuda_graph_set(graph, how, CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &f32);
+    cuda_graph_set(graph, how, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1,
+                   &mode);
+    cuda_graph_close(graph, how, 0);
+    cudnnBackendDescriptor_t part =
+        cuda_graph_part(graph, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_REDUCTION_DESC, how);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_REDUCTION_YDESC, y);
+    cuda_graph_close(graph, part, 1);
+}
+
+void cuda_graph_add_view(cuda_graph *graph, cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t y)
+{
+    cudnnBackendDescriptor_t part =
+        cuda_graph_part(graph, CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_RESHAPE_XDESC, x);
+    cuda_graph_set_part(graph, part, CUDNN_ATTR_OPERATION_RESHAPE_YDESC, y);
+    cuda_graph_close(graph, part, 1);
+}

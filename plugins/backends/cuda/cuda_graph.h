@@ -8,7 +8,7 @@
 #include "cuda_device.h"
 #include "wisp/kernels.h"
 
-enum { CUDA_GRAPH_OPERATIONS = 12, CUDA_GRAPH_PARTS = 64 };
+enum { CUDA_GRAPH_OPERATIONS = 20, CUDA_GRAPH_PARTS = 80 };
 
 /* An engine of cuDNN with its settings, and what they make of a graph. */
 typedef struct cuda_graph_choice {
@@ -64,6 +64,15 @@ void cuda_graph_add_pointwise(cuda_graph *graph, cudnnPointwiseMode_t mode,
 /* Of each channel: sums of x and of its squares, f32. */
 void cuda_graph_add_sums(cuda_graph *graph, cudnnBackendDescriptor_t x,
                          cudnnBackendDescriptor_t sum, cudnnBackendDescriptor_t squares);
+
+/* c = a b, matrices in the last two of four dimensions, in f32. */
+void cuda_graph_add_product(cuda_graph *graph, cudnnBackendDescriptor_t a,
+                            cudnnBackendDescriptor_t b, cudnnBackendDescriptor_t c);
+/* Over the dimensions that y has no more, in f32. */
+void cuda_graph_add_reduction(cuda_graph *graph, cudnnReduceTensorOp_t mode,
+                              cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t y);
+/* The same memory seen otherwise. */
+void cuda_graph_add_view(cuda_graph *graph, cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t y);
 
 /* Chooses the first engine, in the order of cuDNN's heuristics, that obeys the rules and whose plan
  * cuDNN accepts. WISP_E_UNSUPPORTED with what became of each. [main] */
