@@ -205,18 +205,22 @@ static void begin_block(void)
         memset(grid.here->dynamic_shared, 0xff, grid.launch->shared_bytes);
 }
 
+/* One step of a counter that goes up to `size`, or down from it; 0 when it begins anew. */
+static int count(unsigned int *i, unsigned int size)
+{
+    if (grid.reverse)
+        *i = (*i > 0 ? *i : size) - 1;
+    else
+        *i = *i + 1 < size ? *i + 1 : 0;
+    return *i != (grid.reverse ? size - 1 : 0);
+}
+
 static int next_block(void)
 {
     softgpu_dim *b = &grid.here->block;
     const softgpu_dim size = grid.launch->grid;
-    if (++b->x == size.x) {
-        b->x = 0;
-        if (++b->y == size.y) {
-            b->y = 0;
-            if (++b->z == size.z)
-                return 0;
-        }
-    }
+    if (!count(&b->x, size.x) && !count(&b->y, size.y) && !count(&b->z, size.z))
+        return 0;
     begin_block();
     return 1;
 }
@@ -271,7 +275,7 @@ static int make_shared(void)
 static void begin_grid(soft_launch *launch)
 {
     softgpu_state *here = launch->function->module->state;
-    const softgpu_dim zero = {0, 0, 0};
+    const softgpu_dim g = launch->grid, zero = {0, 0, 0}, last = {g.x - 1, g.y - 1, g.z - 1};
     const char *order = getenv("WISP_SOFTGPU_ORDER");
     grid.launch = launch;
     grid.here = here;
@@ -289,7 +293,7 @@ static void begin_grid(soft_launch *launch)
         w->size = w->size < SOFTGPU_WARP ? w->size : SOFTGPU_WARP;
         w->shown[0].present = w->shown[1].present = 0xffffffffu >> (SOFTGPU_WARP - w->size);
     }
-    here->block = zero;
+    here->block = grid.reverse ? last : zero;
     here->grid_size = launch->grid;
     here->block_size = launch->block;
     here->dynamic_shared = shared_end - ((launch->shared_bytes + 15) & ~15u);

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Work that a stream runs may ask where memory lies. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static int initialised;
 static CUresult failure;
 static char failure_text[512];

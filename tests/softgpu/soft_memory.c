@@ -88,7 +88,10 @@ int soft_memory_given(CUdeviceptr at, size_t bytes)
 
 int softgpu_owns(const void *memory, size_t bytes)
 {
-    return find((uintptr_t)memory, bytes > 0 ? bytes : 1) != NULL;
+    soft_enter_early();
+    const int owned = find((uintptr_t)memory, bytes > 0 ? bytes : 1) != NULL;
+    soft_leave(CUDA_SUCCESS);
+    return owned;
 }
 
 int soft_memory_is_device(const void *at)
