@@ -19,6 +19,7 @@ typedef struct depth_state {
     depth_plan many, one; /* several channels a thread, or one where they are odd */
     CUfunction finish;
     int32_t kernel, stride; /* sides */
+    int32_t side_by_side;   /* blocks of the pass on a multiprocessor */
     int32_t values;         /* sums of a part; 0: none */
     int32_t has_bias;
     int32_t add; /* dw += */
@@ -89,14 +90,21 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Long bands read few rows twice, but the device must be full. */
-static int32_t band_for(const cuda_device *device, int64_t rows, int64_t threads_a_band)
+/* Rows of a band: long ones read few rows twice, short ones leave no thread without work. What is
+ * least is the number of rows of x that the busiest thread reads. */
+static int64_t band_for(const depth_state *s, int64_t rows, int64_t tiles_a_band, int64_t seats)
 {
-    const int64_t full = (int64_t)device->n_multiprocessors * DEPTHWISE_BLOCKS * DEPTHWISE_THREADS;
-    int64_t band = rows < 32 ? rows : 32;
-    while (band > 4 && threads_a_band * ceil_div(rows, band) < full)
-        band = ceil_div(band, 2);
-    return (int32_t)ceil_div(rows, ceil_div(rows, band));
+    int64_t best = rows, least = INT64_MAX;
+    for (int64_t bands = 1; bands <= rows && bands <= 64; bands++) {
+        const int64_t band = ceil_div(rows, bands);
+        const int64_t rounds = ceil_div(tiles_a_band * ceil_div(rows, band), seats);
+        const int64_t cost = rounds * (band * s->stride + s->kernel - s->stride);
+        if (cost < least) {
+            least = cost;
+            best = band;
+        }
+    }
+    return best;
 }
 
 /* `rows` and `groups` of tiles in an image, `channels` a thread. */
@@ -105,14 +113,15 @@ static depth_plan plan_for(const cuda_device *device, const depth_state *s, int3
 {
     depth_plan p = {.channels = channels, .lanes = lanes_for(ceil_div(s->args.c, channels))};
     p.slabs = (int32_t)ceil_div(ceil_div(s->args.c, channels), p.lanes);
-    p.band = band_for(device, rows, s->n * groups * p.slabs * p.lanes);
-    const int64_t bands = ceil_div(rows, p.band), spots = DEPTHWISE_THREADS / p.lanes;
+    const int64_t spots = DEPTHWISE_THREADS / p.lanes;
+    int64_t blocks = (int64_t)device->n_multiprocessors * s->side_by_side / p.slabs;
+    blocks = blocks > 1 ? blocks : 1;
+    p.band = (int32_t)band_for(s, rows, s->n * groups, blocks * spots);
+    const int64_t bands = ceil_div(rows, p.band);
     p.tiles = s->n * bands * groups;
     p.groups = division_by(groups, p.tiles);
     p.bands = division_by(bands, p.tiles);
-    int64_t most = (int64_t)device->n_multiprocessors * DEPTHWISE_BLOCKS * 2 / p.slabs;
-    most = most > 1 ? most : 1;
-    const int64_t rounds = ceil_div(p.tiles, most * spots);
+    const int64_t rounds = ceil_div(p.tiles, blocks * spots);
     p.blocks = rounds > 0 ? ceil_div(p.tiles, rounds * spots) : 0;
     return p;
 }
@@ -131,6 +140,7 @@ static wisp_status plan_forward(const cuda_device *device, const char *name, int
 {
     const int64_t groups = ceil_div(s->args.wo, DEPTHWISE_TILE);
     const int32_t many = s->kernel == 3 ? 4 : 2;
+    s->side_by_side = DEPTHWISE_BLOCKS;
     s->args.rows = s->args.ho;
     s->many = plan_for(device, s, many, s->args.rows, groups);
     s->one = plan_for(device, s, 1, s->args.rows, groups);
@@ -147,6 +157,7 @@ static wisp_status plan_backward(const cuda_device *device, const char *name, in
     const int64_t rows = (a->h - 1 + a->pad_h) / s->stride - a->pad_h / s->stride + 1;
     const int64_t columns = (a->w - 1 + a->pad_w) / s->stride - a->pad_w / s->stride + 1;
     const int64_t groups = ceil_div(columns, DEPTHWISE_TILE / s->stride);
+    s->side_by_side = DEPTHWISE_GRAD_BLOCKS;
     s->args.rows = (int32_t)rows;
     s->many = plan_for(device, s, many, rows, groups);
     s->one = plan_for(device, s, 1, rows, groups);

@@ -8,8 +8,14 @@
 
 #include "division.h"
 
-/* Blocks: as many run side by side on a multiprocessor, of 168 registers a thread. */
-enum { DEPTHWISE_THREADS = 128, DEPTHWISE_BLOCKS = 3, DEPTHWISE_TILE = 4 };
+/* So many blocks run side by side on a multiprocessor: of 168 registers a thread forward, of 128 in
+ * gradients. */
+enum {
+    DEPTHWISE_THREADS = 128,
+    DEPTHWISE_BLOCKS = 3,
+    DEPTHWISE_GRAD_BLOCKS = 4,
+    DEPTHWISE_TILE = 4
+};
 
 typedef struct depthwise_args {
     const void *x;              /* gradients: NULL where nothing needs it */

@@ -238,7 +238,7 @@ WISP_KERNEL(depthwise_sums, depthwise_finish_args)
 }
 
 #define DEPTHWISE_BACKWARD(entry, type, v, k, s, purpose)                                          \
-    WISP_KERNEL_WITHIN(entry, depthwise_args, DEPTHWISE_THREADS, DEPTHWISE_BLOCKS)                 \
+    WISP_KERNEL_WITHIN(entry, depthwise_args, DEPTHWISE_THREADS, DEPTHWISE_GRAD_BLOCKS)            \
     {                                                                                              \
         backward<type, v, k, s, purpose>(a);                                                       \
     }
