@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "tensor/capture.h"
 #include "tensor/memory_plan.h"
 #include "tensor/program_parts.h"
 #include "tensor/rank_calls.h"
@@ -615,25 +616,17 @@ void wispi_program_destroy(wispi_program *program)
 {
     if (!program)
         return;
+    wispi_capture_drop(program);
     wispi_step_fini(&program->step);
     wispi_arena_destroy(program->arena);
     wispi_free(program->events);
     wispi_free(program);
 }
 
-wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *user,
-                              const wispi_run_options *options, wisp_error *err)
+wisp_status wispi_program_go(wispi_program *program, wispi_step_fn fn, void *user, wisp_error *err)
 {
-    void *memory = NULL;
-    if (!program->bound)
-        return wisp_fail(err, WISP_E_STATE, "the step was recorded for its shapes only");
-    WISP_TRY(wispi_uploads_send(program->device, err));
-    WISP_TRY(wispi_device_step_memory(program->device, (size_t)program->facts.step_bytes, &memory,
-                                      &program->generation, err));
-    program->memory = memory;
     program->cursor = 0;
     program->under_way = 0;
-    program->options = options ? *options : (wispi_run_options){0, 0};
     program->step.status = WISP_OK;
     program->step.no_grad = 0;
     program->step.n_own_parts = 0;
@@ -642,6 +635,23 @@ wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *us
     if (program->step.status == WISP_OK && program->cursor != program->n_events)
         diverged(program, "the end of the step");
     return step_error(&program->step, err);
+}
+
+wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *user,
+                              const wispi_run_options *options, wisp_error *err)
+{
+    void *memory = NULL;
+    wisp_status status;
+    if (!program->bound)
+        return wisp_fail(err, WISP_E_STATE, "the step was recorded for its shapes only");
+    WISP_TRY(wispi_uploads_send(program->device, err));
+    WISP_TRY(wispi_device_step_memory(program->device, (size_t)program->facts.step_bytes, &memory,
+                                      &program->generation, err));
+    program->memory = memory;
+    program->options = options ? *options : (wispi_run_options){0, 0};
+    if (wispi_capture_run(program, fn, user, &status, err))
+        return status;
+    return wispi_program_go(program, fn, user, err);
 }
 
 /* --- questions --- */

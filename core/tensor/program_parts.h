@@ -34,6 +34,18 @@ typedef struct wispi_event {
     struct wispi_event *then;
 } wispi_event;
 
+/* See capture.c. */
+typedef struct wispi_graph {
+    void *handle;   /* the backend's; NULL: there is none */
+    int32_t n_runs; /* call by call, where a graph was wanted */
+    int32_t n_drops;
+    int32_t is_stale;
+    uint64_t generation;
+    void *scratch;
+    void **addresses; /* of the variables */
+    int32_t n_addresses;
+} wispi_graph;
+
 struct wispi_program {
     wispi_step step; /* first: a step converts to its program */
     wispi_device *device;
@@ -51,7 +63,11 @@ struct wispi_program {
     char *memory;
     uint64_t generation;
     wispi_program_facts facts;
+    wispi_graph graph;
 };
+
+/* The step function once, call by call, where run() has prepared everything. */
+wisp_status wispi_program_go(wispi_program *program, wispi_step_fn fn, void *user, wisp_error *err);
 
 wisp_status wispi_program_bind(wispi_program *program, wispi_event *event, wisp_error *err);
 

@@ -90,8 +90,7 @@ static wisp_status find_index(const search *s, const wispi_instance *backend, in
     char reason[REASON];
     const int32_t n = count_devices(backend, reason);
     if (n < 1)
-        return wisp_fail(err, WISP_E_CONFIG, "%s \"%s\": %.1300s", s->asked, s->device,
-                         reason);
+        return wisp_fail(err, WISP_E_CONFIG, "%s \"%s\": %.1300s", s->asked, s->device, reason);
     if (*index >= n)
         return wisp_fail(err, WISP_E_CONFIG,
                          "%s \"%s\": there is no device of this number; there are %d, counted "
@@ -147,8 +146,8 @@ static wisp_status find_best(search *s, wisp_error *err)
 {
     WISP_TRY(wispi_registry_names(s->registry, "backend", judge, s, err));
     if (!s->best[0])
-        return wisp_fail(err, WISP_E_CONFIG, "%s \"auto\": no backend works here: %s",
-                         s->asked, s->notes.data ? s->notes.data : "there is none");
+        return wisp_fail(err, WISP_E_CONFIG, "%s \"auto\": no backend works here: %s", s->asked,
+                         s->notes.data ? s->notes.data : "there is none");
     if (s->notes.data)
         wispi_log(WISP_LOG_INFO, "running on %s (%s)", s->best, s->notes.data);
     s->device = s->best;

@@ -79,6 +79,7 @@ static wisp_status open_device(wispi_session *s, wisp_error *err)
         wispi_device_open(backend_table(s), s->backend.self, index, &options, &s->device, err));
     WISP_TRY(status);
     wispi_device_set_ranks_on_device(s->device, ranks_meet_there(s));
+    wispi_device_set_capture(s->device, run->capture == WISPI_CAPTURE_AUTO);
     return WISP_OK;
 }
 

@@ -21,6 +21,11 @@ static const wisp_choice fallbacks[] = {
     {"reference", "it runs on the slow reference kernel", WISPI_FALLBACK_REFERENCE, 0},
     {NULL, NULL, 0, 0}};
 
+static const wisp_choice captures[] = {
+    {"auto", "a step becomes one graph where the backend makes graphs", WISPI_CAPTURE_AUTO, 0},
+    {"off", "every operation of every step is a call of its own", WISPI_CAPTURE_OFF, 0},
+    {NULL, NULL, 0, 0}};
+
 const wisp_option wispi_run_options_table[] = {
     {.key = "name",
      .type = WISP_OPTION_STRING,
@@ -96,6 +101,12 @@ const wisp_option wispi_run_options_table[] = {
      .default_value = "\"none\"",
      .choices = fallbacks,
      .help = "what happens when the backend has no kernel for an operation"},
+    {.key = "capture",
+     .type = WISP_OPTION_ENUM,
+     .offset = RUN(capture),
+     .default_value = "\"auto\"",
+     .choices = captures,
+     .help = "replay a training step as one graph; the results are the same"},
     {.key = "deterministic",
      .type = WISP_OPTION_BOOL,
      .offset = RUN(deterministic),

@@ -8,6 +8,8 @@
 
 enum { WISPI_MAX_RULES = 64, WISPI_MAX_INITS = 16 };
 
+enum { WISPI_CAPTURE_OFF = 0, WISPI_CAPTURE_AUTO = 1 };
+
 enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 
 /* [run] */
@@ -17,7 +19,7 @@ typedef struct wispi_run_settings {
     int64_t checkpoint_epochs, probe_epochs, metric_steps;
     double checkpoint_minutes, log_seconds, bucket_mb;
     int32_t precision; /* WISP_F32 or WISP_BF16 */
-    int32_t resume, deterministic, fallback, baselines, drop_last;
+    int32_t resume, deterministic, fallback, capture, baselines, drop_last;
 } wispi_run_settings;
 
 /* [input] */

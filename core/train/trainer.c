@@ -554,6 +554,12 @@ static void tell_sampler(trainer *t)
     wispi_progress_say(&t->progress, line);
 }
 
+static void tell_capture(trainer *t)
+{
+    if (wispi_device_captures(t->session->device))
+        wispi_progress_say(&t->progress, "steps are replayed as one graph");
+}
+
 /* Before the folder is touched, so that a start that fails leaves nothing. Where there is a
  * checkpoint, the weights come from there. */
 static wisp_status load_start_weights(trainer *t, wisp_error *err)
@@ -615,6 +621,7 @@ static wisp_status begin_run(trainer *t, wisp_error *err)
     WISP_TRY(compare_ranks(t, err));
     WISP_TRY(find_folder(t, err));
     tell_sampler(t);
+    tell_capture(t);
     t->started = t->last_checkpoint = wispi_seconds();
     if (!t->is_resuming)
         return by_first(t, begin_anew, err);
