@@ -4,8 +4,8 @@
  * Its pointers cannot be followed by the host: whoever tries, crashes. What it is asked for it does
  * only when somebody waits, so whoever changes memory too early gets other numbers. A call that a
  * real device would refuse is refused: copies from memory of the wrong kind, anything but kernels
- * within a capture. Like a real device's, a kernel that skips work for a version that it has seen
- * skips it in a graph for ever.
+ * within a capture. Its kernels work on copies of what has a version, and copy anew only what comes
+ * in another one; a kernel that need not copy when it is captured never does in that graph.
  *
  * WISP_HIDDEN=late: uploads come as late as they may, not as soon. WISP_HIDDEN_TRACE=FILE: every
  * call by name, a line each. WISP_HIDDEN_DEVICES, WISP_HIDDEN_SCORE: other answers than 1 and 0.
@@ -29,7 +29,7 @@ typedef struct hidden_block {
     size_t bytes;
 } hidden_block;
 
-enum { MAX_BLOCKS = 1 << 14, MAX_SEEN = 256 };
+enum { MAX_BLOCKS = 1 << 14, MAX_COPIES = 1024 };
 
 typedef struct hidden_device {
     const wisp_backend_v0 *cpu;
@@ -42,13 +42,20 @@ typedef struct hidden_device {
     FILE *trace;
 } hidden_device;
 
+typedef struct hidden_copy {
+    int32_t input;
+    uint64_t uid, asked, held; /* the version when it was called last, and when it ran last */
+    void *values;
+} hidden_copy;
+
 typedef struct hidden_kernel {
     wisp_kernel kernel;
     wisp_kernel *inner;
     hidden_device *device;
     int32_t n_in, n_out;
-    wisp_kernel_arg seen[MAX_SEEN]; /* the latest version of each value; then anew */
-    int32_t n_seen;
+    size_t bytes[MAX_ARGUMENTS];
+    hidden_copy copies[MAX_COPIES];
+    int32_t n_copies;
 } hidden_kernel;
 
 static const char *setting(const char *name)
@@ -330,20 +337,59 @@ static void translate(wisp_kernel_arg *to, const wisp_kernel_arg *from, int32_t 
     }
 }
 
-/* Has this kernel met this value in this version? */
-static int has_seen(hidden_kernel *k, const wisp_kernel_arg *arg)
+static hidden_copy *copy_of(hidden_kernel *k, int32_t input, uint64_t uid)
 {
     int32_t i = 0;
-    while (i < k->n_seen && k->seen[i].uid != arg->uid)
+    while (i < k->n_copies && (k->copies[i].input != input || k->copies[i].uid != uid))
         i++;
-    if (i < k->n_seen && k->seen[i].version == arg->version)
-        return 1;
-    if (i == MAX_SEEN)
-        i = k->n_seen = 0;
-    if (i == k->n_seen)
-        k->n_seen++;
-    k->seen[i] = *arg;
+    if (i == MAX_COPIES)
+        return NULL;
+    if (i == k->n_copies) {
+        void *values = aligned_alloc(64, (k->bytes[input] + 64) / 64 * 64);
+        if (!values)
+            return NULL;
+        k->copies[k->n_copies++] = (hidden_copy){.input = input, .uid = uid, .values = values};
+    }
+    return &k->copies[i];
+}
+
+static int is_written(const hidden_item *item, int32_t n_out, const void *data)
+{
+    for (int32_t i = 0; i < n_out; i++)
+        if (item->out[i].data == data)
+            return 1;
     return 0;
+}
+
+/* When it is done. */
+static wisp_status run_item(const hidden_item *item, wisp_error *err)
+{
+    hidden_kernel *k = item->kernel;
+    wisp_kernel_arg in[MAX_ARGUMENTS];
+    for (int32_t i = 0; i < k->n_in; i++) {
+        in[i] = item->in[i];
+        if (!in[i].version || is_written(item, k->n_out, in[i].data))
+            continue;
+        hidden_copy *copy = copy_of(k, i, in[i].uid);
+        if (!copy)
+            return wisp_fail(err, WISP_E_NOMEM, "hidden: no memory for a copy");
+        if (copy->held != in[i].version)
+            memcpy(copy->values, in[i].data, k->bytes[i]);
+        copy->held = in[i].version;
+        in[i].data = copy->values;
+        in[i].version = 0; /* no skipping of the cpu's own */
+    }
+    return k->inner->run(k->inner, in, item->out, item->scratch, err);
+}
+
+/* When it is asked for: would it copy this input? */
+static int asks_anew(hidden_kernel *k, int32_t i, const wisp_kernel_arg *arg)
+{
+    hidden_copy *copy = arg->version ? copy_of(k, i, arg->uid) : NULL;
+    const int anew = copy && copy->asked != arg->version;
+    if (copy)
+        copy->asked = arg->version;
+    return anew;
 }
 
 static wisp_status run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
@@ -351,7 +397,8 @@ static wisp_status run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
 {
     hidden_kernel *k = kernel->state;
     hidden_device *d = k->device;
-    hidden_item item = {.kind = ITEM_KERNEL, .kernel = k->inner, .scratch = reveal(scratch)};
+    hidden_item item = {
+        .kind = ITEM_KERNEL, .kernel = k, .run = run_item, .scratch = reveal(scratch)};
     if (d->trace)
         fprintf(d->trace, "run\n");
     for (int32_t i = 0; i < k->n_in; i++)
@@ -361,7 +408,7 @@ static wisp_status run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
     translate(item.in, in, k->n_in);
     translate(item.out, out, k->n_out);
     for (int32_t i = 0; i < k->n_in; i++)
-        item.is_fresh[i] = in[i].version && !has_seen(k, &in[i]);
+        item.is_fresh[i] = asks_anew(k, i, &in[i]);
     if (d->capture && strcmp(setting("WISP_HIDDEN_NO_GRAPH"), "run") == 0 && d->capture->n == 9)
         return wisp_fail(err, WISP_E_INTERNAL, "hidden: this kernel waits for itself");
     const int kept = d->capture ? hidden_list_add(d->capture, &item)
@@ -373,6 +420,8 @@ static void release(wisp_kernel *kernel)
 {
     hidden_kernel *k = kernel->state;
     hidden_queue_drain(&k->device->queue, NULL);
+    for (int32_t i = 0; i < k->n_copies; i++)
+        free(k->copies[i].values);
     k->inner->release(k->inner);
     free(k);
 }
@@ -392,6 +441,8 @@ static wisp_status prepare(void *handle, const wisp_kernel_request *request, wis
     k->device = d;
     k->n_in = request->n_in;
     k->n_out = request->n_out;
+    for (int32_t i = 0; i < k->n_in; i++)
+        k->bytes[i] = request->in[i] ? (size_t)wisp_desc_bytes(request->in[i]) : 0;
     k->kernel = *k->inner;
     k->kernel.state = k;
     k->kernel.run = run;

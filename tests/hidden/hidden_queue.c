@@ -41,9 +41,7 @@ static void do_item(hidden_queue *q, const hidden_item *item)
     wisp_error err = {0};
     if (item->kind == ITEM_COPY)
         memmove(item->dst, item->src, item->bytes);
-    else if (item->kind == ITEM_KERNEL &&
-             item->kernel->run(item->kernel, item->in, item->out, item->scratch, &err) != WISP_OK &&
-             !q->failure.code) {
+    else if (item->kind == ITEM_KERNEL && item->run(item, &err) != WISP_OK && !q->failure.code) {
         q->failure = err;
         q->failure.code = WISP_E_INTERNAL;
     }

@@ -11,7 +11,8 @@ enum { ITEM_KERNEL = 1, ITEM_COPY, ITEM_ORDER };
 
 typedef struct hidden_item {
     int kind;
-    const wisp_kernel *kernel; /* of the cpu backend */
+    void *kernel;
+    wisp_status (*run)(const struct hidden_item *item, wisp_error *err);
     wisp_kernel_arg in[MAX_ARGUMENTS], out[MAX_ARGUMENTS];
     int is_fresh[MAX_ARGUMENTS]; /* in a graph: the version of in[i] was new when it was captured */
     int32_t n_in;
