@@ -81,32 +81,42 @@ static void count_change(wispi_program *p, wispi_variable *v)
     ++*v->version;
 }
 
+static void count_results(const wispi_event *e)
+{
+    for (int32_t k = 0; k < e->op->n_out; k++)
+        if (e->out[k] && e->out[k]->kind == WISPI_TENSOR_VARIABLE)
+            ++*e->out[k]->variable->version;
+}
+
 /* A launch changes what a run call by call would have changed. */
 static void count_changes(wispi_program *p)
 {
     for (int32_t i = 0; i < p->n_events; i++) {
         const wispi_event *e = &p->events[i];
-        if (e->kind != WISPI_EVENT_CALL || e->is_absorbed)
+        if (e->kind != WISPI_EVENT_CALL)
             continue;
-        e = e->joint ? e->joint : e;
-        for (int32_t k = 0; k < e->op->n_out; k++)
-            if (e->out[k] && e->out[k]->kind == WISPI_TENSOR_VARIABLE)
-                ++*e->out[k]->variable->version;
+        if (!e->is_absorbed)
+            count_results(e->joint ? e->joint : e);
+        for (e = e->then; e; e = e->then)
+            count_results(e);
     }
 }
 
 /* --- making one --- */
 
-/* Why the host's hand is needed between its calls; NULL: it is not. */
+static int needs_host(const wispi_program *p, const wispi_event *e)
+{
+    return e->kind == WISPI_EVENT_CALL && (wispi_kernel_is_staged(e->kernel) ||
+                                           (e->op->host_kernel && !p->device->ranks_on_device));
+}
+
+/* An operation for which the host's hand is needed between the calls; NULL: there is none. */
 static const char *obstacle(const wispi_program *p)
 {
-    for (int32_t i = 0; i < p->n_events; i++) {
-        const wispi_event *e = &p->events[i];
-        if (e->kind == WISPI_EVENT_CALL && wispi_kernel_is_staged(e->kernel))
-            return e->op->name;
-        if (e->kind == WISPI_EVENT_CALL && e->op->host_kernel && !p->device->ranks_on_device)
-            return e->op->name;
-    }
+    for (int32_t i = 0; i < p->n_events; i++)
+        for (const wispi_event *e = &p->events[i]; e; e = e->then)
+            if (needs_host(p, e))
+                return e->op->name;
     return NULL;
 }
 
