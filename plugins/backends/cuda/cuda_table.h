@@ -44,6 +44,7 @@ typedef struct cuda_kernel_entry {
     X(layer_norm)                                                                                  \
     X(length)                                                                                      \
     X(pair_entropy)                                                                                \
+    X(conv_fused)                                                                                  \
     X(flash)                                                                                       \
     X(conv_norm)                                                                                   \
     X(conv)                                                                                        \

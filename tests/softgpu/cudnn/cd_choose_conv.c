@@ -1,4 +1,4 @@
-/* Convolutions: alone, or with a chain of pointwise operations behind them. README.md says where
+/* Convolutions: alone, or with a chain of pointwise operations around them. README.md says where
  * each rule is from. */
 #include "cd_engine.h"
 
@@ -9,7 +9,7 @@ static int is_convolution(int kind)
            kind == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR;
 }
 
-/* The one convolution among pointwise operations; -1: another pattern. */
+/* The one convolution among pointwise operations and statistics; -1: another pattern. */
 static int find_convolution(const cd_graph *graph)
 {
     int found = -1;
@@ -19,11 +19,29 @@ static int find_convolution(const cd_graph *graph)
             if (found >= 0)
                 return -1;
             found = i;
-        } else if (kind != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR) {
+        } else if (kind != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR &&
+                   kind != CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR) {
             return -1;
         }
     }
     return found;
+}
+
+/* Before a forward convolution: what makes the x that it reads, in bf16. Statistics: of its y. */
+static const char *wrong_surroundings(const cd_graph *graph, int at)
+{
+    const cd_node *conv = &graph->nodes[at];
+    cd_parts p = cd_convolution_parts(graph, conv);
+    int forward = conv->kind == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR;
+    int bf16 = p.x->type == CUDNN_DATA_BFLOAT16 && p.y->type == CUDNN_DATA_BFLOAT16;
+    if (at != 0 && !(forward && bf16 && p.x->is_virtual))
+        return "fusion: operations before the convolution";
+    for (int i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i].kind == CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR &&
+            !(forward && bf16 && i == graph->n_nodes - 1 &&
+              &graph->tensors[graph->nodes[i].in[0]] == p.y))
+            return "fusion: statistics of something else than a forward convolution in bf16";
+    return NULL;
 }
 
 static int all_of_type(cd_parts p, int type)
@@ -117,8 +135,9 @@ int cd_choose_convolution(const cd_graph *graph, cd_choice *choice)
     wrong = wrong_for_fusion(graph, node, p);
     if (wrong)
         return cd_decline(wrong);
-    if (at != 0)
-        return cd_decline("fusion: operations before the convolution");
+    wrong = wrong_surroundings(graph, at);
+    if (wrong)
+        return cd_decline(wrong);
     if (!cd_are_plain_pointwise(graph, at))
         return cd_decline("fusion: these pointwise operations");
     cd_offer(choice, CD_ENGINE_FUSSY);

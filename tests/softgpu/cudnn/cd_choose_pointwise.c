@@ -51,7 +51,8 @@ static int is_plain(const cd_graph *graph, const cd_node *node)
 int cd_are_plain_pointwise(const cd_graph *graph, int but)
 {
     for (int i = 0; i < graph->n_nodes; i++)
-        if (i != but && !is_plain(graph, &graph->nodes[i]))
+        if (i != but && graph->nodes[i].kind == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR &&
+            !is_plain(graph, &graph->nodes[i]))
             return 0;
     return 1;
 }

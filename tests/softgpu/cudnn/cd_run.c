@@ -46,6 +46,9 @@ static void compute(const cd_step *step)
     case CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR:
         cd_run_reshape(step);
         break;
+    case CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR:
+        cd_run_statistics(step);
+        break;
     case CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR:
         cd_run_attention(step);
         break;

@@ -35,6 +35,7 @@ void cd_run_pointwise(const cd_step *step);
 void cd_run_matmul(const cd_step *step);
 void cd_run_reduction(const cd_step *step);
 void cd_run_reshape(const cd_step *step);
+void cd_run_statistics(const cd_step *step);
 void cd_run_attention(const cd_step *step);
 
 #endif

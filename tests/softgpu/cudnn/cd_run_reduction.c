@@ -84,3 +84,19 @@ void cd_run_reshape(const cd_step *step)
     cd_load(&y, memory, step->out[0]);
     free(memory);
 }
+
+/* Sums of each channel, and of its squares; channels are the second dimension. */
+void cd_run_statistics(const cd_step *step)
+{
+    const cd_tensor *x = &step->graph->tensors[step->node->in[0]];
+    int64_t channels = x->dims[1], n = cd_elements(x), inner = 1;
+    for (int d = 2; d < x->n_dims; d++)
+        inner *= x->dims[d];
+    for (int64_t c = 0; c < channels; c++)
+        step->out[0][c] = step->out[1][c] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float value = step->in[0][i];
+        step->out[0][i / inner % channels] += value;
+        step->out[1][i / inner % channels] += value * value;
+    }
+}
