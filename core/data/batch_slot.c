@@ -2,8 +2,9 @@
 #include "data/batch_slot.h"
 
 #include "base/memory.h"
+#include "wisp/kernels.h"
 
-enum { PARTS = WISP_MAX_VIEW_GROUPS + 5 };
+enum { PARTS = WISP_MAX_VIEW_GROUPS + 7 };
 
 static size_t aligned(size_t bytes)
 {
@@ -18,14 +19,19 @@ static int32_t part_sizes(const wispi_feed_options *options, const wisp_view_gro
     for (; n < n_groups; n++) {
         const wisp_view_group *group = &groups[n];
         views += (size_t)group->count;
-        sizes[n] = aligned((size_t)group->count * batch * (size_t)group->width *
-                           (size_t)group->height * 3 * (size_t)wisp_dtype_bytes(options->dtype));
+        sizes[n] = options->as_plans ? 0
+                                     : aligned((size_t)group->count * batch * (size_t)group->width *
+                                               (size_t)group->height * 3 *
+                                               (size_t)wisp_dtype_bytes(options->dtype));
     }
     sizes[n++] = aligned(batch * sizeof(int64_t));
     sizes[n++] = aligned(batch * sizeof(int64_t));
     sizes[n++] = aligned(views * batch * 4 * sizeof(float));
     sizes[n++] = aligned(views * batch * sizeof(float));
     sizes[n++] = aligned(batch * 2 * sizeof(float));
+    const size_t rows = options->as_plans ? views * batch : 0;
+    sizes[n++] = aligned(rows * WISP_VIEW_COLUMNS * sizeof(int64_t));
+    sizes[n++] = aligned(rows * WISP_MAX_PIXEL_OPS * 2 * sizeof(float));
     return n;
 }
 
@@ -50,18 +56,24 @@ wisp_status wispi_batch_slot_fill(wispi_batch_slot *slot, const wispi_feed_optio
         parts[i] = at;
     wispi_feed_batch *batch = &slot->batch;
     for (int32_t g = 0; g < n_groups; g++)
-        batch->groups[g] = parts[g];
+        batch->groups[g] = options->as_plans ? NULL : parts[g];
     void **rest = parts + n_groups;
     batch->index = rest[0];
     batch->label = options->dataset->n_classes(options->dataset_self) > 0 ? rest[1] : NULL;
     batch->boxes = rest[2];
     batch->flip = rest[3];
     batch->source = rest[4];
-    return WISP_OK;
+    if (!options->as_plans)
+        return WISP_OK;
+    batch->views = rest[5];
+    batch->ops = rest[6];
+    batch->store = &slot->pictures;
+    return wispi_picture_store_open(&slot->pictures, &options->memory, options->batch, err);
 }
 
 void wispi_batch_slot_free(wispi_batch_slot *slot)
 {
+    wispi_picture_store_close(&slot->pictures);
     if (slot->memory && slot->options->memory.alloc)
         slot->options->memory.free(slot->options->memory.user, slot->memory);
     else

@@ -2,7 +2,7 @@
 #ifndef WISPI_DATA_BATCH_SLOT_H
 #define WISPI_DATA_BATCH_SLOT_H
 
-#include "data/feed.h"
+#include "data/picture_store.h"
 
 enum {
     WISPI_SLOT_FREE = 0,
@@ -11,7 +11,8 @@ enum {
 };
 
 typedef struct wispi_batch_slot {
-    wispi_feed_batch batch; /* first: the handle converts */
+    wispi_feed_batch batch;       /* first: the handle converts */
+    wispi_picture_store pictures; /* as plans */
     void *memory;
     const wispi_feed_options *options;
     int32_t state;

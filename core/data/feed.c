@@ -166,6 +166,7 @@ static wispi_batch_slot *begin_batch(wispi_feed *feed)
         slot->state = WISPI_SLOT_FILLING;
         slot->sequence = feed->next_sequence++;
         slot->n_done = 0;
+        wispi_picture_store_empty(&slot->pictures);
         slot->batch.epoch = at / feed->shape.steps_per_epoch;
         slot->batch.step = at % feed->shape.steps_per_epoch;
         slot->batch.size = batch_size(feed, slot->batch.step);
@@ -429,14 +430,30 @@ static wisp_status take_batch(wispi_feed *feed, wispi_feed_batch **batch, wisp_e
     return WISP_OK;
 }
 
+static wisp_status settle_pictures(wispi_feed_batch *batch, wisp_error *err)
+{
+    WISP_TRY(wispi_picture_store_settle(batch->store, err));
+    batch->pixels = batch->store->memory;
+    batch->pixel_bytes = atomic_load(&batch->store->used);
+    return WISP_OK;
+}
+
 wisp_status wispi_feed_next(wispi_feed *feed, wispi_feed_batch **batch, wisp_error *err)
 {
     double start = wispi_seconds();
+    wispi_feed_batch *taken = NULL;
     pthread_mutex_lock(&feed->lock);
-    wisp_status status = take_batch(feed, batch, err);
+    wisp_status status = take_batch(feed, &taken, err);
     if (status == WISP_OK)
-        (*batch)->wait_seconds = wispi_seconds() - start;
+        taken->wait_seconds = wispi_seconds() - start;
     pthread_mutex_unlock(&feed->lock);
+    WISP_TRY(status);
+    if (feed->options.as_plans)
+        status = settle_pictures(taken, err);
+    if (status == WISP_OK)
+        *batch = taken;
+    else
+        wispi_feed_release(feed, taken);
     return status;
 }
 

@@ -48,20 +48,31 @@ typedef struct wispi_feed_options {
     double crop_scale[2];
     int64_t subset;           /* > 0: only the first `subset` samples */
     wispi_feed_memory memory; /* alloc NULL: plain memory */
+    /* 1: batches hold decoded pictures and plans, of which a device makes the views. */
+    int32_t as_plans;
 } wispi_feed_options;
+
+struct wispi_picture_store;
 
 /* One finished batch, lent until release. Its size is 0 where the last step has no samples left for
  * this rank. */
 typedef struct wispi_feed_batch {
     int64_t epoch, step;                /* step within the epoch */
     int64_t size;                       /* samples */
-    void *groups[WISP_MAX_VIEW_GROUPS]; /* (count*size,H,W,3), view-major */
-    int64_t *index;                     /* (size) */
-    int64_t *label;                     /* (size); NULL without labels */
-    float *boxes;                       /* (V,size,4): x, y, w, h in source pixels */
-    float *flip;                        /* (V,size) */
-    float *source;                      /* (size,2): width, height in px */
-    double wait_seconds;                /* how long `next` waited for it */
+    void *groups[WISP_MAX_VIEW_GROUPS]; /* (count*size,H,W,3), view-major; NULL as plans */
+    /* As plans: what make_views (wisp/kernels.h) takes; the rows of a group follow those of the
+     * group before, view-major. */
+    const uint8_t *pixels;
+    size_t pixel_bytes;
+    int64_t *views;                    /* (V*size,WISP_VIEW_COLUMNS) */
+    float *ops;                        /* (V*size,WISP_MAX_PIXEL_OPS,2) */
+    int64_t *index;                    /* (size) */
+    int64_t *label;                    /* (size); NULL without labels */
+    float *boxes;                      /* (V,size,4): x, y, w, h in source pixels */
+    float *flip;                       /* (V,size) */
+    float *source;                     /* (size,2): width, height in px */
+    double wait_seconds;               /* how long `next` waited for it */
+    struct wispi_picture_store *store; /* of the pixels; the feed's own */
 } wispi_feed_batch;
 
 wisp_status wispi_feed_create(const wispi_feed_options *options, wispi_feed **feed,

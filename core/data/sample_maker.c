@@ -5,7 +5,9 @@
 
 #include "base/memory.h"
 #include "image/decode.h"
+#include "data/picture_store.h"
 #include "image/view_engine.h"
+#include "image/view_table.h"
 
 struct wispi_sample_maker {
     wisp_sample_sink sink; /* first: the handle converts */
@@ -18,6 +20,7 @@ struct wispi_sample_maker {
     wispi_view_worker *worker;
     wispi_view_form form;
     wisp_view_plan plan;
+    wispi_picture_place place; /* as plans: where the picture of this sample went */
 };
 
 static uint8_t *reserve(wisp_sample_sink *sink, size_t bytes)
@@ -172,6 +175,25 @@ static void *view_memory(const wispi_sample_maker *maker, const wispi_feed_batch
     return (uint8_t *)batch->groups[group] + (size_t)(k * batch->size + slot) * bytes;
 }
 
+static wispi_view_row row_of(const wispi_feed_batch *batch, int32_t view, int64_t slot)
+{
+    const int64_t row = view * batch->size + slot;
+    return (wispi_view_row){batch->views + row * WISP_VIEW_COLUMNS,
+                            batch->ops + row * WISP_MAX_PIXEL_OPS * 2};
+}
+
+/* View v of the plan, which is view k of group g. */
+static wisp_status show_view(wispi_sample_maker *maker, const wispi_image *image,
+                             wispi_feed_batch *batch, int32_t v, int32_t g, int32_t k, int64_t slot,
+                             wisp_error *err)
+{
+    const wisp_view_spec *view = &maker->plan.views[v];
+    if (maker->options->as_plans)
+        return wispi_view_row_write(row_of(batch, v, slot), &maker->place, view, err);
+    return wispi_view_run(maker->worker, image, view, &maker->form,
+                          view_memory(maker, batch, g, k, slot), err);
+}
+
 static wisp_status make_views(wispi_sample_maker *maker, const wispi_image *image,
                               wispi_feed_batch *batch, int64_t slot, wisp_error *err)
 {
@@ -179,8 +201,7 @@ static wisp_status make_views(wispi_sample_maker *maker, const wispi_image *imag
     for (int32_t g = 0; g < maker->n_groups; g++) {
         for (int32_t k = 0; k < maker->groups[g].count; k++, v++) {
             const wisp_view_spec *view = &maker->plan.views[v];
-            WISP_TRY(wispi_view_run(maker->worker, image, view, &maker->form,
-                                    view_memory(maker, batch, g, k, slot), err));
+            WISP_TRY(show_view(maker, image, batch, v, g, k, slot, err));
             float *box = batch->boxes + (v * batch->size + slot) * 4;
             box[0] = (float)view->box.x;
             box[1] = (float)view->box.y;
@@ -211,8 +232,11 @@ static wisp_status make_evaluation_view(wispi_sample_maker *maker, const wispi_i
 {
     wispi_eval_view view;
     WISP_TRY(evaluation_spec(maker->options, image, &view, err));
-    WISP_TRY(wispi_view_evaluate(maker->worker, image, &view, &maker->form,
-                                 view_memory(maker, batch, 0, 0, slot), err));
+    if (maker->options->as_plans)
+        wispi_view_row_evaluate(row_of(batch, 0, slot), &maker->place, &view);
+    else
+        WISP_TRY(wispi_view_evaluate(maker->worker, image, &view, &maker->form,
+                                     view_memory(maker, batch, 0, 0, slot), err));
     float wide = (float)image->width / (float)view.resized_w;
     float high = (float)image->height / (float)view.resized_h;
     float *box = batch->boxes + slot * 4;
@@ -238,6 +262,13 @@ static wisp_status set_label(const wispi_feed_options *o, wispi_feed_batch *batc
     return WISP_OK;
 }
 
+static wisp_status place_picture(wispi_sample_maker *maker, const wispi_image *image,
+                                 wispi_feed_batch *batch, int64_t slot, wisp_error *err)
+{
+    maker->place = (wispi_picture_place){0, image->width, image->height};
+    return wispi_picture_store_add(batch->store, slot, image, &maker->place.offset, err);
+}
+
 wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t index,
                               wispi_feed_batch *batch, int64_t slot, wisp_error *err)
 {
@@ -245,6 +276,8 @@ wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t 
     wispi_image image;
     memset(&image, 0, sizeof image);
     WISP_TRY(load_image(maker, index, &image, err));
+    if (o->as_plans)
+        WISP_TRY(place_picture(maker, &image, batch, slot, err));
     if (o->sampler || o->crop_scale[1] > 0) {
         WISP_TRY(draw_plan(maker, &image, epoch, index, err));
         WISP_TRY(make_views(maker, &image, batch, slot, err));

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "loader/containment.h"
@@ -132,6 +133,7 @@ wisp_status wispi_session_feed(const wispi_session *s, const wispi_instance *dat
         o.sampler = s->experiment->sampler.plugin->descriptor->vtable;
         o.sampler_self = s->experiment->sampler.self;
         o.drop_last = s->experiment->run.drop_last;
+        o.as_plans = s->view_maker != NULL;
         o.world = world_of(s);
         o.rank = o.world > 1 ? s->experiment->ranks->rank : 0;
     }
@@ -252,6 +254,38 @@ static wisp_status make_batches(wispi_session *s, uint32_t needs, wisp_error *er
     s->now = &s->whole;
     WISP_TRY(make_step(s, &s->whole, s->local_batch, needs, err));
     return s->rest_size > 0 ? make_step(s, &s->rest, s->rest_size, needs, err) : WISP_OK;
+}
+
+static wisp_status create_view_maker(wispi_session *s, wisp_error *err)
+{
+    const wispi_input_settings *input = &s->experiment->input;
+    wispi_view_maker_options o = {.device = s->device,
+                                  .groups = s->groups,
+                                  .n_groups = s->n_groups,
+                                  .batch = s->local_batch,
+                                  .dtype = s->experiment->run.precision};
+    for (int i = 0; i < 3; i++) {
+        o.mean[i] = (float)((const double *)input->mean.items)[i];
+        o.std[i] = (float)((const double *)input->std.items)[i];
+    }
+    return wispi_view_maker_create(&o, &s->view_maker, err);
+}
+
+static wisp_status make_view_maker(wispi_session *s, wisp_error *err)
+{
+    const int32_t wanted = s->experiment->run.views;
+    wisp_error cause = {0};
+    if (wanted == WISPI_VIEWS_HOST ||
+        (wanted == WISPI_VIEWS_AUTO && wispi_device_host_visible(s->device)))
+        return WISP_OK;
+    const wisp_status status = create_view_maker(s, &cause);
+    if (status == WISP_E_UNSUPPORTED && wanted == WISPI_VIEWS_AUTO) {
+        wispi_log(WISP_LOG_INFO, "views are made on the host: %s", cause.message);
+        return WISP_OK;
+    }
+    if (status == WISP_E_UNSUPPORTED)
+        return wisp_fail(err, WISP_E_CONFIG, "run.views = \"device\": %s", cause.message);
+    return status == WISP_OK ? status : wisp_fail(err, status, "%s", cause.message);
 }
 
 static void release_step(wispi_session *s, wispi_sized_step *step)
@@ -532,15 +566,24 @@ static wisp_status put(wispi_session *s, wispi_variable *variable, const void *v
     return wispi_variable_put(s->device, variable, values, err);
 }
 
+static wisp_status bind_views(wispi_session *s, const wispi_feed_batch *batch, wisp_error *err)
+{
+    wispi_variable *views = s->now->batch.views;
+    if (s->view_maker)
+        return wispi_view_maker_run(s->view_maker, batch, views, err);
+    for (int32_t g = 0; g < s->n_groups; g++) {
+        if (wispi_device_host_visible(s->device))
+            views[g].data = batch->groups[g];
+        else
+            WISP_TRY(wispi_variable_lend(s->device, &views[g], batch->groups[g], err));
+    }
+    return WISP_OK;
+}
+
 static wisp_status bind_batch(wispi_session *s, const wispi_feed_batch *batch, wisp_error *err)
 {
     wispi_batch *own = &s->now->batch;
-    for (int32_t g = 0; g < s->n_groups; g++) {
-        if (wispi_device_host_visible(s->device))
-            own->views[g].data = batch->groups[g];
-        else
-            WISP_TRY(wispi_variable_lend(s->device, &own->views[g], batch->groups[g], err));
-    }
+    WISP_TRY(bind_views(s, batch, err));
     WISP_TRY(put(s, &own->index, batch->index, err));
     WISP_TRY(put(s, &own->boxes, batch->boxes, err));
     WISP_TRY(put(s, &own->flip, batch->flip, err));
@@ -558,6 +601,11 @@ wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
     WISP_TRY(bind_batch(s, batch, err));
     WISP_TRY(wispi_model_set_clock(s->model, &s->clock, err));
     return wispi_program_run(s->now->program, train_step, s, options, err);
+}
+
+wispi_device *wispi_session_uploads_device(const wispi_session *s)
+{
+    return s->view_maker ? wispi_view_maker_device(s->view_maker) : s->device;
 }
 
 /* --- what became of it --- */
@@ -606,6 +654,7 @@ static wisp_status open_session(wispi_session *s, wisp_error *err)
     WISP_TRY(check_requirements(s, &needs, err));
     WISP_TRY(build_model(s, err));
     WISP_TRY(make_batches(s, needs, err));
+    WISP_TRY(make_view_maker(s, err));
     const wispi_run_settings *run = &s->experiment->run;
     s->clock = (wisp_clock){0, run->epochs, 0, s->total_steps, s->steps_per_epoch};
     return WISP_OK;
@@ -630,6 +679,7 @@ void wispi_session_close(wispi_session *s)
 {
     if (!s)
         return;
+    wispi_view_maker_destroy(s->view_maker);
     release_step(s, &s->whole);
     release_step(s, &s->rest);
     wispi_optimizer_destroy(s->optimizer);

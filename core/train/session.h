@@ -9,6 +9,7 @@
 #include "tensor/program.h"
 #include "train/experiment.h"
 #include "train/start_weights.h"
+#include "train/view_maker.h"
 
 /* A probe that learns beside the method. */
 typedef struct wispi_learning_probe {
@@ -41,6 +42,7 @@ typedef struct wispi_session {
     char device_name[160];
     int32_t n_threads;
     wispi_device *device;
+    wispi_view_maker *view_maker; /* NULL: the feed's batches hold views */
     wispi_model *model;
     wispi_optimizer *optimizer;
     wispi_instance backbones[16]; /* one for each wisp_backbone() call */
@@ -74,10 +76,11 @@ void wispi_session_close(wispi_session *session); /* accepts NULL */
 
 /* Records the training step; at the start of every epoch. */
 wisp_status wispi_session_record(wispi_session *session, uint32_t flags, wisp_error *err);
-/* One step on a batch of the feed, which stays as it is until wispi_device_wait() for
- * wispi_uploads_ticket() after the call. */
+/* One step on a batch of the feed, which stays as it is until wispi_device_wait() on the uploads'
+ * device for wispi_uploads_ticket() after the call. */
 wisp_status wispi_session_step(wispi_session *session, const wispi_feed_batch *batch,
                                const wispi_run_options *options, wisp_error *err);
+wispi_device *wispi_session_uploads_device(const wispi_session *session);
 /* Begins to read the last step's loss, and its metrics if they are asked for. The report holds
  * until the second post after it. */
 wisp_status wispi_session_post(wispi_session *session, int with_metrics, wispi_step_report **report,

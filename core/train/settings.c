@@ -26,6 +26,12 @@ static const wisp_choice captures[] = {
     {"off", "every operation of every step is a call of its own", WISPI_CAPTURE_OFF, 0},
     {NULL, NULL, 0, 0}};
 
+static const wisp_choice view_places[] = {
+    {"auto", "on the device, if it has memory of its own and the kernels", WISPI_VIEWS_AUTO, 0},
+    {"device", "on the device; an error where it cannot", WISPI_VIEWS_DEVICE, 0},
+    {"host", "in the workers", WISPI_VIEWS_HOST, 0},
+    {NULL, NULL, 0, 0}};
+
 const wisp_option wispi_run_options_table[] = {
     {.key = "name",
      .type = WISP_OPTION_STRING,
@@ -128,6 +134,12 @@ const wisp_option wispi_run_options_table[] = {
      .help =
          "threads that make views; 0: the training thread does; -1: one a core, which the ranks "
          "of a machine share"},
+    {.key = "views",
+     .type = WISP_OPTION_ENUM,
+     .offset = RUN(views),
+     .default_value = "\"auto\"",
+     .choices = view_places,
+     .help = "where the views of training are made of decoded images; the same views anyway"},
     {.key = "out",
      .type = WISP_OPTION_PATH,
      .offset = RUN(out),

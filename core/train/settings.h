@@ -12,6 +12,8 @@ enum { WISPI_CAPTURE_OFF = 0, WISPI_CAPTURE_AUTO = 1 };
 
 enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 
+enum { WISPI_VIEWS_AUTO = 0, WISPI_VIEWS_DEVICE = 1, WISPI_VIEWS_HOST = 2 };
+
 /* [run] */
 typedef struct wispi_run_settings {
     const char *name, *device, *comm, *out;
@@ -20,6 +22,7 @@ typedef struct wispi_run_settings {
     double checkpoint_minutes, log_seconds, bucket_mb;
     int32_t precision; /* WISP_F32 or WISP_BF16 */
     int32_t resume, deterministic, fallback, capture, baselines, drop_last;
+    int32_t views; /* WISPI_VIEWS_... */
 } wispi_run_settings;
 
 /* [input] */

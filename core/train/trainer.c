@@ -296,7 +296,7 @@ static wisp_status read_step(trainer *t, wisp_error *err)
 /* The batch before may still have been on its way to the device until now. */
 static wisp_status hold_batch(trainer *t, wispi_feed_batch *batch, wisp_error *err)
 {
-    wispi_device *device = t->session->device;
+    wispi_device *device = wispi_session_uploads_device(t->session);
     wispi_feed_batch *former = t->held;
     const uint64_t ticket = t->held_ticket;
     t->held = batch;
