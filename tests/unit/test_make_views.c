@@ -1,5 +1,7 @@
 /* test_make_views.c - the operation make_views against Pillow's and torchvision's results, row for
- * row the cases of test_image_ops.c; and rows that make no sense. */
+ * row the cases of test_image_ops.c; and rows that make no sense. On the reference device, or on
+ * the one that WISP_TEST_DEVICE names. */
+#include "chosen_device.h"
 #include "view_golden.h"
 
 #include <math.h>
@@ -73,14 +75,6 @@ static float *run(const struct call *c)
     return views;
 }
 
-static wispi_device *open_device(void)
-{
-    const wispi_device_options options = {1, 1, 0};
-    wispi_device *device = NULL;
-    ck_assert_int_eq(wispi_device_open(NULL, NULL, 0, &options, &device, NULL), WISP_OK);
-    return device;
-}
-
 /* --- goldens --- */
 
 struct golden {
@@ -147,7 +141,8 @@ static void check_eval(struct golden *g, const char *line, char *cursor)
 static void check_lines(const char *kind, void (*check)(struct golden *, const char *, char *),
                         uint64_t n_cases)
 {
-    struct golden g = {.call.device = open_device()};
+    chosen_device chosen = chosen_device_open();
+    struct golden g = {.call.device = chosen.device};
     size_t n;
     char *text = (char *)image_golden_read("views.txt", &n), *rest = NULL;
     g.pixels = image_golden_read("pixels.bin", &g.n_pixels);
@@ -158,7 +153,7 @@ static void check_lines(const char *kind, void (*check)(struct golden *, const c
            (unsigned long long)g.gap.cases, (unsigned long long)g.gap.values,
            (unsigned long long)g.gap.differ, g.gap.largest);
     ck_assert_uint_eq(g.gap.cases, n_cases);
-    wispi_device_close(g.call.device);
+    chosen_device_close(&chosen);
     free(g.pixels);
     free(text);
 }
@@ -221,7 +216,8 @@ START_TEST(senseless_rows_are_not_numbers)
                 {"a result beyond 31 bits", WISP_VIEW_RESIZED_W, INT64_C(1) << 40},
                 {"an unknown filter", WISP_VIEW_FILTER, 3},
                 {"too many operations", WISP_VIEW_N_OPS, WISP_MAX_PIXEL_OPS + 1}};
-    struct call c = {.device = open_device()};
+    chosen_device chosen = chosen_device_open();
+    struct call c = {.device = chosen.device};
     const wispi_image image = {image_golden_picture(1, WIDTH, HEIGHT), WIDTH, HEIGHT};
     set_picture(&c, &image, SIDE, SIDE);
     c.n = 3;
@@ -240,7 +236,7 @@ START_TEST(senseless_rows_are_not_numbers)
     check_spoilt(&c, good, "a sigma that is no number");
     free(good);
     view_golden_drop(&image);
-    wispi_device_close(c.device);
+    chosen_device_close(&chosen);
 }
 END_TEST
 
