@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# views.sh BUILD_FOLDER: the cuda backend makes Pillow's views, those of a feed's plans on photographs,
+# device_views.sh BUILD_FOLDER: the cuda backend makes Pillow's views, those of a feed's plans on photographs,
 # and in whole trainings those of the host, whatever the number of workers.
 . "$(dirname "$0")/cuda_kit.sh" "$1"
 for name in test_make_views test_view_maker; do
