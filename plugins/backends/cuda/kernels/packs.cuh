@@ -62,34 +62,48 @@ template <int N> WISP_DEVICE pack<N> load_or(const float *p, int64_t at, float v
     return p ? load<N>(p + at) : filled_pack<N>(value);
 }
 
-template <int N> WISP_DEVICE void store(float *p, const pack<N> &x)
+/* 16 bytes in one access. By an assignment compilers may make four of it again. */
+template <class T, class WORDS> WISP_DEVICE void put16(T *p, const WORDS &words)
 {
-    raw<float, N> y;
-    for (int i = 0; i < N; i++)
-        y.v[i] = x.v[i];
-    *reinterpret_cast<raw<float, N> *>(p) = y;
+#ifdef __CUDACC__
+    __stwb(reinterpret_cast<WORDS *>(p), words);
+#else
+    raw<T, wide_of<T>::n> y;
+    memcpy(&y, &words, sizeof y);
+    *reinterpret_cast<raw<T, wide_of<T>::n> *>(p) = y;
+#endif
 }
 
-WISP_DEVICE void round_pair(float a, float b, bf16 *to)
+template <int N> WISP_DEVICE void store(float *p, const pack<N> &x)
+{
+    if constexpr (N == 1)
+        *p = x.v[0];
+    else
+        for (int i = 0; i < N; i += 4)
+            put16(p + i, make_float4(x.v[i], x.v[i + 1], x.v[i + 2], x.v[i + 3]));
+}
+
+/* Two neighbours in a word, the first one low. */
+WISP_DEVICE uint32_t rounded_pair(float a, float b)
 {
 #ifdef __CUDACC__
     const __nv_bfloat162 both = __floats2bfloat162_rn(a, b); /* one instruction */
-    to[0].bits = __bfloat16_as_ushort(both.x);
-    to[1].bits = __bfloat16_as_ushort(both.y);
+    return *reinterpret_cast<const uint32_t *>(&both);
 #else
-    to[0] = from_f32<bf16>(a);
-    to[1] = from_f32<bf16>(b);
+    return from_f32<bf16>(a).bits | static_cast<uint32_t>(from_f32<bf16>(b).bits) << 16;
 #endif
 }
 
 template <int N> WISP_DEVICE void store(bf16 *p, const pack<N> &x)
 {
-    raw<bf16, N> y;
-    for (int i = 0; i + 1 < N; i += 2)
-        round_pair(x.v[i], x.v[i + 1], &y.v[i]);
-    if (N % 2)
-        y.v[N - 1] = from_f32<bf16>(x.v[N - 1]);
-    *reinterpret_cast<raw<bf16, N> *>(p) = y;
+    if constexpr (N == 1)
+        *p = from_f32<bf16>(x.v[0]);
+    else
+        for (int i = 0; i < N; i += 8)
+            put16(p + i,
+                  make_uint4(rounded_pair(x.v[i], x.v[i + 1]), rounded_pair(x.v[i + 2], x.v[i + 3]),
+                             rounded_pair(x.v[i + 4], x.v[i + 5]),
+                             rounded_pair(x.v[i + 6], x.v[i + 7])));
 }
 
 } // namespace
