@@ -174,6 +174,12 @@ int32_t wispi_device_deterministic(const wispi_device *device)
     return device->options.deterministic;
 }
 
+void wispi_device_set_choice(wispi_device *device, int32_t allow_tf32, int32_t autotune)
+{
+    device->allow_tf32 = allow_tf32;
+    device->autotune = autotune;
+}
+
 size_t wispi_device_bytes(const wispi_device *device)
 {
     return device->bytes;
@@ -257,7 +263,10 @@ static wisp_status make_kernel(wispi_device *device, const wispi_op *op,
     }
     if (!device->backend)
         return wispi_reference_kernel(op, request, kernel, err);
-    wisp_status status = device->backend->prepare(device->handle, request, kernel, err);
+    wisp_kernel_request asked = *request;
+    asked.allow_tf32 = device->allow_tf32;
+    asked.autotune = device->autotune;
+    wisp_status status = device->backend->prepare(device->handle, &asked, kernel, err);
     if (status != WISP_E_UNSUPPORTED || !device->options.fallback_reference)
         return status;
     wispi_log(WISP_LOG_WARNING,

@@ -38,6 +38,8 @@ int wispi_ranks_reach(const wispi_device *device);
 void wispi_device_set_capture(wispi_device *device, int32_t on);
 int wispi_device_captures(const wispi_device *device);
 int32_t wispi_device_deterministic(const wispi_device *device);
+/* What kernels made from now on are allowed; both are off at first (backend.h, requests). */
+void wispi_device_set_choice(wispi_device *device, int32_t allow_tf32, int32_t autotune);
 const wisp_device_info *wispi_device_info(const wispi_device *device);
 
 /* Bytes held for variables and for steps, and the most there ever were. */

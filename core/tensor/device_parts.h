@@ -51,6 +51,7 @@ struct wispi_device {
     wispi_uploads uploads;
     int32_t has_transfers; /* alloc_host to copy */
     int32_t captures;      /* programs may become graphs */
+    int32_t allow_tf32, autotune;
     int32_t ranks_on_device;
 };
 

@@ -210,7 +210,7 @@ static wisp_status run(computation *c, const void *const *inputs, float *out, wi
 
 static void widen_pixels(const wispi_session *s, const void *pixels, int64_t n, float *out)
 {
-    if (s->experiment->run.precision == WISP_F32) {
+    if (wispi_run_dtype(&s->experiment->run) == WISP_F32) {
         memcpy(out, pixels, (size_t)n * sizeof *out);
         return;
     }
@@ -232,7 +232,7 @@ static wisp_status embed_batch(wispi_embedder *e, const wispi_feed_batch *batch,
     wanted.source = job->source;
     wanted.n_blocks = job->source == WISP_EMBED_CLASS_TOKENS ? job->n_blocks : 0;
     wanted.n_in = 1;
-    wanted.in[0] = wisp_desc4(s->experiment->run.precision, batch->size, side, side, 3);
+    wanted.in[0] = wisp_desc4(wispi_run_dtype(&s->experiment->run), batch->size, side, side, 3);
     computation *c = NULL;
     WISP_TRY(find(e, &wanted, &c, err));
     const void *inputs[1] = {batch->groups[0]};

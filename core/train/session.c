@@ -81,6 +81,12 @@ static wisp_status open_device(wispi_session *s, wisp_error *err)
     WISP_TRY(status);
     wispi_device_set_ranks_on_device(s->device, ranks_meet_there(s));
     wispi_device_set_capture(s->device, run->capture == WISPI_CAPTURE_AUTO);
+    wispi_device_set_choice(s->device, run->precision == WISPI_PRECISION_TF32, run->autotune);
+    if (run->precision == WISPI_PRECISION_TF32 && wispi_device_host_visible(s->device))
+        wispi_log(WISP_LOG_INFO,
+                  "run.precision = \"tf32\": %s has no such products and computes in "
+                  "f32",
+                  s->device_name);
     return WISP_OK;
 }
 
@@ -109,7 +115,7 @@ static wispi_feed_options feed_options(const wispi_session *s, const wispi_insta
         .batch = batch,
         .rank = 0,
         .world = 1,
-        .dtype = x->run.precision,
+        .dtype = wispi_run_dtype(&x->run),
         .eval_resize = (int32_t)x->input.eval_resize,
         .eval_size = (int32_t)x->input.eval_size,
         .workers = (int32_t)(workers >= 0 ? workers : processors),
@@ -241,7 +247,7 @@ static wisp_status make_step(wispi_session *s, wispi_sized_step *step, int64_t s
 {
     const wisp_desc labels = wisp_desc1(WISP_I64, size);
     WISP_TRY(wispi_batch_init(s->device, &step->batch, s->groups, s->n_groups, size,
-                              s->experiment->run.precision, needs, err));
+                              wispi_run_dtype(&s->experiment->run), needs, err));
     for (int32_t g = 0; g < s->n_groups; g++)
         step->own_views[g] = step->batch.views[g].data;
     if (!s->any_learning)
@@ -263,7 +269,7 @@ static wisp_status create_view_maker(wispi_session *s, wisp_error *err)
                                   .groups = s->groups,
                                   .n_groups = s->n_groups,
                                   .batch = s->local_batch,
-                                  .dtype = s->experiment->run.precision};
+                                  .dtype = wispi_run_dtype(&s->experiment->run)};
     for (int i = 0; i < 3; i++) {
         o.mean[i] = (float)((const double *)input->mean.items)[i];
         o.std[i] = (float)((const double *)input->std.items)[i];

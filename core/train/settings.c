@@ -13,6 +13,8 @@
 
 static const wisp_choice precisions[] = {
     {"f32", "32-bit floats throughout", WISP_F32, 0},
+    {"tf32", "f32, but tensor cores may round the factors of products to TF32",
+     WISPI_PRECISION_TF32, 0},
     {"bf16", "bf16 activations, f32 master weights, losses and statistics", WISP_BF16, 0},
     {NULL, NULL, 0, 0}};
 
@@ -79,7 +81,7 @@ const wisp_option wispi_run_options_table[] = {
      .offset = RUN(precision),
      .default_value = "\"f32\"",
      .choices = precisions,
-     .help = "type of activations"},
+     .help = "type of activations, and how products are rounded"},
     {.key = "device",
      .type = WISP_OPTION_STRING,
      .offset = RUN(device),
@@ -118,6 +120,12 @@ const wisp_option wispi_run_options_table[] = {
      .offset = RUN(deterministic),
      .default_value = "true",
      .help = "same configuration, same bits on the same machine"},
+    {.key = "autotune",
+     .type = WISP_OPTION_BOOL,
+     .offset = RUN(autotune),
+     .default_value = "false",
+     .help = "time the kernels that a device's libraries offer and keep the quickest; what was "
+             "found is kept in the user's cache folder, where the backend does this at all"},
     {.key = "threads",
      .type = WISP_OPTION_I64,
      .offset = RUN(threads),

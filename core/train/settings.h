@@ -10,6 +10,9 @@ enum { WISPI_MAX_RULES = 64, WISPI_MAX_INITS = 16 };
 
 enum { WISPI_CAPTURE_OFF = 0, WISPI_CAPTURE_AUTO = 1 };
 
+/* f32, but for the factors of products; no data type, and the number of none. */
+enum { WISPI_PRECISION_TF32 = 100 };
+
 enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 
 enum { WISPI_VIEWS_AUTO = 0, WISPI_VIEWS_DEVICE = 1, WISPI_VIEWS_HOST = 2 };
@@ -20,10 +23,16 @@ typedef struct wispi_run_settings {
     int64_t seed, epochs, batch, steps, workers, threads;
     int64_t checkpoint_epochs, probe_epochs, metric_steps;
     double checkpoint_minutes, log_seconds, bucket_mb;
-    int32_t precision; /* WISP_F32 or WISP_BF16 */
-    int32_t resume, deterministic, fallback, capture, baselines, drop_last;
+    int32_t precision; /* WISP_F32, WISP_BF16 or WISPI_PRECISION_TF32 */
+    int32_t resume, deterministic, autotune, fallback, capture, baselines, drop_last;
     int32_t views; /* WISPI_VIEWS_... */
 } wispi_run_settings;
+
+/* Of activations. */
+static inline int32_t wispi_run_dtype(const wispi_run_settings *run)
+{
+    return run->precision == WISP_BF16 ? WISP_BF16 : WISP_F32;
+}
 
 /* [input] */
 typedef struct wispi_input_settings {

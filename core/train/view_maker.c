@@ -40,15 +40,17 @@ static wisp_status make_kernel(wispi_view_maker *m, int64_t size, int32_t g,
     wisp_desc made;
     const wisp_desc *const out[1] = {&made};
     WISP_TRY(m->op->infer(&m->attrs[g], in, 3, &made, err));
-    const wisp_kernel_request request = {sizeof request,
-                                         3,
-                                         1,
-                                         wispi_device_deterministic(m->device),
-                                         m->op->name,
-                                         &m->attrs[g],
-                                         sizeof m->attrs[g],
-                                         in,
-                                         out};
+    const wisp_kernel_request request = {
+        .struct_size = sizeof request,
+        .n_in = 3,
+        .n_out = 1,
+        .deterministic = wispi_device_deterministic(m->device),
+        .op = m->op->name,
+        .attrs = &m->attrs[g],
+        .attrs_bytes = sizeof m->attrs[g],
+        .in = in,
+        .out = out,
+    };
     WISP_TRY(wispi_device_kernel(m->device, m->op, &request, kernel, err));
     return wispi_device_scratch(m->device, (*kernel)->scratch_bytes, err);
 }

@@ -102,9 +102,17 @@ static uint8_t *run_call(const sample_call *call, int32_t n_threads, size_t *n_b
         out[i].data = call->from[i] ? in[call->from[i] - 1].data
                                     : host_alloc(&host, (size_t)wisp_desc_bytes(out_desc[i]));
     }
-    const wisp_kernel_request request = {sizeof request, call->n_in,  call->n_out,       1,
-                                         call->op,       call->attrs, call->attrs_bytes, in_desc,
-                                         out_desc};
+    const wisp_kernel_request request = {
+        .struct_size = sizeof request,
+        .n_in = call->n_in,
+        .n_out = call->n_out,
+        .deterministic = 1,
+        .op = call->op,
+        .attrs = call->attrs,
+        .attrs_bytes = call->attrs_bytes,
+        .in = in_desc,
+        .out = out_desc,
+    };
     ck_assert_msg(backend->prepare(device, &request, &kernel, &err) == WISP_OK, "%s", err.message);
     void *scratch = host_alloc(&host, kernel->scratch_bytes);
     ck_assert_int_eq(kernel->run(kernel, in, out, scratch, &err), WISP_OK);

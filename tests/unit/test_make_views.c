@@ -44,8 +44,17 @@ static const wisp_kernel *kernel_of(const struct call *c)
     const wisp_kernel *kernel = NULL;
     wisp_error err = {0};
     ck_assert_msg(op->infer(&c->attrs, ins, 3, &out, &err) == WISP_OK, "%s", err.message);
-    const wisp_kernel_request request = {sizeof request,  3,   1,   1, op->name, &c->attrs,
-                                         sizeof c->attrs, ins, outs};
+    const wisp_kernel_request request = {
+        .struct_size = sizeof request,
+        .n_in = 3,
+        .n_out = 1,
+        .deterministic = 1,
+        .op = op->name,
+        .attrs = &c->attrs,
+        .attrs_bytes = sizeof c->attrs,
+        .in = ins,
+        .out = outs,
+    };
     ck_assert_msg(wispi_device_kernel(c->device, op, &request, &kernel, &err) == WISP_OK, "%s",
                   err.message);
     return kernel;

@@ -34,6 +34,8 @@ typedef struct wisp_kernel_request {
     uint64_t attrs_bytes;
     const wisp_desc *const *in;
     const wisp_desc *const *out;
+    int32_t allow_tf32; /* factors of products in f32 may be rounded to TF32's 10 bits of mantissa */
+    int32_t autotune;   /* candidates may be run and timed now, so that the quickest is taken */
 } wisp_kernel_request;
 
 /* A prepared kernel, made by the backend. The host reads these fields and calls through them. */

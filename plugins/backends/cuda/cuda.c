@@ -247,7 +247,11 @@ wisp_status cuda_prepare(cuda_device *device, const wisp_kernel_request *request
 static wisp_status prepare(void *handle, const wisp_kernel_request *request, wisp_kernel **kernel,
                            wisp_error *err)
 {
-    return cuda_prepare(handle, request, kernel, err);
+    cuda_device *device = handle;
+    const int asks = WISP_HAS(request, wisp_kernel_request, autotune);
+    device->allow_tf32 = asks && request->allow_tf32;
+    device->autotune = asks && request->autotune;
+    return cuda_prepare(device, request, kernel, err);
 }
 
 static const wisp_backend_v0 backend_table = {

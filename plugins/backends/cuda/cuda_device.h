@@ -32,7 +32,8 @@ typedef struct cuda_device {
     int32_t n_multiprocessors;
     int32_t major, minor; /* compute capability */
     int32_t verbose;      /* WISP_VERBOSE=dispatch: say what each candidate answered */
-    int32_t allow_tf32;   /* products of f32 may be rounded to TF32 */
+    int32_t allow_tf32;   /* of the request that is being prepared */
+    int32_t autotune;
 } cuda_device;
 
 /* What run() reaches from its kernel. `state` of the wisp_kernel is the file's own struct, zeroed
