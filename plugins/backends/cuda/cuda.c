@@ -8,6 +8,7 @@
 #include "cuda_memory.h"
 #include "cuda_module.h"
 #include "cuda_table.h"
+#include "cuda_tune.h"
 #include "wisp/abi.h"
 
 typedef struct cuda_backend {
@@ -121,6 +122,7 @@ static void close_device(void *self, void *handle)
     if (!device)
         return;
     const cuda_driver *driver = device->driver;
+    cuda_tune_close(device);
     if (device->context)
         driver->CtxSetCurrent(device->context);
     if (device->cudnn_handle)

@@ -99,7 +99,7 @@ static int is_there(const wisp_desc *const *descs, int32_t n, int32_t i)
 }
 
 /* x and y as maps, w as weights; `direction` says which of them is the result. */
-static wisp_status make_graph(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status make_graph(cuda_device *device, const wisp_kernel_request *request,
                               int32_t direction, const wisp_desc *x, const wisp_desc *w,
                               const wisp_desc *y, conv_state *s, wisp_error *err)
 {
@@ -132,7 +132,7 @@ static void book(wisp_kernel *made, size_t other_work)
     made->scratch_bytes = cuda_booked(total);
 }
 
-static wisp_status forward_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status forward_fill(cuda_device *device, const wisp_kernel_request *request,
                                 wisp_kernel *made, wisp_error *err)
 {
     conv_state *s = made->state;
@@ -145,7 +145,7 @@ static wisp_status forward_fill(const cuda_device *device, const wisp_kernel_req
     return WISP_OK;
 }
 
-static wisp_status grad_input_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status grad_input_fill(cuda_device *device, const wisp_kernel_request *request,
                                    wisp_kernel *made, wisp_error *err)
 {
     WISP_TRY(make_graph(device, request, CUDA_CONV_INPUT, request->out[0], request->in[1],
@@ -154,7 +154,7 @@ static wisp_status grad_input_fill(const cuda_device *device, const wisp_kernel_
     return WISP_OK;
 }
 
-static wisp_status grad_weight_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status grad_weight_fill(cuda_device *device, const wisp_kernel_request *request,
                                     wisp_kernel *made, wisp_error *err)
 {
     conv_state *s = made->state;
@@ -171,7 +171,7 @@ static wisp_status grad_weight_fill(const cuda_device *device, const wisp_kernel
 }
 
 static wisp_status make(cuda_device *device, const wisp_kernel_request *request, cuda_run run,
-                        wisp_status (*fill)(const cuda_device *, const wisp_kernel_request *,
+                        wisp_status (*fill)(cuda_device *, const wisp_kernel_request *,
                                             wisp_kernel *, wisp_error *),
                         wisp_kernel **kernel, wisp_error *err)
 {

@@ -107,7 +107,7 @@ static cudnnBackendDescriptor_t add_reading(cuda_graph *graph, const wisp_desc *
     return activated;
 }
 
-static wisp_status make_graph(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status make_graph(cuda_device *device, const wisp_kernel_request *request,
                               fused_state *s, wisp_error *err)
 {
     const wisp_conv_norm_attrs *attrs = request->attrs;
@@ -133,8 +133,8 @@ static wisp_status make_graph(const cuda_device *device, const wisp_kernel_reque
     return status == WISP_OK ? WISP_OK : wisp_fail(err, status, "%s", reason.message);
 }
 
-static wisp_status fill(const cuda_device *device, const wisp_kernel_request *request,
-                        wisp_kernel *made, wisp_error *err)
+static wisp_status fill(cuda_device *device, const wisp_kernel_request *request, wisp_kernel *made,
+                        wisp_error *err)
 {
     fused_state *s = made->state;
     const wisp_conv_norm_attrs *attrs = request->attrs;

@@ -34,6 +34,7 @@ typedef struct cuda_device {
     int32_t verbose;      /* WISP_VERBOSE=dispatch: say what each candidate answered */
     int32_t allow_tf32;   /* of the request that is being prepared */
     int32_t autotune;
+    struct cuda_tune_cache *tuned; /* see cuda_tune.h */
 } cuda_device;
 
 /* What run() reaches from its kernel. `state` of the wisp_kernel is the file's own struct, zeroed

@@ -94,7 +94,7 @@ static wisp_status plan(const wisp_kernel_request *request, flash_state *s, wisp
     return status == WISP_OK ? WISP_OK : wisp_fail(err, status, "%s", reason.message);
 }
 
-static wisp_status forward_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status forward_fill(cuda_device *device, const wisp_kernel_request *request,
                                 wisp_kernel *made, wisp_error *err)
 {
     flash_state *s = made->state;
@@ -108,7 +108,7 @@ static wisp_status forward_fill(const cuda_device *device, const wisp_kernel_req
 }
 
 /* Sums of dq in any order are the quicker way, but give other bits every time. */
-static wisp_status grad_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status grad_fill(cuda_device *device, const wisp_kernel_request *request,
                              wisp_kernel *made, wisp_error *err)
 {
     flash_state *s = made->state;
@@ -142,7 +142,7 @@ static wisp_status check(const wisp_kernel_request *request, const cuda_attentio
 }
 
 static wisp_status make(cuda_device *device, const wisp_kernel_request *request, cuda_run run,
-                        wisp_status (*fill)(const cuda_device *, const wisp_kernel_request *,
+                        wisp_status (*fill)(cuda_device *, const wisp_kernel_request *,
                                             wisp_kernel *, wisp_error *),
                         wisp_kernel **kernel, wisp_error *err)
 {

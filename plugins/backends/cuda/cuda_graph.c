@@ -2,6 +2,7 @@
 #include <stdbool.h>
 
 #include "cuda_graph.h"
+#include "cuda_tune.h"
 
 static void check(cuda_graph *graph, cudnnStatus_t status, const char *what)
 {
@@ -15,10 +16,11 @@ static void check(cuda_graph *graph, cudnnStatus_t status, const char *what)
                   "cuDNN: %s: %s%s%s", what, dnn->GetErrorString(status), *text ? ": " : "", text);
 }
 
-void cuda_graph_begin(cuda_graph *graph, const cuda_device *device)
+void cuda_graph_begin(cuda_graph *graph, cuda_device *device)
 {
     memset(graph, 0, sizeof *graph);
     graph->device = device;
+    graph->key = UINT64_C(0xcbf29ce484222325);
 }
 
 static void drop(const cuda_graph *graph, cudnnBackendDescriptor_t *part)
@@ -56,6 +58,36 @@ cudnnBackendDescriptor_t cuda_graph_part(cuda_graph *graph, cudnnBackendDescript
     return graph->status == WISP_OK ? part : NULL;
 }
 
+static size_t bytes_of(cudnnBackendAttributeType_t type)
+{
+    switch (type) {
+    case CUDNN_TYPE_INT64:
+    case CUDNN_TYPE_DOUBLE:
+        return 8;
+    case CUDNN_TYPE_BOOLEAN:
+        return sizeof(bool);
+    default:
+        return 4;
+    }
+}
+
+/* Parts are known by when they were made. */
+static void describe(cuda_graph *graph, cudnnBackendDescriptor_t part,
+                     cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t n,
+                     const void *values)
+{
+    const int64_t head[] = {(int64_t)name, (int64_t)type, n};
+    cudnnBackendDescriptor_t value = NULL;
+    if (type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+        memcpy(&value, values, sizeof value);
+    graph->key = cuda_tune_hash(graph->key, head, sizeof head);
+    for (int32_t i = 0; i < graph->n_parts; i++)
+        if (graph->parts[i] == part || (value && graph->parts[i] == value))
+            graph->key = cuda_tune_hash(graph->key, &i, sizeof i);
+    if (!value)
+        graph->key = cuda_tune_hash(graph->key, values, (size_t)n * bytes_of(type));
+}
+
 void cuda_graph_set(cuda_graph *graph, cudnnBackendDescriptor_t part,
                     cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t n,
                     const void *values)
@@ -63,6 +95,7 @@ void cuda_graph_set(cuda_graph *graph, cudnnBackendDescriptor_t part,
     char what[60];
     if (graph->status != WISP_OK)
         return;
+    describe(graph, part, name, type, n, values);
     snprintf(what, sizeof what, "setting attribute %d", (int)name);
     check(graph, graph->device->cudnn->SetAttribute(part, name, type, n, values), what);
 }
@@ -100,6 +133,21 @@ static void set_flag(cuda_graph *graph, cudnnBackendDescriptor_t part,
         cuda_graph_set(graph, part, name, CUDNN_TYPE_BOOLEAN, 1, &value);
 }
 
+/* From the first element to the last, where it is in memory at all. */
+static void note_memory(cuda_graph *graph, const cuda_graph_tensor *t)
+{
+    int64_t elements = 1;
+    if (t->is_virtual)
+        return;
+    for (int32_t i = 0; i < t->rank; i++)
+        elements += (t->size[i] - 1) * t->stride[i];
+    if (graph->n_memory < CUDA_GRAPH_TENSORS)
+        graph->memory[graph->n_memory++] = (cuda_graph_memory){
+            t->id, (size_t)(elements * wisp_dtype_bytes(t->dtype)), t->is_value};
+    else if (graph->status == WISP_OK)
+        graph->status = wisp_fail(&graph->error, WISP_E_UNSUPPORTED, "a graph of too many tensors");
+}
+
 cudnnBackendDescriptor_t cuda_graph_add_tensor(cuda_graph *graph, const cuda_graph_tensor *t)
 {
     const cudnnDataType_t type = type_of(t->dtype);
@@ -113,6 +161,7 @@ cudnnBackendDescriptor_t cuda_graph_add_tensor(cuda_graph *graph, const cuda_gra
     set_flag(graph, part, CUDNN_ATTR_TENSOR_IS_VIRTUAL, t->is_virtual);
     set_flag(graph, part, CUDNN_ATTR_TENSOR_IS_BY_VALUE, t->is_value);
     cuda_graph_close(graph, part, 0);
+    note_memory(graph, t);
     return part;
 }
 

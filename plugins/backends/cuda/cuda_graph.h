@@ -8,7 +8,7 @@
 #include "cuda_device.h"
 #include "wisp/kernels.h"
 
-enum { CUDA_GRAPH_OPERATIONS = 20, CUDA_GRAPH_PARTS = 80 };
+enum { CUDA_GRAPH_OPERATIONS = 20, CUDA_GRAPH_PARTS = 80, CUDA_GRAPH_TENSORS = 16 };
 
 /* An engine of cuDNN with its settings, and what they make of a graph. */
 typedef struct cuda_graph_choice {
@@ -17,13 +17,23 @@ typedef struct cuda_graph_choice {
     size_t workspace_bytes; /* of scratch, aligned to 256 */
 } cuda_graph_choice;
 
+/* What a run needs memory for. */
+typedef struct cuda_graph_memory {
+    int64_t id;
+    size_t bytes;
+    int32_t is_value;
+} cuda_graph_memory;
+
 typedef struct cuda_graph {
-    const cuda_device *device;
+    cuda_device *device;
     /* Properties of a device that is not here, by which cuDNN plans without running; else NULL. */
     cudnnBackendDescriptor_t absent_device;
     cudnnBackendDescriptor_t operations[CUDA_GRAPH_OPERATIONS], parts[CUDA_GRAPH_PARTS];
     cudnnBackendDescriptor_t whole; /* the operations as cuDNN's graph */
     int32_t n_operations, n_parts;
+    cuda_graph_memory memory[CUDA_GRAPH_TENSORS];
+    int32_t n_memory;
+    uint64_t key; /* of all that was described */
     wisp_status status;
     wisp_error error;
     cuda_graph_choice choice; /* after cuda_graph_plan */
@@ -48,7 +58,7 @@ typedef struct cuda_graph_rules {
 
 enum { CUDA_CONV_FORWARD, CUDA_CONV_INPUT, CUDA_CONV_WEIGHT };
 
-void cuda_graph_begin(cuda_graph *graph, const cuda_device *device);
+void cuda_graph_begin(cuda_graph *graph, cuda_device *device);
 void cuda_graph_free(cuda_graph *graph);
 
 /* NULL after a failure; the other calls take that. */

@@ -126,7 +126,7 @@ static wisp_status book_gelu(const cuda_device *device, const wisp_desc *x, int3
     return cuda_function_for(device, "linear_gelu", x->dtype, &s->gelu, err);
 }
 
-static wisp_status linear_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status linear_fill(cuda_device *device, const wisp_kernel_request *request,
                                wisp_kernel *made, wisp_error *err)
 {
     linear_state *s = made->state;
@@ -188,7 +188,7 @@ static wisp_status grad_input_run(const wisp_kernel *kernel, const wisp_kernel_a
     return s->slope ? pass(device, s, s->slope, in[2].data, out[0].data, err) : WISP_OK;
 }
 
-static wisp_status grad_input_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status grad_input_fill(cuda_device *device, const wisp_kernel_request *request,
                                    wisp_kernel *made, wisp_error *err)
 {
     linear_state *s = made->state;
@@ -249,7 +249,7 @@ static wisp_status grad_weight_run(const wisp_kernel *kernel, const wisp_kernel_
 }
 
 /* The sums of dy come with the product where cuBLASLt has that, else from a pass of their own. */
-static wisp_status make_weight_product(const cuda_device *device, cuda_product_spec *spec,
+static wisp_status make_weight_product(cuda_device *device, cuda_product_spec *spec,
                                        const wisp_desc *dy, linear_state *s, wisp_error *err)
 {
     if (s->n_bias) {
@@ -266,7 +266,7 @@ static wisp_status make_weight_product(const cuda_device *device, cuda_product_s
     return cuda_product_make(device, spec, &s->product, err);
 }
 
-static wisp_status grad_weight_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status grad_weight_fill(cuda_device *device, const wisp_kernel_request *request,
                                     wisp_kernel *made, wisp_error *err)
 {
     linear_state *s = made->state;

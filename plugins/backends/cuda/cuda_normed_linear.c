@@ -79,8 +79,8 @@ static wisp_status grad_weight_run(const wisp_kernel *kernel, const wisp_kernel_
 
 /* --- preparation --- */
 
-static wisp_status make_product(const cuda_device *device, const cuda_product_spec *spec,
-                                normed_state *s, size_t *total, size_t other_work, wisp_error *err)
+static wisp_status make_product(cuda_device *device, const cuda_product_spec *spec, normed_state *s,
+                                size_t *total, size_t other_work, wisp_error *err)
 {
     WISP_TRY(cuda_product_make(device, spec, &s->product, err));
     const size_t work = s->product.workspace_bytes;
@@ -103,7 +103,7 @@ static cuda_product_spec product_of(const cuda_device *device, const wisp_kernel
     };
 }
 
-static wisp_status forward_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status forward_fill(cuda_device *device, const wisp_kernel_request *request,
                                 wisp_kernel *made, wisp_error *err)
 {
     normed_state *s = made->state;
@@ -126,7 +126,7 @@ static wisp_status forward_fill(const cuda_device *device, const wisp_kernel_req
     return WISP_OK;
 }
 
-static wisp_status grad_input_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status grad_input_fill(cuda_device *device, const wisp_kernel_request *request,
                                    wisp_kernel *made, wisp_error *err)
 {
     normed_state *s = made->state;
@@ -145,7 +145,7 @@ static wisp_status grad_input_fill(const cuda_device *device, const wisp_kernel_
     return WISP_OK;
 }
 
-static wisp_status grad_weight_fill(const cuda_device *device, const wisp_kernel_request *request,
+static wisp_status grad_weight_fill(cuda_device *device, const wisp_kernel_request *request,
                                     wisp_kernel *made, wisp_error *err)
 {
     normed_state *s = made->state;
@@ -169,7 +169,7 @@ static wisp_status grad_weight_fill(const cuda_device *device, const wisp_kernel
 }
 
 static wisp_status make(cuda_device *device, const wisp_kernel_request *request, cuda_run run,
-                        wisp_status (*fill)(const cuda_device *, const wisp_kernel_request *,
+                        wisp_status (*fill)(cuda_device *, const wisp_kernel_request *,
                                             wisp_kernel *, wisp_error *),
                         wisp_kernel **kernel, wisp_error *err)
 {

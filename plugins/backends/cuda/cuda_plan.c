@@ -3,6 +3,7 @@
  * Heuristics give engines with their settings, best first: mode A, then the fallbacks. Engines that
  * break the rules of the run are passed over, as are those whose plan cuDNN does not accept. */
 #include "cuda_graph.h"
+#include "cuda_tune.h"
 
 enum { MOST_OF_MODE = 24, MOST_CONFIGS = 2 * MOST_OF_MODE };
 
@@ -194,6 +195,85 @@ static cudnnStatus_t make_whole(const search *s, cuda_graph *graph)
     return status ? status : s->dnn->Finalize(graph->whole);
 }
 
+/* --- the quickest --- */
+
+typedef struct trial {
+    cuda_graph *graph;
+    const cuda_graph_choice *choices;
+    cuda_tune_memory memory; /* of the graph's tensors, then the workspace */
+    float value;
+} trial;
+
+static wisp_status run_choice(void *user, int32_t i, wisp_error *err)
+{
+    trial *t = user;
+    int64_t ids[CUDA_GRAPH_TENSORS];
+    void *data[CUDA_GRAPH_TENSORS];
+    const int32_t n = t->graph->n_memory;
+    for (int32_t k = 0; k < n; k++) {
+        ids[k] = t->graph->memory[k].id;
+        data[k] = t->graph->memory[k].is_value ? (void *)&t->value : t->memory.data[k];
+    }
+    t->graph->choice = t->choices[i];
+    return cuda_graph_run(t->graph, n, ids, data, t->memory.data[n], err);
+}
+
+static wisp_status add_memory(trial *t, int32_t n_choices, wisp_error *err)
+{
+    const cuda_device *device = t->graph->device;
+    size_t workspace = 0;
+    for (int32_t i = 0; i < n_choices; i++)
+        if (t->choices[i].workspace_bytes > workspace)
+            workspace = t->choices[i].workspace_bytes;
+    for (int32_t i = 0; i < t->graph->n_memory; i++)
+        WISP_TRY(cuda_tune_add(device, &t->memory, t->graph->memory[i].bytes, err));
+    return cuda_tune_add(device, &t->memory, workspace, err);
+}
+
+static int32_t time_choices(cuda_graph *graph, const cuda_graph_choice *choices, int32_t n)
+{
+    trial t = {.graph = graph, .choices = choices, .value = 1};
+    wisp_error reason = {0};
+    const int32_t best = add_memory(&t, n, &reason) == WISP_OK
+                             ? cuda_tune_time(graph->device, n, run_choice, &t)
+                             : -1;
+    cuda_tune_release(graph->device, &t.memory);
+    graph->choice = (cuda_graph_choice){.number = -1};
+    return best;
+}
+
+/* Up to `most` choices; the rest of the answers stays. */
+static int32_t take_choices(search *s, cuda_graph_choice *choices, int32_t most)
+{
+    int32_t n = 0;
+    for (int64_t i = 0; i < s->n_configs && n < most; i++)
+        n += s->configs[i] && choose(s, &s->configs[i], &choices[n]);
+    return n;
+}
+
+/* Choices are told apart by their place in the order of the heuristics. */
+static int take_quickest(search *s, cuda_graph *graph)
+{
+    cuda_graph_choice choices[CUDA_TUNE_CANDIDATES];
+    const int32_t rules[] = {s->rules->deterministic, s->rules->strict_f32};
+    const uint64_t key = cuda_tune_hash(graph->key, rules, sizeof rules);
+    int32_t best = cuda_tune_find(graph->device, key);
+    const int32_t known = best >= 0 && best < CUDA_TUNE_CANDIDATES;
+    const int32_t n = take_choices(s, choices, known ? best + 1 : CUDA_TUNE_CANDIDATES);
+    if (!known || n <= best) {
+        best = n > 1 ? time_choices(graph, choices, n) : 0;
+        if (n > 0 && best >= 0)
+            cuda_tune_keep(graph->device, key, best);
+        best = best < 0 ? 0 : best;
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (i != best)
+            drop_choice(s, &choices[i]);
+    if (n > 0)
+        graph->choice = choices[best];
+    return n > 0;
+}
+
 wisp_status cuda_graph_plan(cuda_graph *graph, const cuda_graph_rules *rules, wisp_error *err)
 {
     search s = {.graph = graph, .dnn = graph->device->cudnn, .rules = rules};
@@ -207,8 +287,10 @@ wisp_status cuda_graph_plan(cuda_graph *graph, const cuda_graph_rules *rules, wi
     } else {
         note(&s, -1, s.dnn->GetErrorString(status));
     }
-    for (int64_t i = 0; i < s.n_configs && !found; i++)
-        found = choose(&s, &s.configs[i], &graph->choice);
+    if (graph->device->autotune && !graph->absent_device)
+        found = take_quickest(&s, graph);
+    else
+        found = take_choices(&s, &graph->choice, 1);
     for (int64_t i = 0; i < s.n_configs; i++)
         drop(&s, &s.configs[i]);
     if (found)

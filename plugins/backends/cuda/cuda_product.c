@@ -1,5 +1,6 @@
 /* cuda_product.c - one product of matrices through cuBLASLt. */
 #include "cuda_product.h"
+#include "cuda_tune.h"
 
 /* What NVIDIA's documentation of cublasSetWorkspace recommends for each architecture. */
 static uint64_t workspace_limit(const cuda_device *device)
@@ -115,30 +116,110 @@ static wisp_status set_preferences(const cuda_device *device, const cuda_product
     return WISP_OK;
 }
 
-static wisp_status choose(const cuda_device *device, const cuda_product_spec *s, cuda_product *p,
-                          wisp_error *err)
+/* --- choice --- */
+
+/* Candidates, best first; at least one. */
+static wisp_status ask(const cuda_device *device, const cuda_product_spec *s, const cuda_product *p,
+                       int32_t most, cublasLtMatmulHeuristicResult_t *results, int *n,
+                       wisp_error *err)
 {
     const cuda_cublaslt *lt = device->cublaslt;
     cublasLtMatmulPreference_t preference = NULL;
-    cublasLtMatmulHeuristicResult_t best;
-    int n = 0;
-    memset(&best, 0, sizeof best);
     WISP_TRY(check(device, lt->MatmulPreferenceCreate(&preference), "stating preferences", err));
     wisp_status status = set_preferences(device, s, preference, err);
     if (status == WISP_OK)
         status = check(device,
                        lt->MatmulAlgoGetHeuristic(device->cublaslt_handle, p->desc, p->b, p->a,
-                                                  p->d, p->d, preference, 1, &best, &n),
+                                                  p->d, p->d, preference, most, results, n),
                        "choosing an algorithm", err);
-    if (status == WISP_OK && (n < 1 || best.state != CUBLAS_STATUS_SUCCESS))
-        status = wisp_fail(err, WISP_E_UNSUPPORTED, "cuBLASLt has no algorithm for this product");
     lt->MatmulPreferenceDestroy(preference);
-    p->algo = best.algo;
-    p->workspace_bytes = best.workspaceSize;
+    while (status == WISP_OK && *n > 0 && results[*n - 1].state != CUBLAS_STATUS_SUCCESS)
+        --*n;
+    if (status == WISP_OK && (*n < 1 || results[0].state != CUBLAS_STATUS_SUCCESS))
+        status = wisp_fail(err, WISP_E_UNSUPPORTED, "cuBLASLt has no algorithm for this product");
     return status;
 }
 
-wisp_status cuda_product_make(const cuda_device *device, const cuda_product_spec *spec,
+typedef struct trial {
+    const cuda_device *device;
+    cuda_product *product;
+    const cublasLtMatmulHeuristicResult_t *results;
+    cuda_tune_memory memory; /* a, b, d, vector, workspace */
+    int32_t has_vector;
+} trial;
+
+static void take(cuda_product *p, const cublasLtMatmulHeuristicResult_t *result)
+{
+    p->algo = result->algo;
+    p->workspace_bytes = result->workspaceSize;
+}
+
+static wisp_status run_result(void *user, int32_t i, wisp_error *err)
+{
+    const trial *t = user;
+    void *const *m = t->memory.data;
+    if (t->results[i].state != CUBLAS_STATUS_SUCCESS)
+        return wisp_fail(err, WISP_E_UNSUPPORTED, "no algorithm");
+    take(t->product, &t->results[i]);
+    return cuda_product_run(t->device, t->product, m[0], m[1], m[2], t->has_vector ? m[3] : NULL,
+                            m[4], err);
+}
+
+static int32_t time_results(const cuda_device *device, const cuda_product_spec *s, cuda_product *p,
+                            const cublasLtMatmulHeuristicResult_t *results, int32_t n)
+{
+    trial t = {.device = device, .product = p, .results = results, .has_vector = s->vector != 0};
+    const size_t in = (size_t)wisp_dtype_bytes(s->in_dtype);
+    const size_t out = (size_t)wisp_dtype_bytes(s->out_dtype);
+    const size_t m = (size_t)s->m, k = (size_t)s->k, columns = (size_t)s->n;
+    const size_t batch = (size_t)s->batch;
+    const size_t bytes[] = {batch * m * k * in, batch * k * columns * in, batch * m * columns * out,
+                            (m > columns ? m : columns) * out, workspace_limit(device)};
+    wisp_error reason = {0};
+    wisp_status status = WISP_OK;
+    for (int i = 0; i < 5 && status == WISP_OK; i++)
+        status = cuda_tune_add(device, &t.memory, bytes[i], &reason);
+    const int32_t best = status == WISP_OK ? cuda_tune_time(device, n, run_result, &t) : -1;
+    cuda_tune_release(device, &t.memory);
+    return best;
+}
+
+static uint64_t key_of(const cuda_product_spec *s)
+{
+    const int64_t sizes[] = {s->batch, s->m, s->n, s->k};
+    const int32_t rest[] = {s->transpose_a,      s->transpose_b,      s->in_dtype,
+                            s->out_dtype,        s->vector,           s->tf32,
+                            (int32_t)s->align_a, (int32_t)s->align_b, (int32_t)s->align_d};
+    return cuda_tune_hash(cuda_tune_hash(1, sizes, sizeof sizes), rest, sizeof rest);
+}
+
+static int32_t quickest(cuda_device *device, const cuda_product_spec *s, cuda_product *p,
+                        const cublasLtMatmulHeuristicResult_t *results, int32_t n)
+{
+    const uint64_t key = key_of(s);
+    int32_t best = cuda_tune_find(device, key);
+    if (best >= 0 && best < n && results[best].state == CUBLAS_STATUS_SUCCESS)
+        return best;
+    best = n > 1 ? time_results(device, s, p, results, n) : 0;
+    if (best >= 0)
+        cuda_tune_keep(device, key, best);
+    return best < 0 ? 0 : best;
+}
+
+static wisp_status choose(cuda_device *device, const cuda_product_spec *s, cuda_product *p,
+                          wisp_error *err)
+{
+    cublasLtMatmulHeuristicResult_t results[CUDA_TUNE_CANDIDATES];
+    int n = 0;
+    memset(results, 0, sizeof results);
+    WISP_TRY(ask(device, s, p, device->autotune ? CUDA_TUNE_CANDIDATES : 1, results, &n, err));
+    take(p, &results[device->autotune ? quickest(device, s, p, results, n) : 0]);
+    return WISP_OK;
+}
+
+/* --- products --- */
+
+wisp_status cuda_product_make(cuda_device *device, const cuda_product_spec *spec,
                               cuda_product *product, wisp_error *err)
 {
     if (spec->batch > INT32_MAX || spec->m > INT32_MAX || spec->n > INT32_MAX ||

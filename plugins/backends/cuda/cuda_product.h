@@ -33,7 +33,7 @@ typedef struct cuda_product {
 
 /* Chooses the algorithm. WISP_E_UNSUPPORTED when cuBLASLt has none. `product` is zeroed before and
  * freed by the caller also after a failure. [main] */
-wisp_status cuda_product_make(const cuda_device *device, const cuda_product_spec *spec,
+wisp_status cuda_product_make(cuda_device *device, const cuda_product_spec *spec,
                               cuda_product *product, wisp_error *err);
 void cuda_product_free(const cuda_device *device, cuda_product *product);
 
