@@ -59,13 +59,13 @@ static float time_round(const cuda_device *device, const CUevent *events, int32_
 static float time_candidate(const cuda_device *device, const CUevent *events, int32_t candidate,
                             cuda_tune_run run, void *user)
 {
-    float best = NAN;
+    float best = INFINITY;
     for (int i = 0; i <= ROUNDS; i++) {
         const float taken = time_round(device, events, candidate, run, user);
         if (isnan(taken))
             return NAN;
-        if (i > 0)
-            best = fminf(best, taken);
+        if (i > 0 && taken < best)
+            best = taken;
     }
     return best;
 }
