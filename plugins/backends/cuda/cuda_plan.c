@@ -296,7 +296,7 @@ wisp_status cuda_graph_plan(cuda_graph *graph, const cuda_graph_rules *rules, wi
     if (found)
         return WISP_OK;
     return wisp_fail(err, WISP_E_UNSUPPORTED, "cuDNN has no engine for it%s%s",
-                     *s.reasons ? ": " : "", s.reasons);
+                     *s.reasons ? ": " : ", and its heuristics name none", s.reasons);
 }
 
 wisp_status cuda_graph_run(const cuda_graph *graph, int32_t n, const int64_t *ids,
