@@ -108,8 +108,8 @@ typedef struct wisp_backend_v0 {
      * of alloc_host and holds the values after `wait`. [main] */
     wisp_status (*download)(void *handle, void *dst, const void *src, size_t bytes,
                             uint64_t *ticket, wisp_error *err);
-    /* Until the copy of this ticket is done; copies of one direction end in the order in which they
-     * began. [main] */
+    /* Until the copy of this ticket is done. No ticket is 0; copies of one direction end in the
+     * order in which they began. [main] */
     wisp_status (*wait)(void *handle, uint64_t ticket, wisp_error *err);
     /* What the queue is asked for after this call comes after all uploads before it, and uploads
      * after it come after all that the queue was asked for before. The host waits for neither.

@@ -97,8 +97,8 @@ wisp_status cuda_on_device(void *handle, void *dst, const void *src, size_t byte
 
 /* --- copies that the host does not wait for --- */
 
-/* A ticket is 2 n + direction for the n-th copy of a direction. Its event is used again by later
- * copies of that direction; whoever waits for those has waited for the earlier one too. */
+/* A ticket is 2 n + direction for the n-th copy of a direction, from 1 on. Its event is used again
+ * by later copies of that direction; whoever waits for those has waited for the earlier one too. */
 static wisp_status give_ticket(cuda_device *device, int32_t direction, CUstream stream,
                                uint64_t *ticket, wisp_error *err)
 {
@@ -108,7 +108,7 @@ static wisp_status give_ticket(cuda_device *device, int32_t direction, CUstream 
                         device->driver->EventRecord(t->done[direction][n % CUDA_TICKETS], stream),
                         "marking a copy", err));
     t->n[direction]++;
-    *ticket = 2 * n + (uint64_t)direction;
+    *ticket = 2 * (n + 1) + (uint64_t)direction;
     return WISP_OK;
 }
 
@@ -135,8 +135,8 @@ wisp_status cuda_wait(void *handle, uint64_t ticket, wisp_error *err)
 {
     const cuda_device *device = handle;
     const cuda_transfers *t = &device->transfers;
-    const uint64_t n = ticket / 2, direction = ticket % 2;
-    if (n >= t->n[direction])
+    const uint64_t n = ticket / 2 - 1, direction = ticket % 2;
+    if (ticket < 2 || n >= t->n[direction])
         return wisp_fail(err, WISP_E_INVALID, "backend cuda: ticket %llu was not given out",
                          (unsigned long long)ticket);
     return cuda_check(device->driver,
