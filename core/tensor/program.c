@@ -214,6 +214,8 @@ static wisp_status check_finite(wispi_program *program, const event *e, wisp_err
 static wisp_status run_call(wispi_program *program, event *e, wisp_error *err)
 {
     wisp_kernel_arg in[WISPI_MAX_IN], out[WISPI_MAX_OUT];
+    memset(in, 0, sizeof in); /* what a call leaves out reads as absent */
+    memset(out, 0, sizeof out);
     for (int32_t i = 0; i < e->n_in; i++)
         in[i] = argument(program, e->in[i]);
     for (int32_t i = 0; i < e->op->n_out; i++)

@@ -404,6 +404,9 @@ static wisp_status run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
     for (int32_t i = 0; i < k->n_in; i++)
         if (in[i].data && !is_hidden(in[i].data))
             return wisp_fail(err, WISP_E_INVALID, "hidden: an argument is host memory");
+    for (int32_t i = 0; i < k->n_out; i++)
+        if (out[i].data && !is_hidden(out[i].data))
+            return wisp_fail(err, WISP_E_INVALID, "hidden: a result is host memory");
     item.n_in = k->n_in;
     translate(item.in, in, k->n_in);
     translate(item.out, out, k->n_out);
