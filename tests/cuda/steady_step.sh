@@ -3,13 +3,9 @@
 # for and the device is not waited for, as the software device's trace of all calls tells.
 . "$(dirname "$0")/cuda_kit.sh" "$1"
 [ -z "${WISP_REAL_GPU:-}" ] || { echo "SKIPPED: the trace is the software device's"; exit 77; }
-write_tiny experiment <<END
-[run]
-device = "cuda"
-metric_steps = 100
-END
-sed -i '/^metric_steps = 1$/d' experiment.toml
-WISP_SOFTGPU_TRACE=$PWD/trace run 0 run experiment.toml
+write_tiny dino </dev/null
+export WISP_SOFTGPU_TRACE=$PWD/trace
+run 0 run dino.toml run.device=cuda run.metric_steps=100
 grep -q cuGraphLaunch trace || fail "no step was replayed as a graph"
 # Between the first and the last launch of the training step's graph.
 awk '/cuGraphLaunch/ { if (n++) for (i = 0; i < m; i++) print held[i]; m = 0; next } n { held[m++] = $1 }' trace >steady
