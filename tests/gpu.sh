@@ -102,7 +102,7 @@ step_rate() {
     vit_tiny) backbone=(--backbone vit) ;;
     esac
     shift 2
-    "$build/bench/train_step" "$build/plugins" --device cuda --shape "$shape" --batch "$batch" --bf16 \
+    WISP_PLUGIN_PATH=$build/plugins "$build/bench/train_step" "${WISP_PLUGIN_PATH:-$build/plugins}" --device cuda --shape "$shape" --batch "$batch" --bf16 \
         "${backbone[@]}" --steps 5 --seconds 8 --json "$@"
 }
 
