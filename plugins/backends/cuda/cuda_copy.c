@@ -7,6 +7,7 @@ typedef struct copy_state {
     CUfunction function;
     copy_args args; /* all but the pointers */
     int64_t bytes;
+    int32_t n_in;
 } copy_state;
 
 static wisp_status launch_run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
@@ -16,20 +17,22 @@ static wisp_status launch_run(const wisp_kernel *kernel, const wisp_kernel_arg *
     const copy_state *state = kernel->state;
     copy_args args = state->args;
     (void)scratch;
-    args.x = in ? in[0].data : NULL;
+    args.x = state->n_in ? in[0].data : NULL;
     args.y = out[0].data;
     return cuda_launch(device, state->function, cuda_grid_over(device, args.n, 4), &args, err);
 }
 
-static wisp_status make(cuda_device *device, const char *name, const wisp_desc *y,
+static wisp_status make(cuda_device *device, const char *name, const wisp_kernel_request *request,
                         wisp_kernel **kernel, wisp_error *err)
 {
     CUfunction function;
+    const wisp_desc *y = request->out[0];
     WISP_TRY(cuda_function_for(device, name, y->dtype, &function, err));
     WISP_TRY(cuda_kernel_create(device, "copy", launch_run, sizeof(copy_state), NULL, kernel, err));
     copy_state *state = (*kernel)->state;
     state->function = function;
     state->args.n = wisp_desc_count(y);
+    state->n_in = request->n_in;
     return WISP_OK;
 }
 
@@ -37,7 +40,7 @@ static wisp_status fill_prepare(cuda_device *device, const wisp_kernel_request *
                                 wisp_kernel **kernel, wisp_error *err)
 {
     const wisp_fill_attrs *attrs = request->attrs;
-    WISP_TRY(make(device, "fill", request->out[0], kernel, err));
+    WISP_TRY(make(device, "fill", request, kernel, err));
     copy_state *state = (*kernel)->state;
     state->args.value = attrs->value;
     state->args.value_i64 = (int64_t)attrs->value;
@@ -52,7 +55,7 @@ static wisp_status accumulate_prepare(cuda_device *device, const wisp_kernel_req
     if ((x != WISP_F32 && x != WISP_BF16) || (y != WISP_F32 && y != WISP_BF16))
         return wisp_refuse(request, err, "x and y must be f32 or bf16");
     snprintf(name, sizeof name, "accumulate_%s", wisp_dtype_name(x));
-    return make(device, name, request->out[0], kernel, err);
+    return make(device, name, request, kernel, err);
 }
 
 static wisp_status copy_run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
