@@ -40,14 +40,32 @@ cudnnStatus_t cd_choose(const cd_graph *graph, cd_choice *choice)
     return cd_fail(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "no engine has this pattern");
 }
 
+/* The fallbacks are the slow engines that always work; only they keep floats as they are. */
+void cd_keep_for_mode(cd_choice *choice, int mode)
+{
+    int n = 0, cuts = 0;
+    for (int i = 0; i < choice->n; i++)
+        cuts |= choice->engines[i] == CD_ENGINE_TF32;
+    for (int i = 0; i < choice->n; i++) {
+        int engine = choice->engines[i];
+        int is_fallback = engine == CD_ENGINE_PLAIN || engine == CD_ENGINE_FUSION ||
+                          engine == CD_ENGINE_FUSION_TF32 || engine == CD_ENGINE_ATTENTION;
+        int is_kept =
+            mode == CUDNN_HEUR_MODE_FALLBACK ? is_fallback : !(cuts && engine == CD_ENGINE_PLAIN);
+        if (is_kept)
+            choice->engines[n++] = engine;
+    }
+    choice->n = n;
+}
+
+/* As the real engines: TF32 is TENSOR_CORE and says no more, and the gradient of attention does not
+ * say that it is another every time. */
 int cd_numerical_notes(int engine, int32_t notes[4])
 {
     int n = 0;
     if (engine != CD_ENGINE_PLAIN)
         notes[n++] = CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    if (engine == CD_ENGINE_TF32 || engine == CD_ENGINE_FUSION_TF32)
-        notes[n++] = CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
-    if (engine == CD_ENGINE_UNORDERED || engine == CD_ENGINE_ATTENTION_UNORDERED)
+    if (engine == CD_ENGINE_UNORDERED)
         notes[n++] = CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
     return n;
 }

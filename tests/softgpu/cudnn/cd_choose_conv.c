@@ -98,7 +98,7 @@ static void offer_single(const cd_node *node, int is_float, cd_choice *choice)
         cd_offer(choice, CD_ENGINE_UNORDERED);
 }
 
-/* Inputs in bf16, the result in float: no precompiled engine, but a compiled one. */
+/* Inputs in bf16, the result in float: only where another operation takes the result. */
 static int is_widening(const cd_node *node, cd_parts p)
 {
     int out_is_float = 0, in_are_bf16 = 1;
@@ -132,6 +132,8 @@ int cd_choose_convolution(const cd_graph *graph, cd_choice *choice)
         offer_single(node, is_float, choice);
         return 1;
     }
+    if (graph->n_nodes == 1)
+        return cd_decline("convolution: a result wider than the inputs, by itself");
     wrong = wrong_for_fusion(graph, node, p);
     if (wrong)
         return cd_decline(wrong);

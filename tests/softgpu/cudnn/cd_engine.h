@@ -32,6 +32,9 @@ int cd_choose_pointwise(const cd_graph *graph, cd_choice *choice);
 int cd_choose_matmul(const cd_graph *graph, cd_choice *choice);
 int cd_choose_attention(const cd_graph *graph, cd_choice *choice);
 
+/* What of a choice a mode of the heuristic gives. */
+void cd_keep_for_mode(cd_choice *choice, int mode);
+
 void cd_offer(cd_choice *choice, int engine);
 
 /* A refusal that leaves the choice empty: remembers why, gives 1. */

@@ -69,10 +69,12 @@ static cudnnStatus_t finalize_heuristic(cd_object *object)
     if (!choice)
         return cd_fail(CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED, "no memory");
     cudnnStatus_t status = graph ? cd_choose(graph, choice) : destroyed();
-    if (status == CUDNN_STATUS_SUCCESS)
+    if (status == CUDNN_STATUS_SUCCESS) {
+        cd_keep_for_mode(choice, (int)mode);
         object->made = choice;
-    else
+    } else {
         free(choice);
+    }
     return status;
 }
 

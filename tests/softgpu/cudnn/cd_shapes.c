@@ -1,11 +1,10 @@
-/* Do the tensors of an operation fit together? Wrong shapes are CUDNN_STATUS_BAD_PARAM and its
- * kin. */
+/* Do the tensors of an operation fit together? Wrong shapes are CUDNN_STATUS_BAD_PARAM. */
 #include "cd_graph.h"
 #include <string.h>
 
 static cudnnStatus_t mismatch(const char *what)
 {
-    return cd_fail(CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "%s", what);
+    return cd_fail(CUDNN_STATUS_BAD_PARAM, "%s", what);
 }
 
 cd_parts cd_convolution_parts(const cd_graph *graph, const cd_node *node)
@@ -105,7 +104,7 @@ static cudnnStatus_t check_matmul(const cd_graph *graph, const cd_node *node)
             return mismatch("matmul: batches that do not broadcast");
     for (int i = CD_M; i <= CD_K; i++)
         if (check_override(graph, node->in[i], c->dims[0]) != CUDNN_STATUS_SUCCESS)
-            return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
+            return CUDNN_STATUS_BAD_PARAM;
     return CUDNN_STATUS_SUCCESS;
 }
 

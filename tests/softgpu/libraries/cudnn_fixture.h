@@ -210,31 +210,46 @@ static inline cudnnBackendDescriptor_t dn_plan_of(cudnnBackendDescriptor_t confi
     return cudnnBackendFinalize(plan) == CUDNN_STATUS_SUCCESS ? plan : NULL;
 }
 
-/* The first plan that works, of an engine with the note that is wanted and without the two that
- * change results. NULL: none. */
-static inline cudnnBackendDescriptor_t dn_find_plan(cudnnBackendDescriptor_t graph, int wanted)
+/* What a plan's engine may be: the same every time, without tensor cores too, or one with a note.
+ */
+enum { DN_STABLE = -1, DN_EXACT = -2 };
+
+static inline int dn_is_wanted(cudnnBackendDescriptor_t config, int wanted)
+{
+    if (wanted >= 0)
+        return dn_has_note(config, wanted);
+    return !dn_has_note(config, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) &&
+           (wanted == DN_STABLE || !dn_has_note(config, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
+}
+
+static inline cudnnBackendDescriptor_t dn_find_in_mode(cudnnBackendDescriptor_t graph, int32_t mode,
+                                                       int wanted)
 {
     cudnnBackendDescriptor_t heuristic = dn_make(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     cudnnBackendDescriptor_t configs[8];
     int64_t n = 0;
     dn_set_child(heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
-    dn_set_int(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, CUDNN_HEUR_MODE_A);
+    dn_set_int(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
     if (cudnnBackendFinalize(heuristic) != CUDNN_STATUS_SUCCESS)
         return NULL;
     for (int i = 0; i < 8; i++)
         configs[i] = dn_make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
     DN_OK(cudnnBackendGetAttribute(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                    CUDNN_TYPE_BACKEND_DESCRIPTOR, 8, &n, configs));
-    for (int64_t i = 0; i < n; i++) {
-        int tf32 = dn_has_note(configs[i], CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
-        int unordered = dn_has_note(configs[i], CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
-        if (wanted < 0 ? tf32 || unordered : !dn_has_note(configs[i], wanted))
-            continue;
-        cudnnBackendDescriptor_t plan = dn_plan_of(configs[i]);
-        if (plan)
-            return plan;
-    }
+    for (int64_t i = 0; i < n; i++)
+        if (dn_is_wanted(configs[i], wanted)) {
+            cudnnBackendDescriptor_t plan = dn_plan_of(configs[i]);
+            if (plan)
+                return plan;
+        }
     return NULL;
+}
+
+/* The first plan that works of an engine as it is wanted, fallbacks last. NULL: none. */
+static inline cudnnBackendDescriptor_t dn_find_plan(cudnnBackendDescriptor_t graph, int wanted)
+{
+    cudnnBackendDescriptor_t plan = dn_find_in_mode(graph, CUDNN_HEUR_MODE_A, wanted);
+    return plan ? plan : dn_find_in_mode(graph, CUDNN_HEUR_MODE_FALLBACK, wanted);
 }
 
 /* Runs a plan with a workspace of the size that it asks for. */

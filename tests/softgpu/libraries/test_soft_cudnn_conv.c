@@ -84,7 +84,7 @@ static void check_case(const char *name, int direction, int nhwc, int bf16)
     DN_OK(cudnnBackendFinalize(operation));
     cudnnBackendDescriptor_t graph = dn_make_graph(&operation, 1);
     DN_OK(cudnnBackendFinalize(graph));
-    cudnnBackendDescriptor_t plan = dn_find_plan(graph, -1);
+    cudnnBackendDescriptor_t plan = dn_find_plan(graph, bf16 ? DN_STABLE : DN_EXACT);
     ck_assert_ptr_nonnull(plan);
     DN_OK(dn_execute(plan, 3, uids, pointers));
     soft_values(pointers[2], values[2].count, bf16, zeros);
@@ -112,7 +112,7 @@ START_TEST(golden_results)
 END_TEST
 
 /* A 1x1 convolution of whole numbers, in float and with the engine that has the note. */
-static float one_product(float x, float w, float before, float beta, int note)
+static float one_product(float x, float w, float before, float beta, int wanted)
 {
     dn_window window = {{0, 0}, {1, 1}, {1, 1}};
     dn_tensor tensors[3];
@@ -125,7 +125,7 @@ static float one_product(float x, float w, float before, float beta, int note)
     DN_OK(cudnnBackendFinalize(operation));
     cudnnBackendDescriptor_t graph = dn_make_graph(&operation, 1);
     DN_OK(cudnnBackendFinalize(graph));
-    cudnnBackendDescriptor_t plan = dn_find_plan(graph, note);
+    cudnnBackendDescriptor_t plan = dn_find_plan(graph, wanted);
     ck_assert_ptr_nonnull(plan);
     DN_OK(dn_execute(plan, 3, uids, pointers));
     float y;
@@ -135,15 +135,15 @@ static float one_product(float x, float w, float before, float beta, int note)
 
 START_TEST(beta_adds_what_was_there)
 {
-    ck_assert_float_eq(one_product(2, 3, 5, 0, -1), 6);
-    ck_assert_float_eq(one_product(2, 3, 5, 1, -1), 11);
+    ck_assert_float_eq(one_product(2, 3, 5, 0, DN_EXACT), 6);
+    ck_assert_float_eq(one_product(2, 3, 5, 1, DN_EXACT), 11);
 }
 END_TEST
 
-START_TEST(tf32_is_what_its_note_says)
+START_TEST(tensor_cores_cut_floats)
 {
-    ck_assert_float_eq(one_product(1.0001F, 1, 0, 0, -1), 1.0001F);
-    ck_assert_float_eq(one_product(1.0001F, 1, 0, 0, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS), 1);
+    ck_assert_float_eq(one_product(1.0001F, 1, 0, 0, DN_EXACT), 1.0001F);
+    ck_assert_float_eq(one_product(1.0001F, 1, 0, 0, CUDNN_NUMERICAL_NOTE_TENSOR_CORE), 1);
 }
 END_TEST
 
@@ -161,15 +161,15 @@ START_TEST(the_unordered_engine_never_does_the_same_twice)
     DN_OK(cudnnBackendFinalize(operation));
     cudnnBackendDescriptor_t graph = dn_make_graph(&operation, 1);
     DN_OK(cudnnBackendFinalize(graph));
-    for (int note = -1; note <= CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
-         note += CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC + 1) {
-        cudnnBackendDescriptor_t plan = dn_find_plan(graph, note);
+    for (int stable = 0; stable < 2; stable++) {
+        cudnnBackendDescriptor_t plan =
+            dn_find_plan(graph, stable ? DN_STABLE : CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
         ck_assert_ptr_nonnull(plan);
         for (int i = 0; i < 2; i++) {
             DN_OK(dn_execute(plan, 3, uids, pointers));
             soft_values(pointers[1], 1, 0, &dw[i]);
         }
-        ck_assert_int_eq(dw[0] == dw[1], note < 0);
+        ck_assert_int_eq(dw[0] == dw[1], stable);
     }
 }
 END_TEST
@@ -181,7 +181,7 @@ int main(void)
     tcase_add_checked_fixture(tests, cudnn_start, cudnn_stop);
     tcase_add_loop_test(tests, golden_results, 0, 12 * (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tests, beta_adds_what_was_there);
-    tcase_add_test(tests, tf32_is_what_its_note_says);
+    tcase_add_test(tests, tensor_cores_cut_floats);
     tcase_add_test(tests, the_unordered_engine_never_does_the_same_twice);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
