@@ -51,8 +51,7 @@ WISP_DEVICE void store_channels(float *p, const channels<2> &x)
 }
 WISP_DEVICE void store_channels(bf16 *p, const channels<2> &x)
 {
-    *reinterpret_cast<uint32_t *>(p) =
-        from_f32<bf16>(x.v[0]).bits | static_cast<uint32_t>(from_f32<bf16>(x.v[1]).bits) << 16;
+    *reinterpret_cast<uint32_t *>(p) = bf16_pair(x.v[0], x.v[1]);
 }
 template <class T> WISP_DEVICE void store_channels(T *p, const channels<1> &x)
 {
@@ -107,6 +106,35 @@ WISP_DEVICE tile tile_of(const depthwise_args &a, int64_t i)
     return t;
 }
 
+/* Columns side by side of one image, of a thread's channels. */
+template <class T> struct strip {
+    T *at;           /* the first column, in the first row of the map */
+    int64_t pitch;   /* elements of a row */
+    int step;        /* of a pixel */
+    uint32_t inside; /* bit i: column i lies in the map */
+};
+
+/* n columns from `first` on of a map of h x w pixels. */
+template <class T>
+WISP_DEVICE strip<T> strip_of(T *map, const depthwise_args &a, int64_t image, int h, int w,
+                              int first, int channel, int n)
+{
+    strip<T> s;
+    s.step = a.c;
+    s.pitch = static_cast<int64_t>(w) * a.c;
+    s.at = map + image * h * s.pitch + static_cast<int64_t>(first) * a.c + channel;
+    s.inside = 0;
+#pragma unroll
+    for (int i = 0; i < n; i++)
+        s.inside |= (first + i >= 0 && first + i < w ? 1u : 0u) << i;
+    return s;
+}
+
+template <class T> WISP_DEVICE bool is_inside(const strip<T> &s, int i)
+{
+    return (s.inside >> i & 1u) != 0;
+}
+
 /* --- how x is read --- */
 
 template <int V> struct reading {
@@ -131,12 +159,29 @@ WISP_DEVICE float between(float v, float low, float high)
     return v > high ? high : v;
 }
 
-template <int V> WISP_DEVICE channels<V> activated(const reading<V> &r, channels<V> x)
+/* Padding is 0 behind the activation. */
+template <int V> WISP_DEVICE channels<V> activated(const reading<V> &r, channels<V> x, bool inside)
 {
+    const float low = inside ? r.low : 0.0f, high = inside ? r.high : 0.0f;
 #pragma unroll
     for (int k = 0; k < V; k++)
-        x.v[k] = between(x.v[k] * r.scale.v[k] + r.shift.v[k], r.low, r.high);
+        x.v[k] = between(x.v[k] * r.scale.v[k] + r.shift.v[k], low, high);
     return x;
+}
+
+/* As they are stored at `p`. */
+template <int V> WISP_DEVICE void round_channels(const float *, channels<V> &)
+{
+}
+template <int V> WISP_DEVICE void round_channels(const bf16 *, channels<V> &x)
+{
+#pragma unroll
+    for (int k = 0; k < V; k += 2) {
+        const uint32_t both = bf16_pair(x.v[k], x.v[k + 1 < V ? k + 1 : k]);
+        x.v[k] = __uint_as_float(both << 16);
+        if (k + 1 < V)
+            x.v[k + 1 < V ? k + 1 : k] = __uint_as_float(both & 0xffff0000u);
+    }
 }
 
 /* --- sums over a block --- */

@@ -63,26 +63,54 @@ template <int V, int K, int FOR> WISP_DEVICE fixed<V, K> fixed_of(const depthwis
     return f;
 }
 
-/* Row `row` of t, columns first .. first + n - 1; outside of the map 0. */
-template <class T, int V, int K, int FOR, int N>
-WISP_DEVICE void read_t(const depthwise_args &a, const fixed<V, K> &f, const tile &t, int row,
-                        int first, channels<V> (&to)[N])
+/* How a tile reaches its maps. */
+template <class T> struct maps {
+    strip<const T> dy, y, x; /* y has dy's columns */
+    strip<T> dx;
+};
+
+/* `column`: of t, for the first step. Maps that are not there are stood in for by others of their
+ * shape, which is never looked at. */
+template <class T, int K, int S>
+WISP_DEVICE maps<T> maps_of(const depthwise_args &a, const tile &t, int column, int channel)
 {
-    const int64_t at = ((t.image * a.ho + row) * a.wo + first) * a.c + f.s.channel;
-    const T *dy = static_cast<const T *>(a.dy) + at, *y = static_cast<const T *>(a.y) + at;
-    const bool whole = row >= 0 && row < a.ho;
+    enum { REACH = shape<K, S>::REACH, COLUMNS = shape<K, S>::COLUMNS };
+    const int first = S * column - a.pad_w;
+    const void *x = a.x ? a.x : a.dx, *y = a.y ? a.y : a.dy;
+    void *dx = a.dx ? a.dx : const_cast<void *>(a.x);
+    maps<T> m;
+    m.dy = strip_of(static_cast<const T *>(a.dy), a, t.image, a.ho, a.wo, column - (REACH - 1),
+                    channel, COLUMNS);
+    m.y = strip_of(static_cast<const T *>(y), a, t.image, a.ho, a.wo, column - (REACH - 1), channel,
+                   COLUMNS);
+    m.x = strip_of(static_cast<const T *>(x), a, t.image, a.h, a.w, first, channel, DEPTHWISE_TILE);
+    m.dx = strip_of(static_cast<T *>(dx), a, t.image, a.h, a.w, first, channel, DEPTHWISE_TILE);
+    return m;
+}
+
+/* Row `row` of t; outside of the map 0. */
+template <class T, int V, int K, int FOR, int N>
+WISP_DEVICE void read_t(const depthwise_args &a, const fixed<V, K> &f, const maps<T> &m, int row,
+                        channels<V> (&to)[N])
+{
+    const int64_t at = row * m.dy.pitch;
+    const T *dy = m.dy.at + at, *y = m.y.at + at;
+    const bool whole = row >= 0 && row < a.ho, has_y = (FOR & FOR_NORM) && a.y;
+    channels<V> result[N];
 #pragma unroll
-    for (int i = 0; i < N; i++) {
-        to[i] = {};
-        if (!whole || first + i < 0 || first + i >= a.wo)
-            continue;
-        to[i] = load_channels(dy + i * a.c, channels<V>());
-        if (!(FOR & FOR_NORM) || !a.y)
-            continue;
-        const channels<V> result = load_channels(y + i * a.c, channels<V>());
+    for (int i = 0; i < N; i++, dy += m.dy.step, y += m.dy.step) {
+        to[i] = result[i] = {};
+        if (whole && is_inside(m.dy, i))
+            to[i] = load_channels(dy, channels<V>());
+        if (whole && is_inside(m.dy, i) && has_y)
+            result[i] = load_channels(y, channels<V>());
+    }
+#pragma unroll
+    for (int i = 0; i < N && (FOR & FOR_NORM); i++) {
+        const bool inside = whole && is_inside(m.dy, i);
 #pragma unroll
         for (int k = 0; k < V; k++)
-            to[i].v[k] += f.flat.v[k] + f.slope.v[k] * result.v[k];
+            to[i].v[k] += inside ? f.flat.v[k] + f.slope.v[k] * result[i].v[k] : 0.0f;
     }
 }
 
@@ -104,26 +132,27 @@ WISP_DEVICE void pass_activation(const fixed<V, K> &f, const channels<V> &x, cha
 /* Everything that the pixels of row `row` of x exchange with t. The row is `phase` rows behind the
  * one that meets the newest row of t in its first tap. rows[j]: the j-th newest row of t. */
 template <class T, int V, int K, int S, int FOR>
-WISP_DEVICE void exchange_row(const depthwise_args &a, const fixed<V, K> &f, const tile &t, int row,
-                              int phase, int first,
+WISP_DEVICE void exchange_row(const depthwise_args &a, const fixed<V, K> &f, const maps<T> &m,
+                              int row, int phase,
                               const channels<V> (&rows)[shape<K, S>::REACH][shape<K, S>::COLUMNS],
                               gathered<V, K> &sum)
 {
     enum { REACH = shape<K, S>::REACH };
-    const int64_t at = ((t.image * a.h + row) * a.w + first) * a.c + f.s.channel;
-    const T *x = static_cast<const T *>(a.x) + at;
+    const int64_t at = row * m.x.pitch;
+    const T *x = m.x.at + at;
+    T *dx = m.dx.at + at;
     channels<V> value[DEPTHWISE_TILE];
 #pragma unroll
-    for (int i = 0; i < DEPTHWISE_TILE; i++) {
+    for (int i = 0; i < DEPTHWISE_TILE; i++, x += m.x.step) {
         value[i] = {};
-        if ((FOR & FOR_WEIGHT) && first + i >= 0 && first + i < a.w)
-            value[i] = load_channels(x + i * a.c, channels<V>());
+        if ((FOR & FOR_WEIGHT) && is_inside(m.x, i))
+            value[i] = load_channels(x, channels<V>());
     }
 #pragma unroll
-    for (int i = 0; i < DEPTHWISE_TILE; i++) {
-        if (first + i < 0 || first + i >= a.w)
+    for (int i = 0; i < DEPTHWISE_TILE; i++, dx += m.x.step) {
+        if (!is_inside(m.x, i))
             continue;
-        const channels<V> read = FOR & FOR_NORM ? activated(f.read, value[i]) : value[i];
+        const channels<V> read = FOR & FOR_NORM ? activated(f.read, value[i], true) : value[i];
         channels<V> d = {};
 #pragma unroll
         for (int ky = 0; ky < K; ky++)
@@ -146,7 +175,7 @@ WISP_DEVICE void exchange_row(const depthwise_args &a, const fixed<V, K> &f, con
             continue;
         if ((FOR & FOR_NORM) && a.scale)
             pass_activation(f, value[i], d, sum);
-        store_channels(static_cast<T *>(a.dx) + at + i * a.c, d);
+        store_channels(dx, d);
     }
 }
 
@@ -159,6 +188,7 @@ WISP_DEVICE void walk_tile(const depthwise_args &a, const fixed<V, K> &f, const 
     enum { REACH = shape<K, S>::REACH, COLUMNS = shape<K, S>::COLUMNS };
     const int column = a.pad_w / S + t.group * shape<K, S>::STEPS; /* of t, for the first step */
     const int top = a.pad_h / S + t.row;
+    const maps<T> m = maps_of<T, K, S>(a, t, column, f.s.channel);
     channels<V> rows[REACH][COLUMNS] = {};
     for (int p = top - (REACH - 1); p < top + t.rows; p++) {
 #pragma unroll
@@ -166,14 +196,14 @@ WISP_DEVICE void walk_tile(const depthwise_args &a, const fixed<V, K> &f, const 
 #pragma unroll
             for (int i = 0; i < COLUMNS; i++)
                 rows[j][i] = rows[j - 1][i];
-        read_t<T, V, K, FOR>(a, f, t, p, column - (REACH - 1), rows[0]);
+        read_t<T, V, K, FOR>(a, f, m, p, rows[0]);
         if (p < top)
             continue;
 #pragma unroll
         for (int phase = 0; phase < S; phase++) {
             const int row = S * p + phase - a.pad_h;
             if (row >= 0 && row < a.h)
-                exchange_row<T, V, K, S, FOR>(a, f, t, row, phase, S * column - a.pad_w, rows, sum);
+                exchange_row<T, V, K, S, FOR>(a, f, m, row, phase, rows, sum);
         }
     }
 }

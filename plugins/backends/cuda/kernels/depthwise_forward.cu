@@ -35,15 +35,11 @@ WISP_DEVICE moments joined(const moments &a, const moments &b)
     return r;
 }
 
-/* What is measured is y as it is stored. */
-template <class T, int V> WISP_DEVICE void measure(running<V> &r, const channels<V> &y)
+template <int V> WISP_DEVICE void measure(running<V> &r, const channels<V> &y)
 {
 #pragma unroll
     for (int k = 0; k < V; k++) {
-        const float v = to_f32(from_f32<T>(y.v[k]));
-        if (r.n == 0)
-            r.at.v[k] = v;
-        const float d = v - r.at.v[k];
+        const float d = y.v[k] - r.at.v[k];
         r.sum.v[k] += d;
         r.squares.v[k] += d * d;
     }
@@ -103,29 +99,27 @@ template <int V, int K> WISP_DEVICE fixed<V, K> fixed_of(const depthwise_args &a
 
 /* Sums of the rows of y that a row of x may still reach; sum[j] belongs to the j-th last begun. */
 template <int V, int K, int S> struct sums {
-    enum { ROWS = (K + S - 1) / S };
+    enum { ROWS = (K + S - 1) / S, COLUMNS = (TILE - 1) * S + K };
     channels<V> of[ROWS][TILE];
 };
 
 /* Adds row `row` of x, which is row `phase` of the S that began the newest row of y. */
 template <class T, int V, int K, int S, bool NORM>
-WISP_DEVICE void add_row(const depthwise_args &a, const fixed<V, K> &f, const tile &t, int row,
-                         int phase, sums<V, K, S> &sum)
+WISP_DEVICE void add_row(const fixed<V, K> &f, const strip<const T> &x, int row, int phase,
+                         sums<V, K, S> &sum)
 {
-    enum { COLUMNS = (TILE - 1) * S + K };
-    const int first = t.group * TILE * S - a.pad_w;
-    const T *x =
-        static_cast<const T *>(a.x) + ((t.image * a.h + row) * a.w + first) * a.c + f.s.channel;
+    enum { COLUMNS = sums<V, K, S>::COLUMNS };
+    const T *from = x.at + row * x.pitch;
     channels<V> value[COLUMNS];
 #pragma unroll
-    for (int i = 0; i < COLUMNS; i++) {
-        const bool inside = first + i >= 0 && first + i < a.w;
+    for (int i = 0; i < COLUMNS; i++, from += x.step) {
         value[i] = {};
-        if (inside)
-            value[i] = load_channels(x + i * a.c, channels<V>());
-        if (NORM && inside)
-            value[i] = activated(f.read, value[i]);
+        if (is_inside(x, i))
+            value[i] = load_channels(from, channels<V>());
     }
+#pragma unroll
+    for (int i = 0; i < COLUMNS && NORM; i++)
+        value[i] = activated(f.read, value[i], is_inside(x, i));
 #pragma unroll
     for (int j = 0; j < sums<V, K, S>::ROWS; j++)
 #pragma unroll
@@ -139,24 +133,27 @@ WISP_DEVICE void add_row(const depthwise_args &a, const fixed<V, K> &f, const ti
                             value[c * S + kx].v[k] * f.weight[(phase + S * j) * K + kx].v[k];
 }
 
-/* The oldest row of y is complete. */
+/* The oldest row of y is complete. What is measured is y as it is stored. */
 template <class T, int V, int K, int S, bool NORM>
-WISP_DEVICE void write_row(const depthwise_args &a, const fixed<V, K> &f, const tile &t, int row,
-                           const sums<V, K, S> &sum, running<V> &stats)
+WISP_DEVICE void write_row(const fixed<V, K> &f, const strip<T> &y, int row,
+                           const sums<V, K, S> &sum, bool measured, running<V> &stats)
 {
-    const int first = t.group * TILE;
-    T *y = static_cast<T *>(a.y) + ((t.image * a.ho + row) * a.wo + first) * a.c + f.s.channel;
+    T *to = y.at + row * y.pitch;
 #pragma unroll
-    for (int c = 0; c < TILE; c++) {
+    for (int c = 0; c < TILE; c++, to += y.step) {
         channels<V> r = sum.of[sums<V, K, S>::ROWS - 1][c];
 #pragma unroll
-        for (int k = 0; k < V; k++)
+        for (int k = 0; k < V && !NORM; k++)
             r.v[k] += f.bias.v[k];
-        if (first + c >= a.wo)
+        if (!is_inside(y, c))
             continue;
-        store_channels(y + c * a.c, r);
-        if (NORM && a.parts)
-            measure<T>(stats, r);
+        store_channels(to, r);
+        if (!NORM || !measured)
+            continue;
+        round_channels(to, r);
+        if (c == 0 && stats.n == 0)
+            stats.at = r;
+        measure(stats, r);
     }
 }
 
@@ -165,16 +162,22 @@ WISP_DEVICE void walk_tile(const depthwise_args &a, const fixed<V, K> &f, const 
                            running<V> &stats)
 {
     enum { ROWS = sums<V, K, S>::ROWS };
+    const int first = t.group * TILE, channel = f.s.channel;
+    const strip<const T> x = strip_of(static_cast<const T *>(a.x), a, t.image, a.h, a.w,
+                                      first * S - a.pad_w, channel, sums<V, K, S>::COLUMNS);
+    const strip<T> y =
+        strip_of(static_cast<T *>(a.y), a, t.image, a.ho, a.wo, first, channel, TILE);
     sums<V, K, S> sum = {};
     for (int r = 0; r < t.rows + ROWS - 1; r++) {
 #pragma unroll
         for (int phase = 0; phase < S; phase++) {
             const int row = (t.row + r) * S + phase - a.pad_h;
             if (row >= 0 && row < a.h && (r < t.rows || phase + S * (r - t.rows + 1) < K))
-                add_row<T, V, K, S, NORM>(a, f, t, row, phase, sum);
+                add_row<T, V, K, S, NORM>(f, x, row, phase, sum);
         }
         if (r >= ROWS - 1)
-            write_row<T, V, K, S, NORM>(a, f, t, t.row + r - (ROWS - 1), sum, stats);
+            write_row<T, V, K, S, NORM>(f, y, t.row + r - (ROWS - 1), sum, a.parts != nullptr,
+                                        stats);
 #pragma unroll
         for (int j = ROWS - 1; j >= 0; j--)
 #pragma unroll

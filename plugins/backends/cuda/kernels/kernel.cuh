@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #ifdef __CUDACC__
+#include <cuda_bf16.h>
 #define WISP_DEVICE __device__ __forceinline__
 /* Device code that takes one struct, `a`. */
 #define WISP_KERNEL(name, type) extern "C" __global__ void name(const type a)
@@ -52,13 +53,28 @@ template <> WISP_DEVICE float from_f32<float>(float x)
 
 template <> WISP_DEVICE bf16 from_f32<bf16>(float x)
 {
-    const uint32_t u = __float_as_uint(x);
     bf16 y;
+#ifdef __CUDACC__
+    y.bits = __bfloat16_as_ushort(__float2bfloat16_rn(x)); /* one instruction */
+#else
+    const uint32_t u = __float_as_uint(x);
     if ((u & 0x7fffffffu) > 0x7f800000u)
         y.bits = static_cast<uint16_t>((u >> 16) | 0x40u);
     else
         y.bits = static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+#endif
     return y;
+}
+
+/* Two neighbours in one word, `a` before `b`. */
+WISP_DEVICE uint32_t bf16_pair(float a, float b)
+{
+#ifdef __CUDACC__
+    const __nv_bfloat162 both = __floats2bfloat162_rn(a, b); /* one instruction */
+    return *reinterpret_cast<const uint32_t *>(&both);
+#else
+    return from_f32<bf16>(a).bits | static_cast<uint32_t>(from_f32<bf16>(b).bits) << 16;
+#endif
 }
 
 /* Four neighbours in one access; the address must be aligned to it (16 bytes f32, 8 bytes bf16). */
@@ -88,11 +104,8 @@ WISP_DEVICE void store4(float *p, const four &x)
 
 WISP_DEVICE void store4(bf16 *p, const four &x)
 {
-    const uint32_t lo =
-        from_f32<bf16>(x.v[0]).bits | static_cast<uint32_t>(from_f32<bf16>(x.v[1]).bits) << 16;
-    const uint32_t hi =
-        from_f32<bf16>(x.v[2]).bits | static_cast<uint32_t>(from_f32<bf16>(x.v[3]).bits) << 16;
-    *reinterpret_cast<uint2 *>(p) = make_uint2(lo, hi);
+    *reinterpret_cast<uint2 *>(p) =
+        make_uint2(bf16_pair(x.v[0], x.v[1]), bf16_pair(x.v[2], x.v[3]));
 }
 
 /* --- indices --- */
