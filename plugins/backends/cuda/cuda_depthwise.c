@@ -51,7 +51,10 @@ static wisp_status judge(const wisp_kernel_request *request, const wisp_conv2d_a
 static depth_state state_of(const wisp_conv2d_attrs *a, const wisp_desc *x, const wisp_desc *y,
                             int64_t kernel)
 {
-    depth_state s = {.kernel = (int32_t)kernel, .stride = a->stride_h, .n = x->shape[0]};
+    depth_state s = {.kernel = (int32_t)kernel,
+                     .stride = a->stride_h,
+                     .side_by_side = DEPTHWISE_BLOCKS,
+                     .n = x->shape[0]};
     s.args.h = (int32_t)x->shape[1];
     s.args.w = (int32_t)x->shape[2];
     s.args.c = (int32_t)x->shape[3];
@@ -140,7 +143,6 @@ static wisp_status plan_forward(const cuda_device *device, const char *name, int
 {
     const int64_t groups = ceil_div(s->args.wo, DEPTHWISE_TILE);
     const int32_t many = s->kernel == 3 ? 4 : 2;
-    s->side_by_side = DEPTHWISE_BLOCKS;
     s->args.rows = s->args.ho;
     s->many = plan_for(device, s, many, s->args.rows, groups);
     s->one = plan_for(device, s, 1, s->args.rows, groups);
@@ -157,7 +159,6 @@ static wisp_status plan_backward(const cuda_device *device, const char *name, in
     const int64_t rows = (a->h - 1 + a->pad_h) / s->stride - a->pad_h / s->stride + 1;
     const int64_t columns = (a->w - 1 + a->pad_w) / s->stride - a->pad_w / s->stride + 1;
     const int64_t groups = ceil_div(columns, DEPTHWISE_TILE / s->stride);
-    s->side_by_side = DEPTHWISE_GRAD_BLOCKS;
     s->args.rows = (int32_t)rows;
     s->many = plan_for(device, s, many, rows, groups);
     s->one = plan_for(device, s, 1, rows, groups);
@@ -294,6 +295,7 @@ static wisp_status input_prepare(cuda_device *device, const wisp_kernel_request 
     const wisp_desc *dy = request->in[0], *w = request->in[1], *dx = request->out[0];
     WISP_TRY(judge(request, attrs, dx, dy, w->shape[2], w->shape[3], 5, err));
     depth_state made = state_of(attrs, dx, dy, w->shape[2]);
+    made.side_by_side = DEPTHWISE_GRAD_BLOCKS;
     WISP_TRY(plan_backward(device, "depthwise_input", dx->dtype, &made, err));
     return create(device, &made, input_run, kernel, err);
 }
@@ -334,6 +336,7 @@ static wisp_status weight_prepare(cuda_device *device, const wisp_kernel_request
     made.values = made.kernel * made.kernel + 2;
     made.add = request->n_in > 2 && request->in[2];
     WISP_TRY(cuda_function(device, "depthwise_sums", &made.finish, err));
+    made.side_by_side = DEPTHWISE_GRAD_BLOCKS;
     WISP_TRY(plan_backward(device, "depthwise_weight", x->dtype, &made, err));
     return create(device, &made, weight_run, kernel, err);
 }

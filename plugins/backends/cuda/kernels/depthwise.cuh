@@ -106,23 +106,23 @@ WISP_DEVICE tile tile_of(const depthwise_args &a, int64_t i)
     return t;
 }
 
-/* Columns side by side of one image, of a thread's channels. */
-template <class T> struct strip {
-    T *at;           /* the first column, in the first row of the map */
-    int64_t pitch;   /* elements of a row */
+/* Columns side by side of one image, of a thread's channels; in elements, so that maps of one shape
+ * share it. */
+struct strip {
+    int64_t at;      /* the first column, in the first row of the map */
+    int64_t pitch;   /* of a row */
     int step;        /* of a pixel */
     uint32_t inside; /* bit i: column i lies in the map */
 };
 
 /* n columns from `first` on of a map of h x w pixels. */
-template <class T>
-WISP_DEVICE strip<T> strip_of(T *map, const depthwise_args &a, int64_t image, int h, int w,
-                              int first, int channel, int n)
+WISP_DEVICE strip strip_of(const depthwise_args &a, int64_t image, int h, int w, int first,
+                           int channel, int n)
 {
-    strip<T> s;
+    strip s;
     s.step = a.c;
     s.pitch = static_cast<int64_t>(w) * a.c;
-    s.at = map + image * h * s.pitch + static_cast<int64_t>(first) * a.c + channel;
+    s.at = image * h * s.pitch + static_cast<int64_t>(first) * a.c + channel;
     s.inside = 0;
 #pragma unroll
     for (int i = 0; i < n; i++)
@@ -130,7 +130,7 @@ WISP_DEVICE strip<T> strip_of(T *map, const depthwise_args &a, int64_t image, in
     return s;
 }
 
-template <class T> WISP_DEVICE bool is_inside(const strip<T> &s, int i)
+WISP_DEVICE bool is_inside(const strip &s, int i)
 {
     return (s.inside >> i & 1u) != 0;
 }

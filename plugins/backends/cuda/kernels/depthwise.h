@@ -8,8 +8,8 @@
 
 #include "division.h"
 
-/* So many blocks run side by side on a multiprocessor: of 168 registers a thread forward, of 128 in
- * gradients. */
+/* So many blocks run side by side on a multiprocessor: of 168 registers a thread, of 128 in the
+ * gradients of conv2d. */
 enum {
     DEPTHWISE_THREADS = 128,
     DEPTHWISE_BLOCKS = 3,

@@ -63,51 +63,26 @@ template <int V, int K, int FOR> WISP_DEVICE fixed<V, K> fixed_of(const depthwis
     return f;
 }
 
-/* How a tile reaches its maps. */
-template <class T> struct maps {
-    strip<const T> dy, y, x; /* y has dy's columns */
-    strip<T> dx;
-};
-
-/* `column`: of t, for the first step. Maps that are not there are stood in for by others of their
- * shape, which is never looked at. */
-template <class T, int K, int S>
-WISP_DEVICE maps<T> maps_of(const depthwise_args &a, const tile &t, int column, int channel)
-{
-    enum { REACH = shape<K, S>::REACH, COLUMNS = shape<K, S>::COLUMNS };
-    const int first = S * column - a.pad_w;
-    const void *x = a.x ? a.x : a.dx, *y = a.y ? a.y : a.dy;
-    void *dx = a.dx ? a.dx : const_cast<void *>(a.x);
-    maps<T> m;
-    m.dy = strip_of(static_cast<const T *>(a.dy), a, t.image, a.ho, a.wo, column - (REACH - 1),
-                    channel, COLUMNS);
-    m.y = strip_of(static_cast<const T *>(y), a, t.image, a.ho, a.wo, column - (REACH - 1), channel,
-                   COLUMNS);
-    m.x = strip_of(static_cast<const T *>(x), a, t.image, a.h, a.w, first, channel, DEPTHWISE_TILE);
-    m.dx = strip_of(static_cast<T *>(dx), a, t.image, a.h, a.w, first, channel, DEPTHWISE_TILE);
-    return m;
-}
-
 /* Row `row` of t; outside of the map 0. */
 template <class T, int V, int K, int FOR, int N>
-WISP_DEVICE void read_t(const depthwise_args &a, const fixed<V, K> &f, const maps<T> &m, int row,
+WISP_DEVICE void read_t(const depthwise_args &a, const fixed<V, K> &f, const strip &s, int row,
                         channels<V> (&to)[N])
 {
-    const int64_t at = row * m.dy.pitch;
-    const T *dy = m.dy.at + at, *y = m.y.at + at;
+    const T *dy = static_cast<const T *>(a.dy), *y = static_cast<const T *>(a.y);
     const bool whole = row >= 0 && row < a.ho, has_y = (FOR & FOR_NORM) && a.y;
+    int64_t at = s.at + row * s.pitch;
     channels<V> result[N];
 #pragma unroll
-    for (int i = 0; i < N; i++, dy += m.dy.step, y += m.dy.step) {
+    for (int i = 0; i < N; i++, at += s.step) {
         to[i] = result[i] = {};
-        if (whole && is_inside(m.dy, i))
-            to[i] = load_channels(dy, channels<V>());
-        if (whole && is_inside(m.dy, i) && has_y)
-            result[i] = load_channels(y, channels<V>());
+        if (whole && is_inside(s, i))
+            to[i] = load_channels(dy + at, channels<V>());
+        if (whole && is_inside(s, i) && has_y)
+            result[i] = load_channels(y + at, channels<V>());
     }
 #pragma unroll
     for (int i = 0; i < N && (FOR & FOR_NORM); i++) {
-        const bool inside = whole && is_inside(m.dy, i);
+        const bool inside = whole && is_inside(s, i);
 #pragma unroll
         for (int k = 0; k < V; k++)
             to[i].v[k] += inside ? f.flat.v[k] + f.slope.v[k] * result[i].v[k] : 0.0f;
@@ -132,25 +107,23 @@ WISP_DEVICE void pass_activation(const fixed<V, K> &f, const channels<V> &x, cha
 /* Everything that the pixels of row `row` of x exchange with t. The row is `phase` rows behind the
  * one that meets the newest row of t in its first tap. rows[j]: the j-th newest row of t. */
 template <class T, int V, int K, int S, int FOR>
-WISP_DEVICE void exchange_row(const depthwise_args &a, const fixed<V, K> &f, const maps<T> &m,
+WISP_DEVICE void exchange_row(const depthwise_args &a, const fixed<V, K> &f, const strip &s,
                               int row, int phase,
                               const channels<V> (&rows)[shape<K, S>::REACH][shape<K, S>::COLUMNS],
                               gathered<V, K> &sum)
 {
     enum { REACH = shape<K, S>::REACH };
-    const int64_t at = row * m.x.pitch;
-    const T *x = m.x.at + at;
-    T *dx = m.dx.at + at;
+    const int64_t at = s.at + row * s.pitch;
     channels<V> value[DEPTHWISE_TILE];
 #pragma unroll
-    for (int i = 0; i < DEPTHWISE_TILE; i++, x += m.x.step) {
+    for (int i = 0; i < DEPTHWISE_TILE; i++) {
         value[i] = {};
-        if ((FOR & FOR_WEIGHT) && is_inside(m.x, i))
-            value[i] = load_channels(x, channels<V>());
+        if ((FOR & FOR_WEIGHT) && is_inside(s, i))
+            value[i] = load_channels(static_cast<const T *>(a.x) + at + i * s.step, channels<V>());
     }
 #pragma unroll
-    for (int i = 0; i < DEPTHWISE_TILE; i++, dx += m.x.step) {
-        if (!is_inside(m.x, i))
+    for (int i = 0; i < DEPTHWISE_TILE; i++) {
+        if (!is_inside(s, i))
             continue;
         const channels<V> read = FOR & FOR_NORM ? activated(f.read, value[i], true) : value[i];
         channels<V> d = {};
@@ -175,7 +148,7 @@ WISP_DEVICE void exchange_row(const depthwise_args &a, const fixed<V, K> &f, con
             continue;
         if ((FOR & FOR_NORM) && a.scale)
             pass_activation(f, value[i], d, sum);
-        store_channels(dx, d);
+        store_channels(static_cast<T *>(a.dx) + at + i * s.step, d);
     }
 }
 
@@ -188,7 +161,9 @@ WISP_DEVICE void walk_tile(const depthwise_args &a, const fixed<V, K> &f, const 
     enum { REACH = shape<K, S>::REACH, COLUMNS = shape<K, S>::COLUMNS };
     const int column = a.pad_w / S + t.group * shape<K, S>::STEPS; /* of t, for the first step */
     const int top = a.pad_h / S + t.row;
-    const maps<T> m = maps_of<T, K, S>(a, t, column, f.s.channel);
+    const strip of_t = strip_of(a, t.image, a.ho, a.wo, column - (REACH - 1), f.s.channel, COLUMNS);
+    const strip of_x =
+        strip_of(a, t.image, a.h, a.w, S * column - a.pad_w, f.s.channel, DEPTHWISE_TILE);
     channels<V> rows[REACH][COLUMNS] = {};
     for (int p = top - (REACH - 1); p < top + t.rows; p++) {
 #pragma unroll
@@ -196,14 +171,14 @@ WISP_DEVICE void walk_tile(const depthwise_args &a, const fixed<V, K> &f, const 
 #pragma unroll
             for (int i = 0; i < COLUMNS; i++)
                 rows[j][i] = rows[j - 1][i];
-        read_t<T, V, K, FOR>(a, f, m, p, rows[0]);
+        read_t<T, V, K, FOR>(a, f, of_t, p, rows[0]);
         if (p < top)
             continue;
 #pragma unroll
         for (int phase = 0; phase < S; phase++) {
             const int row = S * p + phase - a.pad_h;
             if (row >= 0 && row < a.h)
-                exchange_row<T, V, K, S, FOR>(a, f, m, row, phase, rows, sum);
+                exchange_row<T, V, K, S, FOR>(a, f, of_x, row, phase, rows, sum);
         }
     }
 }
@@ -267,19 +242,24 @@ WISP_KERNEL(depthwise_sums, depthwise_finish_args)
     finish_sums(a);
 }
 
-#define DEPTHWISE_BACKWARD(entry, type, v, k, s, purpose)                                          \
-    WISP_KERNEL_WITHIN(entry, depthwise_args, DEPTHWISE_THREADS, DEPTHWISE_GRAD_BLOCKS)            \
+#define DEPTHWISE_BACKWARD(entry, type, v, k, s, purpose, blocks)                                  \
+    WISP_KERNEL_WITHIN(entry, depthwise_args, DEPTHWISE_THREADS, blocks)                           \
     {                                                                                              \
         backward<type, v, k, s, purpose>(a);                                                       \
     }
+#define DEPTHWISE_OF_TYPE(k, s, v, type, name)                                                     \
+    DEPTHWISE_BACKWARD(depthwise_input_##k##_##s##_##v##_##name, type, v, k, s, FOR_INPUT,         \
+                       DEPTHWISE_GRAD_BLOCKS)                                                      \
+    DEPTHWISE_BACKWARD(depthwise_weight_##k##_##s##_##v##_##name, type, v, k, s, FOR_WEIGHT,       \
+                       DEPTHWISE_GRAD_BLOCKS)
 #define DEPTHWISE_TYPES(k, s, v)                                                                   \
-    DEPTHWISE_BACKWARD(depthwise_input_##k##_##s##_##v##_f32, float, v, k, s, FOR_INPUT)           \
-    DEPTHWISE_BACKWARD(depthwise_input_##k##_##s##_##v##_bf16, bf16, v, k, s, FOR_INPUT)           \
-    DEPTHWISE_BACKWARD(depthwise_weight_##k##_##s##_##v##_f32, float, v, k, s, FOR_WEIGHT)         \
-    DEPTHWISE_BACKWARD(depthwise_weight_##k##_##s##_##v##_bf16, bf16, v, k, s, FOR_WEIGHT)
+    DEPTHWISE_OF_TYPE(k, s, v, float, f32)                                                         \
+    DEPTHWISE_OF_TYPE(k, s, v, bf16, bf16)
 #define DEPTHWISE_NORM_TYPES(k, s, v)                                                              \
-    DEPTHWISE_BACKWARD(depthwise_norm_grad_##k##_##s##_##v##_f32, float, v, k, s, FOR_ALL)         \
-    DEPTHWISE_BACKWARD(depthwise_norm_grad_##k##_##s##_##v##_bf16, bf16, v, k, s, FOR_ALL)
+    DEPTHWISE_BACKWARD(depthwise_norm_grad_##k##_##s##_##v##_f32, float, v, k, s, FOR_ALL,         \
+                       DEPTHWISE_BLOCKS)                                                           \
+    DEPTHWISE_BACKWARD(depthwise_norm_grad_##k##_##s##_##v##_bf16, bf16, v, k, s, FOR_ALL,         \
+                       DEPTHWISE_BLOCKS)
 
 DEPTHWISE_TYPES(3, 1, 2)
 DEPTHWISE_TYPES(3, 1, 1)

@@ -105,11 +105,11 @@ template <int V, int K, int S> struct sums {
 
 /* Adds row `row` of x, which is row `phase` of the S that began the newest row of y. */
 template <class T, int V, int K, int S, bool NORM>
-WISP_DEVICE void add_row(const fixed<V, K> &f, const strip<const T> &x, int row, int phase,
-                         sums<V, K, S> &sum)
+WISP_DEVICE void add_row(const fixed<V, K> &f, const depthwise_args &a, const strip &x, int row,
+                         int phase, sums<V, K, S> &sum)
 {
     enum { COLUMNS = sums<V, K, S>::COLUMNS };
-    const T *from = x.at + row * x.pitch;
+    const T *from = static_cast<const T *>(a.x) + x.at + row * x.pitch;
     channels<V> value[COLUMNS];
 #pragma unroll
     for (int i = 0; i < COLUMNS; i++, from += x.step) {
@@ -135,10 +135,10 @@ WISP_DEVICE void add_row(const fixed<V, K> &f, const strip<const T> &x, int row,
 
 /* The oldest row of y is complete. What is measured is y as it is stored. */
 template <class T, int V, int K, int S, bool NORM>
-WISP_DEVICE void write_row(const fixed<V, K> &f, const strip<T> &y, int row,
-                           const sums<V, K, S> &sum, bool measured, running<V> &stats)
+WISP_DEVICE void write_row(const fixed<V, K> &f, const depthwise_args &a, const strip &y, int row,
+                           const sums<V, K, S> &sum, running<V> &stats)
 {
-    T *to = y.at + row * y.pitch;
+    T *to = static_cast<T *>(a.y) + y.at + row * y.pitch;
 #pragma unroll
     for (int c = 0; c < TILE; c++, to += y.step) {
         channels<V> r = sum.of[sums<V, K, S>::ROWS - 1][c];
@@ -148,7 +148,7 @@ WISP_DEVICE void write_row(const fixed<V, K> &f, const strip<T> &y, int row,
         if (!is_inside(y, c))
             continue;
         store_channels(to, r);
-        if (!NORM || !measured)
+        if (!NORM || !a.parts)
             continue;
         round_channels(to, r);
         if (c == 0 && stats.n == 0)
@@ -163,21 +163,19 @@ WISP_DEVICE void walk_tile(const depthwise_args &a, const fixed<V, K> &f, const 
 {
     enum { ROWS = sums<V, K, S>::ROWS };
     const int first = t.group * TILE, channel = f.s.channel;
-    const strip<const T> x = strip_of(static_cast<const T *>(a.x), a, t.image, a.h, a.w,
-                                      first * S - a.pad_w, channel, sums<V, K, S>::COLUMNS);
-    const strip<T> y =
-        strip_of(static_cast<T *>(a.y), a, t.image, a.ho, a.wo, first, channel, TILE);
+    const strip x =
+        strip_of(a, t.image, a.h, a.w, first * S - a.pad_w, channel, sums<V, K, S>::COLUMNS);
+    const strip y = strip_of(a, t.image, a.ho, a.wo, first, channel, TILE);
     sums<V, K, S> sum = {};
     for (int r = 0; r < t.rows + ROWS - 1; r++) {
 #pragma unroll
         for (int phase = 0; phase < S; phase++) {
             const int row = (t.row + r) * S + phase - a.pad_h;
             if (row >= 0 && row < a.h && (r < t.rows || phase + S * (r - t.rows + 1) < K))
-                add_row<T, V, K, S, NORM>(f, x, row, phase, sum);
+                add_row<T, V, K, S, NORM>(f, a, x, row, phase, sum);
         }
         if (r >= ROWS - 1)
-            write_row<T, V, K, S, NORM>(f, y, t.row + r - (ROWS - 1), sum, a.parts != nullptr,
-                                        stats);
+            write_row<T, V, K, S, NORM>(f, a, y, t.row + r - (ROWS - 1), sum, stats);
 #pragma unroll
         for (int j = ROWS - 1; j >= 0; j--)
 #pragma unroll
