@@ -1,8 +1,9 @@
 /* layer_norm.cu - normalisation by row.
  *
  * A row is read once from memory and again from caches: for its mean, for its variance, to write.
- * Bytes an element of size s: layer_norm 2 s (x, y); layer_norm_grad 3 s (dy, x, dx); its sums by
- * channel, dgamma and dbeta, 2 s (dy, x), mostly from caches where the map is not large. */
+ * Bytes an element of size s: layer_norm 2 s (x, y); layer_norm_grad 3 s (dy, x, dx), its sums by
+ * channel, dgamma and dbeta, included where a warp holds a row in registers. Longer rows are read
+ * again for them: 2 s more, from caches where the map is not large. */
 #include "columns.cuh"
 #include "layer_norm.h"
 #include "rows.cuh"
@@ -92,7 +93,99 @@ template <class T> WISP_DEVICE void layer_norm_grad(const layer_norm_args &a)
         norm_grad_rows<T, 1>(a, room);
 }
 
-/* --- sums over the rows --- */
+/* --- dx and the sums over the rows at once --- */
+
+/* A warp holds its row, and the sums of its lanes' channels over all of its rows. */
+template <class T, int N, int HOLD> struct held_rows {
+    pack<N> sum[HOLD], product[HOLD]; /* of dy, of dy xhat */
+    raw<T, N> dy[HOLD], x[HOLD];
+
+    WISP_DEVICE void fetch(const T *slopes, const T *row, int64_t length)
+    {
+        for (int h = 0; h < HOLD; h++) {
+            const int64_t i = (h * 32 + threadIdx.x % 32) * N;
+            dy[h] = x[h] = raw<T, N>{};
+            if (i < length) {
+                dy[h] = load_raw<N>(slopes + i);
+                x[h] = load_raw<N>(row + i);
+            }
+        }
+    }
+
+    WISP_DEVICE void work(const float *gamma, float mean, float rstd, T *dx, int64_t length)
+    {
+        float all = 0.0f, along = 0.0f;
+        for (int h = 0; h < HOLD; h++) {
+            const int64_t i = (h * 32 + threadIdx.x % 32) * N;
+            const pack<N> d = spread(dy[h]), p = spread(x[h]);
+            const pack<N> by = i < length ? load_or<N>(gamma, i, 1.0f) : filled_pack<N>(0.0f);
+            for (int k = 0; k < N; k++) {
+                const float xhat = (p.v[k] - mean) * rstd;
+                all = fmaf(d.v[k], by.v[k], all);
+                along = fmaf(d.v[k] * by.v[k], xhat, along);
+                sum[h].v[k] += d.v[k];
+                product[h].v[k] = fmaf(d.v[k], xhat, product[h].v[k]);
+            }
+        }
+        const float n = static_cast<float>(length);
+        const float mean_g = warp_sum(all) / n, mean_gx = warp_sum(along) / n;
+        for (int h = 0; h < HOLD; h++) {
+            const int64_t i = (h * 32 + threadIdx.x % 32) * N;
+            const pack<N> p = spread(x[h]);
+            pack<N> d = spread(dy[h]);
+            if (i >= length)
+                continue;
+            const pack<N> by = load_or<N>(gamma, i, 1.0f);
+            for (int k = 0; k < N; k++) {
+                const float xhat = (p.v[k] - mean) * rstd;
+                d.v[k] = rstd * (d.v[k] * by.v[k] - mean_g - xhat * mean_gx);
+            }
+            store(dx + i, d);
+        }
+    }
+};
+
+/* Sums over the block's warps, `room` being COLUMN_THREADS packs, to where the block has its own.
+ */
+template <int N>
+WISP_DEVICE void join_warps(const pack<N> &x, int64_t first, int64_t length, float *room, float *to)
+{
+    const int32_t width = 32 * N, lane = static_cast<int32_t>(threadIdx.x % 32);
+    __syncthreads();
+    for (int k = 0; k < N; k++)
+        room[static_cast<int32_t>(threadIdx.x / 32) * width + lane * N + k] = x.v[k];
+    __syncthreads();
+    for (int32_t e = static_cast<int32_t>(threadIdx.x); e < width; e += COLUMN_THREADS) {
+        float all = 0.0f;
+        for (int32_t warp = 0; warp < COLUMN_THREADS / 32; warp++)
+            all += room[warp * width + e];
+        if (first + e < length)
+            to[first + e] = all;
+    }
+}
+
+template <class T, int HOLD> WISP_DEVICE void grad_and_sums(const layer_norm_args &a)
+{
+    const int N = wide_of<T>::n;
+    __shared__ float room[COLUMN_THREADS * wide_of<T>::n];
+    const row_team t = row_team_of(a.rows, nullptr);
+    const int64_t length = a.rows.length;
+    held_rows<T, N, HOLD> held;
+    for (int h = 0; h < HOLD; h++)
+        held.sum[h] = held.product[h] = filled_pack<N>(0.0f);
+    for (int64_t row = t.first; row < a.rows.n; row += t.step) {
+        const int64_t at = row * length;
+        held.fetch(static_cast<const T *>(a.dy) + at, static_cast<const T *>(a.x) + at, length);
+        held.work(a.gamma, a.mean_in[row], a.rstd_in[row], static_cast<T *>(a.y) + at, length);
+    }
+#pragma unroll
+    for (int h = 0; h < HOLD; h++) {
+        join_warps(held.sum[h], h * 32 * N, length, room, a.partial[0] + blockIdx.x * length);
+        join_warps(held.product[h], h * 32 * N, length, room, a.partial[1] + blockIdx.x * length);
+    }
+}
+
+/* --- sums over the rows alone --- */
 
 template <class T, int N>
 WISP_DEVICE void affine_sums_of_chunk(const layer_norm_args &a, float *room)
@@ -155,6 +248,19 @@ WISP_KERNEL(layer_norm_grad_bf16, layer_norm_args)
 {
     layer_norm_grad<bf16>(a);
 }
+#define HELD_KERNELS(hold)                                                                         \
+    WISP_KERNEL(layer_norm_grad_held_##hold##_f32, layer_norm_args)                                \
+    {                                                                                              \
+        grad_and_sums<float, hold>(a);                                                             \
+    }                                                                                              \
+    WISP_KERNEL(layer_norm_grad_held_##hold##_bf16, layer_norm_args)                               \
+    {                                                                                              \
+        grad_and_sums<bf16, hold>(a);                                                              \
+    }
+HELD_KERNELS(1)
+HELD_KERNELS(2)
+HELD_KERNELS(3)
+HELD_KERNELS(4)
 WISP_KERNEL(layer_norm_affine_f32, layer_norm_args)
 {
     affine_sums<float>(a);
