@@ -273,6 +273,56 @@ START_TEST(operations_behind_a_convolution)
 }
 END_TEST
 
+static cudnnBackendDescriptor_t make_statistics(const dn_tensor *x, const dn_tensor *sum,
+                                                const dn_tensor *squares)
+{
+    cudnnBackendDescriptor_t operation = dn_make(CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR);
+    dn_set_int(operation, CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE,
+               CUDNN_GENSTATS_SUM_SQSUM);
+    dn_set_int(operation, CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE,
+               CUDNN_DATA_FLOAT);
+    dn_set_child(operation, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, dn_make_tensor(x));
+    dn_set_child(operation, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, dn_make_tensor(sum));
+    dn_set_child(operation, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, dn_make_tensor(squares));
+    DN_OK(cudnnBackendFinalize(operation));
+    return operation;
+}
+
+/* Channel k of the result is k - 4 times the one input that is not zero. */
+START_TEST(statistics_of_a_convolution)
+{
+    enum { C = 8, PLACES = 4 };
+    float x[C * PLACES] = {0}, w[C * C] = {0}, sum[C], squares[C];
+    for (int p = 0; p < PLACES; p++)
+        x[p * C] = (float)(p + 1);
+    for (int k = 0; k < C; k++)
+        w[k * C] = (float)(k - 4);
+    dn_window window = {{0, 0}, {1, 1}, {1, 1}};
+    dn_tensor t[3] = {dn_image(1, CUDNN_DATA_BFLOAT16, 1, C, 2, 2, 1),
+                      dn_image(2, CUDNN_DATA_BFLOAT16, C, C, 1, 1, 1),
+                      dn_image(3, CUDNN_DATA_BFLOAT16, 1, C, 2, 2, 1)};
+    dn_tensor sums[2] = {dn_image(4, CUDNN_DATA_FLOAT, 1, C, 1, 1, 1),
+                         dn_image(5, CUDNN_DATA_FLOAT, 1, C, 1, 1, 1)};
+    cudnnBackendDescriptor_t operations[2] = {dn_make_conv_operation(0, &window, t, 0),
+                                              make_statistics(&t[2], &sums[0], &sums[1])};
+    DN_OK(cudnnBackendFinalize(operations[0]));
+    cudnnBackendDescriptor_t graph = dn_make_graph(operations, 2);
+    DN_OK(cudnnBackendFinalize(graph));
+    cudnnBackendDescriptor_t plan = dn_find_plan(graph, DN_STABLE);
+    ck_assert_ptr_nonnull(plan);
+    int64_t uids[5] = {1, 2, 3, 4, 5};
+    void *pointers[5] = {soft_numbers(x, C * PLACES, 1), soft_numbers(w, C * C, 1),
+                         soft_room(C * PLACES * 2), soft_room(sizeof sum), soft_room(sizeof sum)};
+    DN_OK(dn_execute(plan, 5, uids, pointers));
+    soft_values(pointers[3], C, 0, sum);
+    soft_values(pointers[4], C, 0, squares);
+    for (int k = 0; k < C; k++) {
+        ck_assert_float_eq(sum[k], (float)(10 * (k - 4)));
+        ck_assert_float_eq(squares[k], (float)(30 * (k - 4) * (k - 4)));
+    }
+}
+END_TEST
+
 /* The first input of a pointwise operation is never the one that broadcasts. */
 START_TEST(the_first_input_is_whole)
 {
@@ -357,6 +407,7 @@ int main(void)
     tcase_add_test(tests, graphs_are_checked);
     tcase_add_test(tests, what_was_destroyed_cannot_run);
     tcase_add_test(tests, operations_behind_a_convolution);
+    tcase_add_test(tests, statistics_of_a_convolution);
     tcase_add_test(tests, the_first_input_is_whole);
     tcase_add_loop_test(tests, gradients_of_activations, 0, 8);
     tcase_add_test(tests, known_values);
