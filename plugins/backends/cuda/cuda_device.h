@@ -35,6 +35,8 @@ typedef struct cuda_device {
     int32_t allow_tf32;   /* of the request that is being prepared */
     int32_t autotune;
     struct cuda_tune_cache *tuned; /* see cuda_tune.h */
+    /* Properties of a device that is not here, by which cuDNN plans without running: for tests. */
+    cudnnBackendDescriptor_t absent_cudnn;
 } cuda_device;
 
 /* What run() reaches from its kernel. `state` of the wisp_kernel is the file's own struct, zeroed

@@ -20,6 +20,7 @@ void cuda_graph_begin(cuda_graph *graph, cuda_device *device)
 {
     memset(graph, 0, sizeof *graph);
     graph->device = device;
+    graph->absent_device = device->absent_cudnn;
     graph->key = UINT64_C(0xcbf29ce484222325);
 }
 

@@ -26,8 +26,7 @@ typedef struct cuda_graph_memory {
 
 typedef struct cuda_graph {
     cuda_device *device;
-    /* Properties of a device that is not here, by which cuDNN plans without running; else NULL. */
-    cudnnBackendDescriptor_t absent_device;
+    cudnnBackendDescriptor_t absent_device; /* the device's, see cuda_device.h */
     cudnnBackendDescriptor_t operations[CUDA_GRAPH_OPERATIONS], parts[CUDA_GRAPH_PARTS];
     cudnnBackendDescriptor_t whole; /* the operations as cuDNN's graph */
     int32_t n_operations, n_parts;
