@@ -430,12 +430,24 @@ static wisp_status take_batch(wispi_feed *feed, wispi_feed_batch **batch, wisp_e
     return WISP_OK;
 }
 
-static wisp_status settle_pictures(wispi_feed_batch *batch, wisp_error *err)
+/* Slots that nobody writes into get the room that this batch needed. With the lock held. */
+static wisp_status make_room(wispi_feed *feed, size_t bytes, wisp_error *err)
+{
+    for (int32_t i = 0; i < feed->n_slots; i++)
+        if (feed->slots[i].state == WISPI_SLOT_FREE)
+            WISP_TRY(wispi_picture_store_reserve(&feed->slots[i].pictures, bytes, err));
+    return WISP_OK;
+}
+
+static wisp_status settle_pictures(wispi_feed *feed, wispi_feed_batch *batch, wisp_error *err)
 {
     WISP_TRY(wispi_picture_store_settle(batch->store, err));
     batch->pixels = batch->store->memory;
     batch->pixel_bytes = atomic_load(&batch->store->used);
-    return WISP_OK;
+    pthread_mutex_lock(&feed->lock);
+    const wisp_status status = make_room(feed, batch->store->capacity, err);
+    pthread_mutex_unlock(&feed->lock);
+    return status;
 }
 
 wisp_status wispi_feed_next(wispi_feed *feed, wispi_feed_batch **batch, wisp_error *err)
@@ -449,7 +461,7 @@ wisp_status wispi_feed_next(wispi_feed *feed, wispi_feed_batch **batch, wisp_err
     pthread_mutex_unlock(&feed->lock);
     WISP_TRY(status);
     if (feed->options.as_plans)
-        status = settle_pictures(taken, err);
+        status = settle_pictures(feed, taken, err);
     if (status == WISP_OK)
         *batch = taken;
     else

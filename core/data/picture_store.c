@@ -76,11 +76,12 @@ wisp_status wispi_picture_store_add(wispi_picture_store *store, int64_t sample,
     return WISP_OK;
 }
 
-/* A quarter more than this batch needs. */
-static wisp_status grow(wispi_picture_store *store, size_t used, wisp_error *err)
+wisp_status wispi_picture_store_reserve(wispi_picture_store *store, size_t capacity,
+                                        wisp_error *err)
 {
-    const size_t capacity = used + used / 4;
     void *memory = NULL;
+    if (capacity <= store->capacity)
+        return WISP_OK;
     WISP_TRY(alloc_memory(store->from, capacity, &memory, err));
     if (store->capacity)
         memcpy(memory, store->memory, store->capacity);
@@ -95,7 +96,7 @@ wisp_status wispi_picture_store_settle(wispi_picture_store *store, wisp_error *e
     const size_t used = atomic_load(&store->used);
     if (used <= store->capacity)
         return WISP_OK;
-    WISP_TRY(grow(store, used, err));
+    WISP_TRY(wispi_picture_store_reserve(store, used + used / 4, err));
     for (int64_t i = 0; i < store->n; i++) {
         wispi_spilled_picture *s = &store->spilled[i];
         if (s->pixels)

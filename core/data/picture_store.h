@@ -35,6 +35,8 @@ void wispi_picture_store_empty(wispi_picture_store *store);
 /* Copies the picture of a sample; it begins at `offset`. [worker] */
 wisp_status wispi_picture_store_add(wispi_picture_store *store, int64_t sample,
                                     const wispi_image *image, int64_t *offset, wisp_error *err);
+/* Makes room for so many bytes; when no worker adds any, in the thread that made the store. */
+wisp_status wispi_picture_store_reserve(wispi_picture_store *store, size_t bytes, wisp_error *err);
 /* Puts all pictures in their places, in more memory if need be. When no worker adds any more, in
  * the thread that made the store. */
 wisp_status wispi_picture_store_settle(wispi_picture_store *store, wisp_error *err);

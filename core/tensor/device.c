@@ -28,6 +28,7 @@ wisp_status wispi_device_open(const wisp_backend_v0 *backend, void *self, int32_
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a device");
     device->backend = backend;
     device->self = self;
+    device->index = index;
     device->options = *options;
     snprintf(device->info.name, sizeof device->info.name, "reference");
     device->info.has_bf16 = device->info.n_threads = 1;
@@ -43,6 +44,19 @@ wisp_status wispi_device_open(const wisp_backend_v0 *backend, void *self, int32_
     }
     *out = device;
     return WISP_OK;
+}
+
+wisp_status wispi_device_beside(const wispi_device *device, wispi_device **beside, wisp_error *err)
+{
+    const wisp_backend_v0 *b = device->backend;
+    if (!device->has_transfers || !WISP_HAS(b, wisp_backend_v0, follow) || !b->follow)
+        return wisp_fail(err, WISP_E_UNSUPPORTED, "%s has one queue alone", device->info.name);
+    return wispi_device_open(b, device->self, device->index, &device->options, beside, err);
+}
+
+wisp_status wispi_device_follow(wispi_device *device, const wispi_device *other, wisp_error *err)
+{
+    return device->backend->follow(device->handle, other->handle, err);
 }
 
 void wispi_device_close(wispi_device *device)

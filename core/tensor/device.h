@@ -21,6 +21,13 @@ wisp_status wispi_device_open(const wisp_backend_v0 *backend, void *self, int32_
                               wisp_error *err);
 void wispi_device_close(wispi_device *device); /* accepts NULL */
 
+/* The same device once more, with a queue, kernels and scratch of its own; memory of either may be
+ * used by both. WISP_E_UNSUPPORTED where a backend cannot order two queues. */
+wisp_status wispi_device_beside(const wispi_device *device, wispi_device **beside, wisp_error *err);
+/* What `device` is asked for from now on comes after what `other`, opened beside it, was asked for
+ * until now. */
+wisp_status wispi_device_follow(wispi_device *device, const wispi_device *other, wisp_error *err);
+
 wisp_status wispi_device_alloc(wispi_device *device, size_t bytes, void **memory, wisp_error *err);
 void wispi_device_free(wispi_device *device, void *memory);
 wisp_status wispi_device_write(wispi_device *device, void *dst, const void *src, size_t bytes,

@@ -39,6 +39,7 @@ typedef struct wispi_uploads {
 struct wispi_device {
     const wisp_backend_v0 *backend; /* NULL: reference kernels on host memory */
     void *self, *handle;
+    int32_t index;
     wispi_device_options options;
     wisp_device_info info;
     wispi_kernel_entry *kernels;

@@ -165,6 +165,12 @@ void wispi_uploads_release(wispi_device *device)
     wispi_device_free(device, u->device.memory);
 }
 
+wisp_status wispi_device_copy(wispi_device *device, void *dst, const void *src, size_t bytes,
+                              wisp_error *err)
+{
+    return device->backend->copy(device->handle, dst, src, bytes, err);
+}
+
 /* --- device to host --- */
 
 wisp_status wispi_device_download(wispi_device *device, void *dst, const void *src, size_t bytes,

@@ -28,6 +28,10 @@ wisp_status wispi_uploads_send(wispi_device *device, wisp_error *err);
 /* Of what was sent last. */
 uint64_t wispi_uploads_ticket(const wispi_device *device);
 
+/* From device memory to device memory, in order. Only where wispi_device_is_late(). */
+wisp_status wispi_device_copy(wispi_device *device, void *dst, const void *src, size_t bytes,
+                              wisp_error *err);
+
 /* Begins to copy device memory to memory of wispi_host_alloc. */
 wisp_status wispi_device_download(wispi_device *device, void *dst, const void *src, size_t bytes,
                                   uint64_t *ticket, wisp_error *err);

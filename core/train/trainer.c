@@ -761,7 +761,7 @@ static void destroy_trainer(trainer *t)
 {
     wispi_progress_pause(&t->progress);
     if (t->held)
-        wispi_device_sync(t->session->device, NULL);
+        wispi_device_sync(wispi_session_uploads_device(t->session), NULL);
     wispi_feed_destroy(t->feed);
     wispi_metric_log_close(t->log);
     wispi_embedder_destroy(t->embedder);

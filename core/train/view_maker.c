@@ -15,7 +15,10 @@ typedef struct sized_kernels {
 } sized_kernels;
 
 struct wispi_view_maker {
-    wispi_device *device;
+    wispi_device *device;             /* that makes views: `beside`, or `steps` */
+    wispi_device *steps;              /* borrowed */
+    wispi_device *beside;             /* NULL: views are made in the order of the steps */
+    void *made[WISP_MAX_VIEW_GROUPS]; /* beside: where views wait for their step */
     wisp_view_group groups[WISP_MAX_VIEW_GROUPS];
     wisp_make_views_attrs attrs[WISP_MAX_VIEW_GROUPS];
     int32_t n_groups;
@@ -91,6 +94,25 @@ static wisp_status make_room(wispi_view_maker *m, size_t bytes, wisp_error *err)
 
 /* --- life --- */
 
+static wisp_status open_beside(wispi_view_maker *m, wispi_device *steps, wisp_error *err)
+{
+    wisp_error cause = {0};
+    const wisp_status status = wispi_device_beside(steps, &m->beside, &cause);
+    m->steps = m->device = steps;
+    if (status == WISP_OK)
+        m->device = m->beside;
+    if (status == WISP_OK || status == WISP_E_UNSUPPORTED)
+        return WISP_OK;
+    return wisp_fail(err, status, "%s", cause.message);
+}
+
+static size_t group_bytes(const wispi_view_maker *m, int32_t g, int64_t size)
+{
+    const wisp_make_views_attrs *t = &m->attrs[g];
+    return (size_t)(m->groups[g].count * size) * (size_t)t->width * (size_t)t->height * 3 *
+           (size_t)wisp_dtype_bytes(t->dtype);
+}
+
 static void set_groups(wispi_view_maker *m, const wispi_view_maker_options *o)
 {
     m->n_groups = o->n_groups;
@@ -115,6 +137,8 @@ static wisp_status prepare(wispi_view_maker *m, const wispi_view_maker_options *
     WISP_TRY(wispi_variable_init(m->device, &m->views, "views", &views, NULL, err));
     WISP_TRY(wispi_variable_init(m->device, &m->ops, "view operations", &ops, NULL, err));
     WISP_TRY(make_room(m, 1 << 16, err));
+    for (int32_t g = 0; m->beside && g < m->n_groups; g++)
+        WISP_TRY(wispi_device_alloc(m->device, group_bytes(m, g, o->batch), &m->made[g], err));
     return find_kernels(m, o->batch, &kernels, err);
 }
 
@@ -124,10 +148,11 @@ wisp_status wispi_view_maker_create(const wispi_view_maker_options *options,
     wispi_view_maker *m = wispi_alloc(sizeof *m);
     if (!m)
         return wisp_fail(err, WISP_E_NOMEM, "no memory to make views");
-    m->device = options->device;
     m->op = wispi_op_find("make_views");
     set_groups(m, options);
-    const wisp_status status = prepare(m, options, err);
+    wisp_status status = open_beside(m, options->device, err);
+    if (status == WISP_OK)
+        status = prepare(m, options, err);
     if (status == WISP_OK)
         *maker = m;
     else
@@ -139,10 +164,15 @@ void wispi_view_maker_destroy(wispi_view_maker *m)
 {
     if (!m)
         return;
-    wispi_device_sync(m->device, NULL);
-    wispi_variable_fini(m->device, &m->pixels);
-    wispi_variable_fini(m->device, &m->views);
-    wispi_variable_fini(m->device, &m->ops);
+    if (m->device) {
+        wispi_device_sync(m->device, NULL);
+        wispi_variable_fini(m->device, &m->pixels);
+        wispi_variable_fini(m->device, &m->views);
+        wispi_variable_fini(m->device, &m->ops);
+    }
+    for (int32_t g = 0; m->beside && g < m->n_groups; g++)
+        wispi_device_free(m->beside, m->made[g]);
+    wispi_device_close(m->beside);
     wispi_free(m);
 }
 
@@ -176,14 +206,25 @@ static wisp_status send_batch(wispi_view_maker *m, const wispi_feed_batch *batch
 
 /* Rows of a group begin at row `first` of the tables. */
 static wisp_status run_group(wispi_view_maker *m, const wisp_kernel *kernel, int64_t first,
-                             const wispi_variable *views, wisp_error *err)
+                             wisp_kernel_arg made, wisp_error *err)
 {
     int64_t *numbers = (int64_t *)m->views.data + first * WISP_VIEW_COLUMNS;
     float *ops = (float *)m->ops.data + first * WISP_MAX_PIXEL_OPS * 2;
     const wisp_kernel_arg in[3] = {
         {m->pixels.data, m->pixels.uid, 0}, {numbers, m->views.uid, 0}, {ops, m->ops.uid, 0}};
-    const wisp_kernel_arg out[1] = {{views->data, views->uid, 0}};
-    return kernel->run(kernel, in, out, wispi_device_scratch_memory(m->device), err);
+    return kernel->run(kernel, in, &made, wispi_device_scratch_memory(m->device), err);
+}
+
+/* The copies wait for the views and for the step before; the next views wait for the copies, but
+ * not for the step that follows them. */
+static wisp_status hand_over(wispi_view_maker *m, int64_t size, const wispi_variable *views,
+                             wisp_error *err)
+{
+    WISP_TRY(wispi_device_follow(m->steps, m->beside, err));
+    for (int32_t g = 0; g < m->n_groups; g++)
+        WISP_TRY(
+            wispi_device_copy(m->steps, views[g].data, m->made[g], group_bytes(m, g, size), err));
+    return wispi_device_follow(m->beside, m->steps, err);
 }
 
 wisp_status wispi_view_maker_run(wispi_view_maker *m, const wispi_feed_batch *batch,
@@ -194,9 +235,11 @@ wisp_status wispi_view_maker_run(wispi_view_maker *m, const wispi_feed_batch *ba
     WISP_TRY(send_batch(m, batch, err));
     WISP_TRY(find_kernels(m, batch->size, &sized, err));
     for (int32_t g = 0; g < m->n_groups; g++) {
-        WISP_TRY(run_group(m, sized->kernels[g], first, &views[g], err));
+        void *to = m->beside ? m->made[g] : views[g].data;
+        const wisp_kernel_arg made = {to, views[g].uid, 0};
+        WISP_TRY(run_group(m, sized->kernels[g], first, made, err));
         ++*views[g].version;
         first += m->groups[g].count * batch->size;
     }
-    return WISP_OK;
+    return m->beside ? hand_over(m, batch->size, views, err) : WISP_OK;
 }

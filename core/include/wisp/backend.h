@@ -131,6 +131,10 @@ typedef struct wisp_backend_v0 {
     /* The queue itself, for a plugin of the kind `comm` that moves this device's memory: a CUstream
      * of CUDA. NULL: there is none. Optional. [setup] */
     void *(*queue)(void *handle);
+    /* What this handle's queue is asked for after this call comes after all that the queue of
+     * `other`, an opening of the same device, was asked for before. The host does not wait.
+     * Optional. [main] */
+    wisp_status (*follow)(void *handle, void *other, wisp_error *err);
 } wisp_backend_v0;
 
 #ifdef __cplusplus

@@ -281,6 +281,7 @@ static const wisp_backend_v0 backend_table = {
     .capture_end = cuda_capture_end,
     .graph_launch = cuda_graph_launch,
     .graph_release = cuda_graph_release,
+    .follow = cuda_follow,
 };
 
 static const wisp_descriptor descriptor = {

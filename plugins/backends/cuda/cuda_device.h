@@ -13,6 +13,7 @@ enum { CUDA_UP, CUDA_DOWN, CUDA_TICKETS = 16 };
 typedef struct cuda_transfers {
     CUstream stream;  /* of uploads */
     CUevent order[2]; /* between it and the device's stream */
+    CUevent beside;   /* of another opening's stream */
     CUevent done[2][CUDA_TICKETS];
     uint64_t n[2]; /* copies so far, up and down */
 } cuda_transfers;

@@ -161,6 +161,12 @@ wisp_status cuda_order_uploads(void *handle, wisp_error *err)
     return follow(device, t->order[CUDA_DOWN], device->stream, t->stream, err);
 }
 
+wisp_status cuda_follow(void *handle, void *other, wisp_error *err)
+{
+    const cuda_device *device = handle, *first = other;
+    return follow(device, device->transfers.beside, first->stream, device->stream, err);
+}
+
 /* --- opening --- */
 
 /* Memory that was given back stays with the pool, or every freed block would be the system's. */
@@ -190,6 +196,7 @@ wisp_status cuda_transfer_open(cuda_device *device, wisp_error *err)
     WISP_TRY(cuda_check(device->driver,
                         device->driver->StreamCreate(&t->stream, CU_STREAM_NON_BLOCKING),
                         "making a stream for copies", err));
+    WISP_TRY(make_event(device, &t->beside, err));
     for (int32_t d = 0; d < 2; d++) {
         WISP_TRY(make_event(device, &t->order[d], err));
         for (int32_t i = 0; i < CUDA_TICKETS; i++)
@@ -201,6 +208,8 @@ wisp_status cuda_transfer_open(cuda_device *device, wisp_error *err)
 void cuda_transfer_close(cuda_device *device)
 {
     cuda_transfers *t = &device->transfers;
+    if (t->beside)
+        device->driver->EventDestroy(t->beside);
     for (int32_t d = 0; d < 2; d++) {
         if (t->order[d])
             device->driver->EventDestroy(t->order[d]);

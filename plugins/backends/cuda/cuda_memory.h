@@ -24,5 +24,6 @@ wisp_status cuda_download(void *handle, void *dst, const void *src, size_t bytes
                           wisp_error *err);
 wisp_status cuda_wait(void *handle, uint64_t ticket, wisp_error *err);
 wisp_status cuda_order_uploads(void *handle, wisp_error *err);
+wisp_status cuda_follow(void *handle, void *other, wisp_error *err);
 
 #endif
