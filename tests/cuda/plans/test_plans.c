@@ -54,12 +54,33 @@ static CUresult any_attribute(CUfunction function, CUfunction_attribute attribut
     return CUDA_SUCCESS;
 }
 
+/* Products are not cuDNN's: whoever turns to them has not found what is asked for here. */
+static cublasStatus_t no_layout(cublasLtMatrixLayout_t *layout, cudaDataType type, uint64_t rows,
+                                uint64_t cols, int64_t ld)
+{
+    (void)layout;
+    (void)type;
+    (void)rows;
+    (void)cols;
+    (void)ld;
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+static const char *status_text(cublasStatus_t status)
+{
+    (void)status;
+    return "not here";
+}
+
 static const wisp_host host = {
     .struct_size = sizeof host, .alloc = host_alloc, .free = host_free, .log = host_log};
 static const cuda_driver driver = {.ModuleGetFunction = any_function,
                                    .FuncSetAttribute = any_attribute};
+static const cuda_cublaslt products = {.MatrixLayoutCreate = no_layout,
+                                       .GetStatusString = status_text};
 static cuda_cudnn dnn;
-static cuda_device device = {.host = &host, .driver = &driver, .cudnn = &dnn};
+static cuda_device device = {
+    .host = &host, .driver = &driver, .cudnn = &dnn, .cublaslt = &products};
 
 /* --- asking --- */
 
