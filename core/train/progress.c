@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-static const double terminal_seconds = 0.5;
+static const double terminal_seconds = 0.5, shortest_seconds = 0.05;
 
 void wispi_duration_text(double seconds, char *text, uint64_t bytes)
 {
@@ -49,15 +49,18 @@ void wispi_progress_step(wispi_progress *p, int64_t done, double loss, double lr
     double every = p->terminal ? terminal_seconds : p->log_seconds;
     if (p->quiet || (passed < every && done < p->steps))
         return;
-    double rate = (double)(done - p->last_step) / fmax(passed, 1e-9);
+    /* Of a device that works on its own the last steps are heard of together: no time at all. */
+    if (passed >= shortest_seconds || p->rate == 0) {
+        p->rate = (double)(done - p->last_step) / fmax(passed, 1e-9);
+        p->wait_share = p->wait / fmax(passed, 1e-9);
+    }
     char eta[32];
-    wispi_duration_text((double)(p->steps - done) / rate, eta, sizeof eta);
+    wispi_duration_text((double)(p->steps - done) / p->rate, eta, sizeof eta);
     printf("%sepoch %lld/%lld step %lld/%lld  loss %.4f  lr %.3g  %.1f images/s  data wait %.0f %% "
            " ETA %s%s",
            p->terminal ? "\r\033[K" : "", (long long)((done - 1) / p->steps_per_epoch + 1),
            (long long)p->epochs, (long long)done, (long long)p->steps, loss, lr,
-           rate * (double)p->batch, 100.0 * p->wait / fmax(passed, 1e-9), eta,
-           p->terminal ? "" : "\n");
+           p->rate * (double)p->batch, 100 * p->wait_share, eta, p->terminal ? "" : "\n");
     p->line_open = p->terminal;
     fflush(stdout);
     wispi_progress_resume(p, done);

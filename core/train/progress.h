@@ -11,7 +11,8 @@ typedef struct wispi_progress {
     int32_t quiet, terminal, line_open;
     double last_time; /* of the last line */
     int64_t last_step;
-    double wait; /* seconds spent waiting for data since the last line */
+    double wait;             /* seconds spent waiting for data since the last line */
+    double rate, wait_share; /* of that line: steps a second, waiting of all time */
 } wispi_progress;
 
 void wispi_progress_begin(wispi_progress *progress, int64_t first_step);
