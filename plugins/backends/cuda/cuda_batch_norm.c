@@ -11,40 +11,36 @@ typedef struct norm_state {
     int32_t n_in; /* arguments behind the last one may be left out */
 } norm_state;
 
+static void take_attrs(batch_norm_args *args, const wisp_batch_norm_attrs *attrs)
+{
+    args->eps = (float)attrs->eps;
+    args->activation = attrs->activation;
+    args->per_count = attrs->count > 0 ? (float)(1.0 / (double)attrs->count) : 0.0f;
+}
+
+/* `finish` names what joins partial sums; NULL: there are none. Chunks that have sums are fewer and
+ * longer. */
 static wisp_status make(cuda_device *device, const wisp_kernel_request *request, int32_t at,
-                        cuda_run run, wisp_kernel **kernel, wisp_error *err)
+                        const char *finish, cuda_run run, wisp_kernel **kernel, wisp_error *err)
 {
     const wisp_desc *x = request->in[at];
-    CUfunction function;
+    CUfunction function, joins = NULL;
     if (!cuda_is_float(x))
         return wisp_refuse(request, err, "needs f32 or bf16");
     WISP_TRY(cuda_function_for(device, request->op, x->dtype, &function, err));
+    if (finish)
+        WISP_TRY(cuda_function(device, finish, &joins, err));
     WISP_TRY(cuda_kernel_create(device, "one_pass", run, sizeof(norm_state), NULL, kernel, err));
     norm_state *s = (*kernel)->state;
     const int64_t columns = x->shape[x->rank - 1];
     const column_cut shape = {.outer = 1, .rows = wisp_desc_count(x) / columns, .columns = columns};
     s->function = function;
+    s->finish = joins;
     s->n_in = request->n_in;
-    s->plan = cuda_column_plan(device, &shape, cuda_per_access(x->dtype), 8, 4);
-    if (request->attrs) {
-        const wisp_batch_norm_attrs *attrs = request->attrs;
-        s->args.eps = (float)attrs->eps;
-        s->args.activation = attrs->activation;
-        s->args.per_count = attrs->count > 0 ? (float)(1.0 / (double)attrs->count) : 0.0f;
-    }
+    s->plan =
+        cuda_column_plan(device, &shape, cuda_per_access(x->dtype), finish ? 4 : 2, finish ? 4 : 8);
+    (*kernel)->scratch_bytes = finish ? cuda_partial_bytes(&s->plan, 2) : 0;
     return WISP_OK;
-}
-
-/* For kernels in two stages. */
-static wisp_status add_finish(cuda_device *device, const char *name, wisp_kernel *kernel,
-                              wisp_error *err)
-{
-    norm_state *s = kernel->state;
-    kernel->scratch_bytes = cuda_partial_bytes(&s->plan, 2);
-    const wisp_status status = cuda_function(device, name, &s->finish, err);
-    if (status != WISP_OK)
-        kernel->release(kernel);
-    return status;
 }
 
 static wisp_status start_two(const wisp_kernel *kernel, batch_norm_args *args, uintptr_t addresses,
@@ -74,10 +70,7 @@ static wisp_status stats_run(const wisp_kernel *kernel, const wisp_kernel_arg *i
 static wisp_status stats_prepare(cuda_device *device, const wisp_kernel_request *request,
                                  wisp_kernel **kernel, wisp_error *err)
 {
-    wisp_kernel_request plain = *request;
-    plain.attrs = NULL;
-    WISP_TRY(make(device, &plain, 0, stats_run, kernel, err));
-    return add_finish(device, "channel_stats_finish", *kernel, err);
+    return make(device, request, 0, "channel_stats_finish", stats_run, kernel, err);
 }
 
 /* --- batch_norm --- */
@@ -106,7 +99,9 @@ static wisp_status norm_run(const wisp_kernel *kernel, const wisp_kernel_arg *in
 static wisp_status norm_prepare(cuda_device *device, const wisp_kernel_request *request,
                                 wisp_kernel **kernel, wisp_error *err)
 {
-    return make(device, request, 0, norm_run, kernel, err);
+    WISP_TRY(make(device, request, 0, NULL, norm_run, kernel, err));
+    take_attrs(&((norm_state *)(*kernel)->state)->args, request->attrs);
+    return WISP_OK;
 }
 
 /* --- gradients: dy, x, y?, mean, var --- */
@@ -135,8 +130,9 @@ static wisp_status grad_stats_run(const wisp_kernel *kernel, const wisp_kernel_a
 static wisp_status grad_stats_prepare(cuda_device *device, const wisp_kernel_request *request,
                                       wisp_kernel **kernel, wisp_error *err)
 {
-    WISP_TRY(make(device, request, 1, grad_stats_run, kernel, err));
-    return add_finish(device, "batch_norm_grad_stats_finish", *kernel, err);
+    WISP_TRY(make(device, request, 1, "batch_norm_grad_stats_finish", grad_stats_run, kernel, err));
+    take_attrs(&((norm_state *)(*kernel)->state)->args, request->attrs);
+    return WISP_OK;
 }
 
 static wisp_status grad_input_run(const wisp_kernel *kernel, const wisp_kernel_arg *in,
@@ -161,7 +157,9 @@ static wisp_status grad_input_run(const wisp_kernel *kernel, const wisp_kernel_a
 static wisp_status grad_input_prepare(cuda_device *device, const wisp_kernel_request *request,
                                       wisp_kernel **kernel, wisp_error *err)
 {
-    return make(device, request, 1, grad_input_run, kernel, err);
+    WISP_TRY(make(device, request, 1, NULL, grad_input_run, kernel, err));
+    take_attrs(&((norm_state *)(*kernel)->state)->args, request->attrs);
+    return WISP_OK;
 }
 
 const cuda_kernel_entry cuda_batch_norm_kernels[] = {
