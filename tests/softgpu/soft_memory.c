@@ -30,6 +30,7 @@ typedef struct allocation {
     int leaving; /* a stream will free it */
 } allocation;
 
+static const size_t MOST_BYTES = (size_t)1 << 40;
 static uintptr_t space, cursor;
 static size_t space_bytes, card_bytes, used_bytes;
 static allocation *live; /* by address */
@@ -159,14 +160,25 @@ void soft_memory_close(void)
 
 /* --- allocating --- */
 
+/* Much address space, so that it lasts; less of it where a process may not have as much. */
+static void *reserve(void)
+{
+    void *at = MAP_FAILED;
+    for (size_t times = SPACES; at == MAP_FAILED && times > 1; times /= 2) {
+        space_bytes = card_bytes * times + HUGE_PAGE;
+        at = mmap(NULL, space_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    return at;
+}
+
 CUresult soft_memory_reserve(void)
 {
     if (space != 0)
         return CUDA_SUCCESS;
     card_bytes = (size_t)soft_setting("WISP_SOFTGPU_MEMORY", (int64_t)4 << 30);
-    space_bytes = card_bytes * SPACES + HUGE_PAGE;
-    void *at =
-        mmap(NULL, space_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (card_bytes > MOST_BYTES)
+        card_bytes = MOST_BYTES;
+    void *at = reserve();
     if (at == MAP_FAILED)
         return CUDA_ERROR_OUT_OF_MEMORY;
     space = cursor = (uintptr_t)at;
