@@ -75,7 +75,7 @@ part_build() { # 150 s
 
 part_ops_f32() { "$source/tests/cuda/every_op.sh" "$build" f32; } # 60 s
 part_ops_bf16() { "$source/tests/cuda/every_op.sh" "$build" bf16; } # 60 s
-part_training() { "$source/tests/cuda/same_training.sh" "$build"; } # 120 s
+part_training() { "$source/tests/cuda/cpu_losses.sh" "$build"; } # 120 s
 
 part_suite() { # 150 s: with `device = "auto"`, which takes the GPU
     ctest --test-dir "$build" --output-on-failure --parallel "$(($(nproc) / 2 + 1))" -LE "slow|cuda|ranks"

@@ -57,8 +57,16 @@ static wisp_status prepare_act(cpu_device *device, int32_t kind, int is_slope, c
     attrs.kind = kind;
     const wisp_desc *args[MAX_ARGS] = {x, x, x};
     const wisp_kernel_request request = {
-        sizeof request, is_slope ? 3 : 1, 1,    1,   is_slope ? "unary_grad" : "unary",
-        &attrs,         sizeof attrs,     args, args};
+        .struct_size = sizeof request,
+        .n_in = is_slope ? 3 : 1,
+        .n_out = 1,
+        .deterministic = 1,
+        .op = is_slope ? "unary_grad" : "unary",
+        .attrs = &attrs,
+        .attrs_bytes = sizeof attrs,
+        .in = args,
+        .out = args,
+    };
     return cpu_prepare(device, &request, kernel, err);
 }
 

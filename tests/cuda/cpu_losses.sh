@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# same_training.sh BUILD_FOLDER: twenty steps on the cuda backend have the losses of the cpu backend, in
+# cpu_losses.sh BUILD_FOLDER: twenty steps on the cuda backend have the losses of the cpu backend, in
 # f32 closely, in bf16 within what rounding makes of them.
 . "$(dirname "$0")/cuda_kit.sh" "$1"
 write_all_tiny
