@@ -32,9 +32,9 @@ typedef struct cuda_kernel_entry {
     X(reduce)                                                                                      \
     X(rows_move)                                                                                   \
     X(permute)                                                                                     \
-    X(optimizer)                                                                                   \
+    X(updates)                                                                                     \
     X(ring)                                                                                        \
-    X(pool)                                                                                        \
+    X(pooling)                                                                                     \
     X(gather)                                                                                      \
     X(top_k)                                                                                       \
     X(resize)                                                                                      \

@@ -4,7 +4,7 @@
 #define CUDA_SEGMENTS_CUH
 
 #include "kernel.cuh"
-#include "segments.h"
+#include "segment_row.h"
 
 namespace
 {

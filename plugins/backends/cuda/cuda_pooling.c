@@ -1,7 +1,7 @@
-/* cuda_pool.c - max and average pooling. */
+/* cuda_pooling.c - max and average pooling. */
 #include "cuda_table.h"
 #include "cuda_words.h"
-#include "kernels/pool.h"
+#include "kernels/pooling.h"
 
 typedef struct pool_state {
     CUfunction by_four, by_one;
@@ -77,7 +77,7 @@ static wisp_status pool_prepare(cuda_device *device, const wisp_kernel_request *
     return WISP_OK;
 }
 
-const cuda_kernel_entry cuda_pool_kernels[] = {
+const cuda_kernel_entry cuda_pooling_kernels[] = {
     {"max_pool", pool_prepare},
     {"max_pool_grad", pool_prepare},
     {"avg_pool", pool_prepare},

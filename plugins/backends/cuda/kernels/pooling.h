@@ -1,6 +1,6 @@
-/* pool.h - arguments of the pooling kernels. */
-#ifndef CUDA_KERNELS_POOL_H
-#define CUDA_KERNELS_POOL_H
+/* pooling.h - arguments of the pooling kernels. */
+#ifndef CUDA_KERNELS_POOLING_H
+#define CUDA_KERNELS_POOLING_H
 
 #include "division.h"
 

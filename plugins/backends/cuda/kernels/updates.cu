@@ -1,10 +1,10 @@
-// optimizer.cu - SGD, LARS, AdamW, moving averages, norms and clipping over whole parameter stores:
+// updates.cu - SGD, LARS, AdamW, moving averages, norms and clipping over whole parameter stores:
 // one launch that plans (one block), one that passes over all parameters, and where norms are
 // needed one block a segment that adds up chunks in their order.
 //
 // Bytes moved for a parameter: norms 4, clip 8 (0 within the limit), sgd 20, lars 28, adamw 28,
 // ema 12, adamw with ema 36.
-#include "optimizer.h"
+#include "updates.h"
 #include "segments.cuh"
 
 namespace

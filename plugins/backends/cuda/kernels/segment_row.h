@@ -1,4 +1,4 @@
-/* segments.h - the table of segments of a flat parameter store, as device code sees it.
+/* segment_row.h - the table of segments of a flat parameter store, as device code sees it.
  *
  * Segments differ in size by a factor of a million, and which are active stands in device memory.
  * So a first launch of one block counts every segment's chunks; the launches after it share the

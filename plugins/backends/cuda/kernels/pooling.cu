@@ -1,9 +1,9 @@
-// pool.cu - max and average pooling. A thread makes one vector of channels of the result.
+// pooling.cu - max and average pooling. A thread makes one vector of channels of the result.
 //
 // x is read from memory once: windows overlap in the caches. Bytes for an element of y of size e,
 // where the map of x has r times the elements: max_pool (r + 1) e + 1, its gradient (r + 1) e + 1,
 // avg_pool and its gradient (r + 1) e.
-#include "pool.h"
+#include "pooling.h"
 #include "words.cuh"
 
 namespace

@@ -1,8 +1,8 @@
-/* cuda_optimizer.c - norms, clipping, SGD, LARS, AdamW and moving averages over whole parameter
+/* cuda_updates.c - norms, clipping, SGD, LARS, AdamW and moving averages over whole parameter
  * stores. */
 #include "cuda_table.h"
 #include "cuda_words.h"
-#include "kernels/optimizer.h"
+#include "kernels/updates.h"
 
 enum { MAX_LAUNCHES = 4, THREADS = 256 };
 
@@ -296,7 +296,7 @@ static wisp_status both_prepare(cuda_device *device, const wisp_kernel_request *
     return WISP_OK;
 }
 
-const cuda_kernel_entry cuda_optimizer_kernels[] = {
+const cuda_kernel_entry cuda_updates_kernels[] = {
     {"segment_norms", norms_prepare},   {"clip_segments", clip_prepare},
     {"sgd_update", sgd_prepare},        {"lars_update", lars_prepare},
     {"adamw_update", adamw_prepare},    {"ema_update", ema_prepare},

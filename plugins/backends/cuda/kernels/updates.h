@@ -1,8 +1,8 @@
-/* optimizer.h - arguments of the kernels that update parameter stores. */
-#ifndef CUDA_KERNELS_OPTIMIZER_H
-#define CUDA_KERNELS_OPTIMIZER_H
+/* updates.h - arguments of the kernels that update parameter stores. */
+#ifndef CUDA_KERNELS_UPDATES_H
+#define CUDA_KERNELS_UPDATES_H
 
-#include "segments.h"
+#include "segment_row.h"
 
 /* What the plan leaves for every segment, four numbers. */
 enum { SEGMENT_LR, SEGMENT_WD, SEGMENT_RATIO, SEGMENT_NUMBERS = 4 };
