@@ -1,0 +1,77 @@
+#include "nccl_launch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_RANKS = 4096 };
+
+/* Launchers, the most explicit first. An sbatch script has SLURM_PROCID and SLURM_NTASKS as well:
+ * SLURM_STEP_NUM_TASKS exists only below srun. */
+static const struct {
+    const char *size, *rank, *local, *local_size;
+} launchers[] = {
+    {"WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"},
+    {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"},
+    {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK",
+     "OMPI_COMM_WORLD_LOCAL_SIZE"},
+    {"PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
+};
+
+/* A number in [0, most]; -1: there is none, -2: it is something else. */
+static int number(const char *variable, int most)
+{
+    const char *text = getenv(variable);
+    char *end = NULL;
+    if (!text || !*text)
+        return -1;
+    const long value = strtol(text, &end, 10);
+    return *end == '\0' && value >= 0 && value <= most ? (int)value : -2;
+}
+
+static wisp_status read_place(nccl_launch *l, const char *rank, const char *local, wisp_error *err)
+{
+    if (l->size == -2 || l->size == 0)
+        return wisp_fail(err, WISP_E_CONFIG, "%s is \"%s\", which is no number from 1 to %d",
+                         l->source, getenv(l->source), MOST_RANKS);
+    l->rank = number(rank, MOST_RANKS);
+    if (l->rank < 0 || l->rank >= l->size)
+        return wisp_fail(err, WISP_E_CONFIG, "%s is %d, but %s is \"%s\": it must be from 0 to %d",
+                         l->source, l->size, rank, getenv(rank) ? getenv(rank) : "", l->size - 1);
+    l->local_rank = number(local, MOST_RANKS);
+    return WISP_OK;
+}
+
+/* Ranks of one machine find each other without being told. */
+static wisp_status read_address(nccl_launch *l, const char *local_size, wisp_error *err)
+{
+    l->address = getenv("MASTER_ADDR");
+    l->port = getenv("MASTER_PORT");
+    if (!l->port || !*l->port)
+        l->port = "29500"; /* as torchrun */
+    if (l->address && *l->address)
+        return WISP_OK;
+    if (l->size > 1 && number(local_size, MOST_RANKS) != l->size)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "MASTER_ADDR is not set: ranks on several machines need it to be the name "
+                         "or address of the machine of rank 0");
+    l->address = "127.0.0.1";
+    return WISP_OK;
+}
+
+wisp_status nccl_launch_read(nccl_launch *l, wisp_error *err)
+{
+    memset(l, 0, sizeof *l);
+    l->size = 1;
+    l->local_rank = -1;
+    l->address = l->port = l->source = "";
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
+        const int size = number(launchers[i].size, MOST_RANKS);
+        if (size == -1)
+            continue;
+        l->size = size;
+        l->source = launchers[i].size;
+        WISP_TRY(read_place(l, launchers[i].rank, launchers[i].local, err));
+        return read_address(l, launchers[i].local_size, err);
+    }
+    return WISP_OK;
+}
