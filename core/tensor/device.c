@@ -161,6 +161,12 @@ void wispi_device_set_ranks_on_device(wispi_device *device, int32_t on_device)
     device->ranks_on_device = on_device;
 }
 
+void *wispi_device_queue(const wispi_device *device)
+{
+    const wisp_backend_v0 *b = device->backend;
+    return b && WISP_HAS(b, wisp_backend_v0, queue) && b->queue ? b->queue(device->handle) : NULL;
+}
+
 int wispi_ranks_reach(const wispi_device *device)
 {
     return device->ranks_on_device || wispi_device_host_visible(device);

@@ -38,6 +38,8 @@ wisp_status wispi_device_sync(wispi_device *device, wisp_error *err);
 int wispi_device_host_visible(const wispi_device *device);
 /* The host's kernels of collective operations work on this device's memory, not on the host's. */
 void wispi_device_set_ranks_on_device(wispi_device *device, int32_t on_device);
+/* What a communicator that works on this device's memory is given; NULL: there is nothing. */
+void *wispi_device_queue(const wispi_device *device);
 /* 1 where the communicator works on this device's memory as it lies. */
 int wispi_ranks_reach(const wispi_device *device);
 /* Programs may become graphs (program.h), where the backend makes graphs. Off until it is asked

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "loader/containment.h"
+#include "train/device_choice.h"
 
 enum { HOST_NAME = 256, NOTE = 600, MOST_TEXT = 1 << 22 };
 
@@ -21,10 +22,9 @@ static int32_t count_in(const char *variable)
 }
 
 /* How many processes the launcher says that it started; 0: there is no launcher. */
-static int32_t launched(const char **variable)
+static int32_t launched(const char *const *names, size_t n, const char **variable)
 {
-    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
-    for (size_t i = 0; i < WISP_COUNT(names); i++) {
+    for (size_t i = 0; i < n; i++) {
         *variable = names[i];
         if (count_in(names[i]) > 0)
             return count_in(names[i]);
@@ -33,16 +33,39 @@ static int32_t launched(const char **variable)
     return 0;
 }
 
-/* WORLD_SIZE alone comes from a launcher that MPI knows nothing of. */
-static wisp_status check_launcher(int32_t n, wisp_error *err)
+/* MPI knows nothing of a launcher that sets WORLD_SIZE alone. */
+static int32_t launched_for(const char *comm, const char **variable)
 {
-    if (n > 0 || count_in("WORLD_SIZE") < 2)
+    static const char *const names[] = {"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE",
+                                        "SLURM_STEP_NUM_TASKS"};
+    const size_t skipped = strcmp(comm, "mpi") == 0;
+    return launched(names + skipped, WISP_COUNT(names) - skipped, variable);
+}
+
+static wisp_status check_launcher(const char *comm, int32_t n, wisp_error *err)
+{
+    if (strcmp(comm, "mpi") != 0 || n > 0 || count_in("WORLD_SIZE") < 2)
         return WISP_OK;
     return wisp_fail(err, WISP_E_CONFIG,
                      "WORLD_SIZE is %d, but no MPI launcher started this process, and on the CPU "
                      "ranks meet by MPI: start the run by `mpirun -np %d wisp run ...` or by srun, "
                      "or train alone with run.comm=none",
                      (int)count_in("WORLD_SIZE"), (int)count_in("WORLD_SIZE"));
+}
+
+/* NCCL where the run will be on the backend cuda. What is wrong with the device is said later. */
+static const char *usual_comm(const wispi_experiment *x)
+{
+    wispi_instance backend = {0};
+    wisp_error unused = {0};
+    int32_t index = 0;
+    if (strncmp(x->run.device, "cpu", 3) == 0 ||
+        wispi_device_choose(x->registry, wispi_config_arena(x->config), "run.device =",
+                            x->run.device, NULL, &backend, &index, &unused) != WISP_OK)
+        return "mpi";
+    const int is_cuda = strcmp(backend.plugin->descriptor->name, "cuda") == 0;
+    wispi_instance_destroy(&backend);
+    return is_cuda ? "nccl" : "mpi";
 }
 
 static wisp_status load_comm(const wispi_experiment *x, wispi_rank_group *g, const char *name,
@@ -56,6 +79,14 @@ static wisp_status load_comm(const wispi_experiment *x, wispi_rank_group *g, con
     return wisp_fail(err, status, "run.comm = \"%s\": %s", x->run.comm, cause.message);
 }
 
+/* all_gather of the host's memory. */
+static wisp_status share(const wispi_ranks *r, const void *own, void *all, size_t bytes,
+                         wisp_error *err)
+{
+    return r->comm->host_all_gather ? r->comm->host_all_gather(r->self, own, all, bytes, err)
+                                    : r->comm->all_gather(r->self, own, all, bytes, err);
+}
+
 static wisp_status count_neighbours(wispi_ranks *r, wisp_error *err)
 {
     char own[HOST_NAME] = "";
@@ -63,7 +94,7 @@ static wisp_status count_neighbours(wispi_ranks *r, wisp_error *err)
     if (!all)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the names of the ranks' machines");
     gethostname(own, sizeof own - 1);
-    const wisp_status status = r->comm->all_gather(r->self, own, all, sizeof own, err);
+    const wisp_status status = share(r, own, all, sizeof own, err);
     r->on_machine = 0;
     for (int32_t i = 0; i < r->size; i++)
         r->on_machine += memcmp(all + (size_t)i * HOST_NAME, own, sizeof own) == 0;
@@ -94,31 +125,40 @@ static wisp_status check_size(const wispi_rank_group *g, int32_t n, const char *
     if (n < 2 || g->ranks.size == n)
         return WISP_OK;
     return wisp_fail(err, WISP_E_CONFIG,
-                     "%s says that %d processes were started, and MPI found %d: launcher and MPI "
-                     "do not belong together; use this MPI's own mpirun, or srun --mpi=pmix",
-                     variable, (int)n, (int)g->ranks.size);
+                     "%s says that %d processes were started, and %s found %d: launcher and MPI do "
+                     "not belong together; use this MPI's own mpirun, or srun --mpi=pmix",
+                     variable, (int)n,
+                     strcmp(g->instance.plugin->descriptor->name, "mpi") == 0
+                         ? "MPI"
+                         : g->instance.plugin->descriptor->name,
+                     (int)g->ranks.size);
 }
 
 wisp_status wispi_rank_group_join(wispi_experiment *x, wispi_rank_group *g, wisp_error *err)
 {
     const char *variable = "", *name = x->run.comm;
-    const int32_t n = launched(&variable);
     g->ranks = (wispi_ranks){.size = 1, .on_machine = 1};
     if (strcmp(name, "none") == 0)
         return WISP_OK;
-    WISP_TRY(check_launcher(n, err));
-    if (strcmp(name, "auto") == 0) {
-        if (n < 2)
-            return WISP_OK;
-        name = "mpi";
-    }
+    const int is_auto = strcmp(name, "auto") == 0;
+    if (is_auto && launched_for("", &variable) < 2)
+        return WISP_OK;
+    name = is_auto ? usual_comm(x) : name;
+    const int32_t n = launched_for(name, &variable);
+    WISP_TRY(check_launcher(name, n, err));
+    if (is_auto && n < 2)
+        return WISP_OK;
     WISP_TRY(load_comm(x, g, name, err));
     WISP_TRY(open_comm(g, err));
     WISP_TRY(check_size(g, n, variable, err));
     if (g->ranks.size < 2)
         return WISP_OK;
-    if (strcmp(g->ranks.comm->memory_kind, "host") != 0)
-        return wisp_fail(err, WISP_E_UNSUPPORTED, "run.comm = \"%s\" works on memory of %s only",
+    if (strcmp(g->ranks.comm->memory_kind, "host") != 0 &&
+        !(g->ranks.comm->attach && g->ranks.comm->host_all_gather &&
+          g->ranks.comm->host_broadcast && g->ranks.comm->start_all_reduce && g->ranks.comm->wait))
+        return wisp_fail(err, WISP_E_ABI,
+                         "run.comm = \"%s\" works on memory of %s, but lacks attach, "
+                         "host_all_gather, host_broadcast, start_all_reduce or wait",
                          x->run.comm, g->ranks.comm->memory_kind);
     g->ranks.bucket_bytes = (int64_t)(x->run.bucket_mb * (1 << 20));
     x->ranks = &g->ranks;
@@ -148,7 +188,10 @@ wisp_status wispi_rank_group_tell(const wispi_rank_group *g, void *data, size_t 
                                   wisp_error *err)
 {
     const wispi_ranks *r = &g->ranks;
-    return r->size > 1 ? r->comm->broadcast(r->self, data, bytes, 0, err) : WISP_OK;
+    if (r->size < 2)
+        return WISP_OK;
+    return r->comm->host_broadcast ? r->comm->host_broadcast(r->self, data, bytes, 0, err)
+                                   : r->comm->broadcast(r->self, data, bytes, 0, err);
 }
 
 wisp_status wispi_rank_group_follow(wispi_rank_group *g, wisp_status status, wisp_error *err)
@@ -177,10 +220,18 @@ wisp_status wispi_rank_group_average(const wispi_rank_group *g, float *values, i
     const wispi_ranks *r = &g->ranks;
     if (r->size < 2)
         return WISP_OK;
-    WISP_TRY(r->comm->all_reduce(r->self, values, n, WISP_F32, WISP_REDUCE_OVER_RANKS_SUM, err));
-    for (int64_t i = 0; i < n; i++)
-        values[i] /= (float)r->size;
-    return WISP_OK;
+    float *all = wispi_alloc((size_t)(n * r->size) * sizeof *all);
+    if (!all)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the values of all ranks");
+    const wisp_status status = share(r, values, all, (size_t)n * sizeof *all, err);
+    for (int64_t i = 0; status == WISP_OK && i < n; i++) {
+        double sum = 0;
+        for (int32_t rank = 0; rank < r->size; rank++)
+            sum += all[rank * n + i];
+        values[i] = (float)(sum / r->size);
+    }
+    wispi_free(all);
+    return status;
 }
 
 /* --- comparing --- */
@@ -227,7 +278,7 @@ static wisp_status share_notes(wispi_rank_group *g, const char *note, wisp_error
     char *all = wispi_alloc((size_t)r->size * NOTE);
     if (!all)
         return wisp_fail(err, WISP_E_NOMEM, "no memory to compare the ranks");
-    wisp_status status = r->comm->all_gather(r->self, note, all, NOTE, err);
+    wisp_status status = share(r, note, all, NOTE, err);
     for (int32_t i = 0; status == WISP_OK && i < r->size; i++) {
         if (!all[(size_t)i * NOTE])
             continue;

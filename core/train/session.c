@@ -62,6 +62,33 @@ static int ranks_meet_there(const wispi_session *s)
            strcmp(ranks->comm->memory_kind, s->backend.plugin->descriptor->name) == 0;
 }
 
+static wisp_status meet_there(wispi_session *s, wisp_error *err)
+{
+    const wispi_ranks *ranks = s->experiment->ranks;
+    const int is_there = ranks_meet_there(s);
+    wispi_device_set_ranks_on_device(s->device, is_there);
+    if (ranks && !is_there && strcmp(ranks->comm->memory_kind, "host") != 0)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "run.comm = \"%s\" works on memory of %s, and this run is on %s: take "
+                         "another device, or run.comm = \"mpi\"",
+                         s->experiment->run.comm, ranks->comm->memory_kind, s->device_name);
+    if (!is_there || !ranks->comm->attach)
+        return WISP_OK;
+    void *queue = wispi_device_queue(s->device);
+    if (!queue)
+        return wisp_fail(err, WISP_E_UNSUPPORTED, "%s has no queue to give to run.comm = \"%s\"",
+                         s->device_name, s->experiment->run.comm);
+    return ranks->comm->attach(ranks->self, queue, err);
+}
+
+static void leave_device(const wispi_session *s)
+{
+    const wispi_ranks *ranks = s->experiment->ranks;
+    wisp_error unused;
+    if (s->device && ranks && ranks->comm && ranks->comm->attach)
+        ranks->comm->attach(ranks->self, NULL, &unused);
+}
+
 static wisp_status open_device(wispi_session *s, wisp_error *err)
 {
     const wispi_run_settings *run = &s->experiment->run;
@@ -79,7 +106,6 @@ static wisp_status open_device(wispi_session *s, wisp_error *err)
         status, s->backend.plugin, "open", err,
         wispi_device_open(backend_table(s), s->backend.self, index, &options, &s->device, err));
     WISP_TRY(status);
-    wispi_device_set_ranks_on_device(s->device, ranks_meet_there(s));
     wispi_device_set_capture(s->device, run->capture == WISPI_CAPTURE_AUTO);
     wispi_device_set_choice(s->device, run->precision == WISPI_PRECISION_TF32, run->autotune);
     if (run->precision == WISPI_PRECISION_TF32 && wispi_device_host_visible(s->device))
@@ -87,7 +113,7 @@ static wisp_status open_device(wispi_session *s, wisp_error *err)
                   "run.precision = \"tf32\": %s has no such products and computes in "
                   "f32",
                   s->device_name);
-    return WISP_OK;
+    return meet_there(s, err);
 }
 
 /* --- data --- */
@@ -647,7 +673,10 @@ wisp_status wispi_session_post(wispi_session *s, int with_metrics, wispi_step_re
 
 wisp_status wispi_session_await(wispi_session *s, wispi_step_report *report, wisp_error *err)
 {
-    return wispi_device_wait(s->device, report->ticket, err);
+    const wispi_ranks *ranks = s->experiment->ranks;
+    WISP_TRY(wispi_device_wait(s->device, report->ticket, err));
+    /* What a lost rank has left unfinished is no result. */
+    return ranks && ranks->comm->progress ? ranks->comm->progress(ranks->self, err) : WISP_OK;
 }
 
 /* --- life --- */
@@ -694,6 +723,7 @@ void wispi_session_close(wispi_session *s)
         wispi_instance_destroy(&s->backbones[i]);
     for (size_t i = 0; s->device && i < WISP_COUNT(s->reports); i++)
         wispi_host_free(s->device, s->reports[i].values);
+    leave_device(s);
     wispi_device_close(s->device);
     wispi_instance_destroy(&s->backend);
     wispi_free(s->starts);

@@ -57,7 +57,7 @@ typedef struct wisp_comm_v0 {
     /* --- Where memory_kind is not "host", all of these and start_all_reduce. --- */
 
     /* The device that this rank works on, before any of its memory is given; `queue` is what the
-     * backend's `queue` gives. [setup] */
+     * backend's `queue` gives. NULL: it is about to be closed. [setup] */
     wisp_status (*attach)(void *self, void *queue, wisp_error *err);
     /* all_gather and broadcast of the host's memory, which the host waits for; small. [main] */
     wisp_status (*host_all_gather)(void *self, const void *in, void *out, size_t bytes,

@@ -256,6 +256,11 @@ static wisp_status prepare(void *handle, const wisp_kernel_request *request, wis
     return cuda_prepare(device, request, kernel, err);
 }
 
+static void *queue(void *handle)
+{
+    return ((cuda_device *)handle)->stream;
+}
+
 static const wisp_backend_v0 backend_table = {
     .struct_size = sizeof(wisp_backend_v0),
     .score = score,
@@ -281,6 +286,7 @@ static const wisp_backend_v0 backend_table = {
     .capture_end = cuda_capture_end,
     .graph_launch = cuda_graph_launch,
     .graph_release = cuda_graph_release,
+    .queue = queue,
     .follow = cuda_follow,
 };
 

@@ -30,7 +30,8 @@ typedef struct nccl_group {
     nccl_api api;
     nccl_launch launch;
     nccl_meeting *meeting; /* NULL: one rank */
-    ncclComm_t comm;
+    ncclComm_t comm;       /* made when it is needed first; NULL again when it was aborted */
+    int is_joined;
     CUstream queue, stream;
     CUevent before;                          /* what the queue did before a collective */
     CUevent done[WISP_REDUCTIONS_UNDER_WAY]; /* made when they are needed */
@@ -104,16 +105,14 @@ static wisp_status open_group(void *self, int32_t *rank, int32_t *size, int32_t 
     return WISP_OK;
 }
 
-static void close_group(void *self)
+static void detach(nccl_group *g)
 {
-    nccl_group *g = self;
     pthread_mutex_lock(&g->calling);
     if (g->comm)
         g->api.nccl.CommDestroy(g->comm);
     g->comm = NULL;
+    g->is_joined = 0;
     pthread_mutex_unlock(&g->calling);
-    nccl_meeting_close(g->meeting);
-    g->meeting = NULL;
     for (int i = 0; i < WISP_REDUCTIONS_UNDER_WAY; i++)
         if (g->done[i])
             g->api.driver.EventDestroy(g->done[i]);
@@ -123,7 +122,15 @@ static void close_group(void *self)
         g->api.driver.StreamDestroy(g->stream);
     memset(g->done, 0, sizeof g->done);
     g->before = NULL;
-    g->stream = NULL;
+    g->stream = g->queue = NULL;
+}
+
+static void close_group(void *self)
+{
+    nccl_group *g = self;
+    detach(g);
+    nccl_meeting_close(g->meeting);
+    g->meeting = NULL;
     nccl_api_close(&g->api);
 }
 
@@ -166,6 +173,7 @@ static wisp_status join_communicator(nccl_group *g, wisp_error *err)
                         "ncclCommInitRank", err));
     pthread_mutex_lock(&g->calling);
     g->comm = made;
+    g->is_joined = 1;
     pthread_mutex_unlock(&g->calling);
     return check(g, err);
 }
@@ -173,18 +181,24 @@ static wisp_status join_communicator(nccl_group *g, wisp_error *err)
 static wisp_status attach(void *self, void *queue, wisp_error *err)
 {
     nccl_group *g = self;
-    g->queue = queue;
+    detach(g);
+    if (!queue)
+        return WISP_OK;
     DRIVER(StreamCreate, &g->stream, CU_STREAM_NON_BLOCKING);
     DRIVER(EventCreate, &g->before, CU_EVENT_DISABLE_TIMING);
-    return join_communicator(g, err);
+    g->queue = queue;
+    return WISP_OK;
 }
 
 /* What the stream does from here on comes after what the queue was asked for. */
 static wisp_status follow_queue(nccl_group *g, wisp_error *err)
 {
-    if (!g->comm)
-        return g->meeting ? nccl_meeting_check(g->meeting, err)
-                          : wisp_fail(err, WISP_E_STATE, "NCCL has no device yet");
+    if (g->meeting)
+        WISP_TRY(nccl_meeting_check(g->meeting, err));
+    if (!g->queue)
+        return wisp_fail(err, WISP_E_STATE, "NCCL was given no device");
+    if (!g->is_joined)
+        WISP_TRY(join_communicator(g, err));
     DRIVER(EventRecord, g->before, g->queue);
     DRIVER(StreamWaitEvent, g->stream, g->before, 0);
     return WISP_OK;
