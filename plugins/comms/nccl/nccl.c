@@ -12,7 +12,6 @@
 #include <wisp/abi.h>
 #include <wisp/comm.h>
 #include <wisp/host.h>
-#include <wisp/options.h>
 #include <wisp/tensor.h>
 
 #include "nccl_api.h"
@@ -20,13 +19,8 @@
 
 enum { ABORT_SECONDS = 5 };
 
-typedef struct nccl_config {
-    double meeting_seconds;
-} nccl_config;
-
 typedef struct nccl_group {
     const wisp_host *host;
-    const nccl_config *config;
     nccl_api api;
     nccl_launch launch;
     nccl_meeting *meeting; /* NULL: one rank */
@@ -38,26 +32,13 @@ typedef struct nccl_group {
     pthread_mutex_t calling;                 /* held while NCCL is called */
 } nccl_group;
 
-#define OFFSET(field) offsetof(nccl_config, field)
-
-static const wisp_option options[] = {
-    {.key = "meeting_seconds",
-     .type = WISP_OPTION_F64,
-     .offset = OFFSET(meeting_seconds),
-     .default_value = "300",
-     .min = 1,
-     .max = 86400,
-     .unit = "s",
-     .help = "how long ranks wait for each other at the start"},
-};
-
 static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
 {
     nccl_group *g = host->alloc(host, sizeof *g);
+    (void)config;
     if (!g)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for NCCL");
     g->host = host;
-    g->config = config;
     pthread_mutex_init(&g->calling, NULL);
     *self = g;
     return WISP_OK;
@@ -97,7 +78,7 @@ static wisp_status open_group(void *self, int32_t *rank, int32_t *size, int32_t 
     WISP_TRY(nccl_launch_read(&g->launch, err));
     WISP_TRY(nccl_api_open(&g->api, err));
     if (g->launch.size > 1)
-        WISP_TRY(nccl_meeting_open(g->host, &g->launch, g->config->meeting_seconds, abort_all, g,
+        WISP_TRY(nccl_meeting_open(g->host, &g->launch, g->launch.seconds, abort_all, g,
                                    &g->meeting, &local, err));
     *rank = g->launch.rank;
     *size = g->launch.size;
@@ -354,13 +335,11 @@ static const wisp_descriptor descriptor = {
     .version = "0.1.0",
     .summary = "NCCL: one run in several processes, a GPU each, on one machine or many",
     .doc = "Joins the processes that torchrun, srun or mpirun started (RANK, WORLD_SIZE, "
-           "LOCAL_RANK; MASTER_ADDR and MASTER_PORT of rank 0) to one run. Works on the memory of "
+           "LOCAL_RANK; MASTER_ADDR and MASTER_PORT of rank 0) to one run. WISP_MEETING_SECONDS "
+           "says how long ranks wait for each other (300). Works on the memory of "
            "the backend cuda. Taken by run.comm = \"auto\" on that backend.",
     .license = "Apache-2.0",
     .reference = "NVIDIA Collective Communications Library (NCCL), version 2.10 or later",
-    .options = options,
-    .n_options = WISP_COUNT(options),
-    .config_size = sizeof(nccl_config),
     .create = create,
     .destroy = destroy,
     .vtable = &vtable,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_RANKS = 4096 };
+enum { MOST_RANKS = 4096, USUAL_SECONDS = 300, MOST_SECONDS = 86400 };
 
 /* Launchers, the most explicit first. An sbatch script has SLURM_PROCID and SLURM_NTASKS as well:
  * SLURM_STEP_NUM_TASKS exists only below srun. */
@@ -64,6 +64,9 @@ wisp_status nccl_launch_read(nccl_launch *l, wisp_error *err)
     l->size = 1;
     l->local_rank = -1;
     l->address = l->port = l->source = "";
+    l->seconds = number("WISP_MEETING_SECONDS", MOST_SECONDS);
+    if (l->seconds < 1)
+        l->seconds = USUAL_SECONDS;
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
         const int size = number(launchers[i].size, MOST_RANKS);
         if (size == -1)

@@ -9,10 +9,11 @@ typedef struct nccl_launch {
     int local_rank;     /* -1: not said */
     const char *source; /* the variable that `size` came from */
     const char *address, *port;
+    double seconds; /* to wait for the others */
 } nccl_launch;
 
 /* RANK, WORLD_SIZE, LOCAL_RANK (torchrun), else those of srun, else of mpirun; MASTER_ADDR and
- * MASTER_PORT, where ranks on several machines need the first. */
+ * MASTER_PORT, where ranks on several machines need the first; WISP_MEETING_SECONDS. */
 wisp_status nccl_launch_read(nccl_launch *launch, wisp_error *err);
 
 #endif
