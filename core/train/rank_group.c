@@ -59,9 +59,15 @@ static const char *usual_comm(const wispi_experiment *x)
     wispi_instance backend = {0};
     wisp_error unused = {0};
     int32_t index = 0;
-    if (strncmp(x->run.device, "cpu", 3) == 0 ||
-        wispi_device_choose(x->registry, wispi_config_arena(x->config), "run.device =",
-                            x->run.device, NULL, &backend, &index, &unused) != WISP_OK)
+    const int32_t level = wispi_log_level();
+    if (strncmp(x->run.device, "cpu", 3) == 0)
+        return "mpi";
+    wispi_log_set_level(WISP_LOG_ERROR); /* whoever opens the device says all this again */
+    const wisp_status status =
+        wispi_device_choose(x->registry, wispi_config_arena(x->config),
+                            "run.device =", x->run.device, NULL, &backend, &index, &unused);
+    wispi_log_set_level(level);
+    if (status != WISP_OK)
         return "mpi";
     const int is_cuda = strcmp(backend.plugin->descriptor->name, "cuda") == 0;
     wispi_instance_destroy(&backend);
