@@ -38,8 +38,8 @@ typedef struct wisp_comm_v0 {
     wisp_status (*broadcast)(void *self, void *data, size_t bytes, int32_t root, wisp_error *err);
     wisp_status (*barrier)(void *self, wisp_error *err);
     const char *memory_kind; /* "host" or a backend's name */
-    /* Ends the processes of all ranks at once, with this exit code, because this rank cannot go on.
-     * Does not return. [main] */
+    /* Ends the processes of all ranks at once, with this exit code, because this rank cannot go on;
+     * or lets the others know that it is lost and returns, and the process ends. [main] */
     void (*abandon)(void *self, int32_t code);
 
     /* --- Optional; start_all_reduce and wait come together. --- */

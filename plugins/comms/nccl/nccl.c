@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <wisp/abi.h>
 #include <wisp/comm.h>
@@ -110,16 +109,19 @@ static void close_group(void *self)
 {
     nccl_group *g = self;
     detach(g);
-    nccl_meeting_close(g->meeting);
+    nccl_meeting_close(g->meeting, 1);
     g->meeting = NULL;
     nccl_api_close(&g->api);
 }
 
-/* The closed connections tell the others. */
+/* The connections that close without a word tell the others; this process ends by itself. */
 static void abandon(void *self, int32_t code)
 {
-    (void)self;
-    _exit(code);
+    nccl_group *g = self;
+    (void)code;
+    abort_all(g);
+    nccl_meeting_close(g->meeting, 0);
+    g->meeting = NULL;
 }
 
 /* --- calls --- */

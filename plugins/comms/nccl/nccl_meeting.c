@@ -304,7 +304,7 @@ wisp_status nccl_meeting_open(const wisp_host *host, const nccl_launch *l, doubl
     if (status == WISP_OK)
         *meeting = m;
     else
-        nccl_meeting_close(m);
+        nccl_meeting_close(m, 0);
     return status;
 }
 
@@ -318,7 +318,7 @@ static void say_goodbye(nccl_meeting *m)
     pthread_mutex_unlock(&m->sending);
 }
 
-void nccl_meeting_close(nccl_meeting *m)
+void nccl_meeting_close(nccl_meeting *m, int with_goodbye)
 {
     const uint64_t one = 1;
     if (!m)
@@ -327,7 +327,8 @@ void nccl_meeting_close(nccl_meeting *m)
     m->is_over = 1;
     pthread_mutex_unlock(&m->lock);
     if (m->has_thread) {
-        say_goodbye(m);
+        if (with_goodbye)
+            say_goodbye(m);
         if (write(m->stop, &one, sizeof one) == (ssize_t)sizeof one)
             pthread_join(m->thread, NULL);
     }

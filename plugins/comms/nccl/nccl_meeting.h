@@ -21,8 +21,8 @@ typedef void (*nccl_lost_fn)(void *user);
 wisp_status nccl_meeting_open(const wisp_host *host, const nccl_launch *launch, double seconds,
                               nccl_lost_fn lost, void *user, nccl_meeting **meeting,
                               int *local_rank, wisp_error *err);
-/* Says good-bye to the others; accepts NULL. */
-void nccl_meeting_close(nccl_meeting *meeting);
+/* With good-bye to the others, or as one who is lost; accepts NULL. */
+void nccl_meeting_close(nccl_meeting *meeting, int with_goodbye);
 
 /* Fails once a rank is lost, and names it. Returns at once. */
 wisp_status nccl_meeting_check(nccl_meeting *meeting, wisp_error *err);
