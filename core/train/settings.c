@@ -95,9 +95,9 @@ const wisp_option wispi_run_options_table[] = {
     {.key = "bucket_mb",
      .type = WISP_OPTION_F64,
      .offset = RUN(bucket_mb),
-     /* PyTorch takes 25, which its authors found good for networks of 100 MB and more (Li et al.,
-      * PyTorch distributed, VLDB 2020, section 5). Small networks would be one or two buckets, and
-      * nothing would be left to overlap. */
+     /* PyTorch's default is 25 (DistributedDataParallel, bucket_cap_mb). Networks here have 10 to
+      * 90 MB of gradients: they would be one or two buckets, and nothing would be left to overlap.
+      * Measured: docs/scale.md. */
      .default_value = "4",
      .min = 0,
      .max = 4096,
