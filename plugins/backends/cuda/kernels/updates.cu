@@ -37,8 +37,7 @@ WISP_DEVICE void plan_adamw_numbers(const optimizer_args &a)
         a.step[0] = shared_step + 1;
 }
 
-/* The first pair whose source is the whole of segment s; -1: there is none. Most tables have it in
- * the same place. */
+/* The first pair whose source is the whole of segment s; -1: there is none. */
 WISP_DEVICE int64_t follower_of(const optimizer_args &a, int64_t s)
 {
     const int64_t offset = a.segments.rows[4 * s], count = segment_count(a.segments, s);
