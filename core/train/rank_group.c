@@ -60,8 +60,8 @@ static const char *usual_comm(const wispi_experiment *x)
     wisp_error unused = {0};
     int32_t index = 0;
     const int32_t level = wispi_log_level();
-    if (strncmp(x->run.device, "cpu", 3) == 0)
-        return "mpi";
+    if (strcmp(x->run.device, "auto") != 0)
+        return strncmp(x->run.device, "cuda", 4) == 0 ? "nccl" : "mpi";
     wispi_log_set_level(WISP_LOG_ERROR); /* whoever opens the device says all this again */
     const wisp_status status =
         wispi_device_choose(x->registry, wispi_config_arena(x->config),
