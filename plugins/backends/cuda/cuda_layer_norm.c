@@ -111,11 +111,11 @@ static wisp_status grad_run(const wisp_kernel *kernel, const wisp_kernel_arg *in
 static wisp_status plan_held(cuda_device *device, const wisp_desc *x, wisp_kernel *kernel,
                              wisp_error *err)
 {
-    static const int32_t blocks_of[] = {3, 2, 2, 1}; /* a multiprocessor, by registers */
+    static const int32_t blocks_of[] = {3, 2, 2}; /* a multiprocessor, by registers */
     layer_state *s = kernel->state;
     const int64_t hold = cuda_ceil_div(s->rows.cut.length, (int64_t)32 * s->rows.per_access);
     char name[48];
-    if (hold > 4 || s->rows.cut.length % s->rows.per_access)
+    if (hold > 3 || s->rows.cut.length % s->rows.per_access)
         return WISP_OK;
     snprintf(name, sizeof name, "layer_norm_grad_held_%d", (int)hold);
     WISP_TRY(cuda_function_for(device, name, x->dtype, &s->held, err));

@@ -260,7 +260,6 @@ WISP_KERNEL(layer_norm_grad_bf16, layer_norm_args)
 HELD_KERNELS(1)
 HELD_KERNELS(2)
 HELD_KERNELS(3)
-HELD_KERNELS(4)
 WISP_KERNEL(layer_norm_affine_f32, layer_norm_args)
 {
     affine_sums<float>(a);
