@@ -130,8 +130,10 @@ static void note(void *user, const wispi_op_result *result)
 
 START_TEST(kernels_agree_with_the_reference)
 {
-    cpu c = open_cpu();
     const wispi_op_family *family = wispi_op_families[_i];
+    if (strcmp(family->ops[0]->name, "make_views") == 0)
+        return; /* on a CPU the host's view engine makes them */
+    cpu c = open_cpu();
     outcome out = {{0}, 0, ""};
     for (int32_t i = 0; i < family->n_ops; i++) {
         const wispi_op_options options = {family->ops[i]->name, 0};
