@@ -124,7 +124,8 @@ static void write_experiment(const arguments *a, const char *path)
     if (!file)
         return;
     fprintf(file,
-            "[run]\nbatch = %d\nprecision = \"%s\"\ndevice = \"%s\"\nthreads = %d\n"
+            "[run]\nbatch = %d\nprecision = \"%s\"\ndevice = \"%s\"\n"
+            "threads = %d\nviews = \"host\"\n"
             "[data]\nuse = \"synthetic\"\ncount = %d\n"
             "[sampler]\nuse = \"multicrop\"\nglobal = { count = 2, size = %d }\n"
             "local = { count = %d, size = %d }\n"
@@ -169,9 +170,15 @@ static wisp_status make_views(const arguments *a, const wispi_session *s, wispi_
     return WISP_OK;
 }
 
-/* --- the roofline: a product of two 2048 x 2048 matrices --- */
+/* --- the roofline: a product of two square matrices --- */
 
-enum { SIDE = 2048 };
+/* Large enough to fill the device, small enough to end. */
+static int product_side(const arguments *a, const wispi_session *s)
+{
+    if (wispi_device_host_visible(s->device))
+        return 2048;
+    return strcmp(a->shape, "tiny") == 0 ? 256 : 8192;
+}
 
 typedef struct product {
     wispi_variable a, b;
@@ -198,11 +205,12 @@ static wisp_status fill_variable(wispi_session *s, wispi_variable *variable, int
     return status;
 }
 
-static wisp_status measure_peak(wispi_session *s, int bf16, double *gflops, wisp_error *err)
+static wisp_status measure_peak(wispi_session *s, int side, int bf16, double *gflops,
+                                wisp_error *err)
 {
     product p;
     memset(&p, 0, sizeof p);
-    wisp_desc desc = wisp_desc2(bf16 ? WISP_BF16 : WISP_F32, SIDE, SIDE);
+    wisp_desc desc = wisp_desc2(bf16 ? WISP_BF16 : WISP_F32, side, side);
     WISP_TRY(wispi_variable_init(s->device, &p.a, "a", &desc, NULL, err));
     WISP_TRY(wispi_variable_init(s->device, &p.b, "b", &desc, NULL, err));
     WISP_TRY(fill_variable(s, &p.a, bf16, err));
@@ -215,7 +223,7 @@ static wisp_status measure_peak(wispi_session *s, int bf16, double *gflops, wisp
         double start = wispi_seconds();
         WISP_TRY(wispi_program_run(program, product_step, &p, NULL, err));
         WISP_TRY(wispi_device_sync(s->device, err));
-        double rate = 2e-9 * SIDE * SIDE * SIDE / (wispi_seconds() - start);
+        double rate = 2e-9 * side * side * side / (wispi_seconds() - start);
         best = rate > best ? rate : best;
     }
     *gflops = best;
@@ -251,8 +259,21 @@ typedef struct figures {
     double phases[3];           /* seconds a step: forward, backward, update */
     double overhead;            /* seconds an operation outside kernels */
     double peak, memory, gflop; /* matrix peak GFLOP/s; MiB; GFLOP a step */
-    int n;
+    int n, side;                /* of the product behind `peak` */
 } figures;
+
+/* A device with memory of its own gets the views once. */
+static wisp_status place_views(wispi_session *s, wispi_feed_batch *batch, wisp_error *err)
+{
+    if (wispi_device_host_visible(s->device))
+        return WISP_OK;
+    for (int32_t g = 0; g < s->n_groups; g++) {
+        WISP_TRY(wispi_variable_write(s->device, &s->whole.batch.views[g], batch->groups[g], err));
+        wispi_free(batch->groups[g]);
+        batch->groups[g] = NULL;
+    }
+    return WISP_OK;
+}
 
 static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wisp_error *err)
 {
@@ -261,6 +282,7 @@ static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wis
     wispi_run_options plain = {0, 0}, profiled = {0, 1};
     WISP_TRY(make_views(a, s, &batch, err));
     WISP_TRY(wispi_session_record(s, 0, err));
+    WISP_TRY(place_views(s, &batch, err));
     const int at_once = wispi_device_host_visible(s->device) ? 1 : 10;
     for (int i = 0; i < (at_once > 1 ? 5 : 1); i++) /* a graph is made of the third step */
         WISP_TRY(wispi_session_step(s, &batch, &plain, err));
@@ -294,7 +316,8 @@ static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wis
     f->overhead = (whole - f->phases[0] - f->phases[1] - f->phases[2]) / facts.n_calls;
     for (int32_t g = 0; g < s->n_groups; g++)
         wispi_free(batch.groups[g]);
-    return measure_peak(s, a->bf16, &f->peak, err);
+    f->side = product_side(a, s);
+    return measure_peak(s, f->side, a->bf16, &f->peak, err);
 }
 
 static void print_row(const wispi_profile_row *row, int32_t by, int n_steps, double whole)
@@ -349,7 +372,7 @@ static void print(const arguments *a, const wispi_session *s, const figures *f)
     printf("  forward %.1f ms, backward %.1f ms, optimizer and EMA %.1f ms\n", 1e3 * f->phases[0],
            1e3 * f->phases[1], 1e3 * f->phases[2]);
     printf("  %.1f GFLOP/s, %.0f %% of the %.0f GFLOP/s of a %d^3 product\n", rate,
-           100 * rate / f->peak, f->peak, SIDE);
+           100 * rate / f->peak, f->peak, f->side);
     printf("  peak memory %.0f MiB, overhead %.2f us an operation\n", f->memory, 1e6 * f->overhead);
     if (a->profile)
         print_profile(s, profile_by(a->profile), a->steps,

@@ -606,7 +606,7 @@ static wisp_status bind_views(wispi_session *s, const wispi_feed_batch *batch, w
     for (int32_t g = 0; g < s->n_groups; g++) {
         if (wispi_device_host_visible(s->device))
             views[g].data = batch->groups[g];
-        else
+        else if (batch->groups[g]) /* else what lies there: bench/train_step */
             WISP_TRY(wispi_variable_lend(s->device, &views[g], batch->groups[g], err));
     }
     return WISP_OK;
