@@ -612,15 +612,16 @@ static wisp_status bind_views(wispi_session *s, const wispi_feed_batch *batch, w
     return WISP_OK;
 }
 
+/* Views come last: making them sends all that is waiting. */
 static wisp_status bind_batch(wispi_session *s, const wispi_feed_batch *batch, wisp_error *err)
 {
     wispi_batch *own = &s->now->batch;
-    WISP_TRY(bind_views(s, batch, err));
     WISP_TRY(put(s, &own->index, batch->index, err));
     WISP_TRY(put(s, &own->boxes, batch->boxes, err));
     WISP_TRY(put(s, &own->flip, batch->flip, err));
     WISP_TRY(put(s, &own->label, batch->label, err));
-    return put(s, &s->now->probe_labels, batch->label, err);
+    WISP_TRY(put(s, &s->now->probe_labels, batch->label, err));
+    return bind_views(s, batch, err);
 }
 
 wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
@@ -630,8 +631,8 @@ wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
     if (batch->size != s->now->batch.plugin.size)
         return wisp_fail(err, WISP_E_INTERNAL, "no step for a batch of %lld images",
                          (long long)batch->size);
-    WISP_TRY(bind_batch(s, batch, err));
     WISP_TRY(wispi_model_set_clock(s->model, &s->clock, err));
+    WISP_TRY(bind_batch(s, batch, err));
     return wispi_program_run(s->now->program, train_step, s, options, err);
 }
 
