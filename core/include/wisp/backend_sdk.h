@@ -1,6 +1,7 @@
 /* backend_sdk.h - what backends share, made of nothing but backend.h; header-only.
  *
- * Refusals: a kernel that cannot take a request says what the request was and why. */
+ * Questions about a request, and refusals: a kernel that cannot take it says what it was and why.
+ */
 #ifndef WISP_BACKEND_SDK_H
 #define WISP_BACKEND_SDK_H
 
@@ -14,6 +15,15 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* 1 when an argument that is there has no elements. */
+static inline int wisp_request_is_empty(const wisp_kernel_request *request)
+{
+    for (int32_t i = 0; i < request->n_in; i++)
+        if (request->in[i] && request->in[i]->dtype && wisp_desc_count(request->in[i]) == 0)
+            return 1;
+    return 0;
+}
 
 /* A text that is cut rather than overrun. */
 typedef struct wisp_request_text {

@@ -350,7 +350,7 @@ static void read_sizes(const wisp_attention_attrs *a, const wisp_desc *q, const 
 static wisp_status prepare(cpu_device *device, const wisp_kernel_request *request, int is_joint,
                            int has_gradient, wisp_kernel **kernel, wisp_error *err)
 {
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cpu_empty_create(device, request, kernel, err);
     wisp_kernel *made;
     WISP_TRY(cpu_kernel_create(device, "onednn:heads", has_gradient ? run_gradient : run_forward,

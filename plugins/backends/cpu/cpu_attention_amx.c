@@ -516,7 +516,7 @@ static wisp_status judge(const cpu_device *device, const wisp_kernel_request *re
 {
     if (!device->has_amx || !device->has_bf16)
         return wisp_refuse(request, err, "the own kernel needs AMX");
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return wisp_refuse(request, err, "there is nothing in it");
     if (qkv->shape[1] < MIN_TOKENS || qkv->shape[1] > MAX_TOKENS)
         return wisp_refuse(request, err, "the own kernel wants %d to %d tokens", MIN_TOKENS,

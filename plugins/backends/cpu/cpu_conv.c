@@ -106,7 +106,7 @@ static wisp_status prepare_with_weights(cpu_device *device, const wisp_kernel_re
                                         int32_t pass, cpu_run run, wisp_kernel **kernel,
                                         wisp_error *err)
 {
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cpu_empty_create(device, request, kernel, err);
     int forward = pass == CPU_FORWARD;
     const wisp_desc *x = forward ? request->in[0] : request->out[0];
@@ -209,7 +209,7 @@ static wisp_status plan_grad_weight(cpu_device *device, const wisp_kernel_reques
 static wisp_status prepare_grad_weight(cpu_device *device, const wisp_kernel_request *request,
                                        wisp_kernel **kernel, wisp_error *err)
 {
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cpu_empty_create(device, request, kernel, err);
     wisp_kernel *made;
     WISP_TRY(cpu_kernel_create(device, "onednn", run_grad_weight, sizeof(conv_state), destroy,

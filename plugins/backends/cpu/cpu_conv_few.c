@@ -238,7 +238,7 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
                         const wisp_desc *x, const wisp_desc *w, const wisp_desc *y, cpu_run run,
                         wisp_kernel **kernel, wisp_error *err)
 {
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return wisp_refuse(request, err, "there is nothing in it");
     WISP_TRY(judge(device, request, pass, x, w, y, err));
     WISP_TRY(cpu_kernel_create(device, "few rows", run, sizeof(few_conv), NULL, kernel, err));

@@ -273,7 +273,7 @@ static wisp_status judge(const wisp_kernel_request *request, const sizes *z, int
         return wisp_refuse(request, err, "too little work for a product a pixel");
     if (pass == CPU_FORWARD && request->n_in > 2 && request->in[2])
         return wisp_refuse(request, err, "products of pixels take no bias");
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return wisp_refuse(request, err, "there is nothing in it");
     return WISP_OK;
 }

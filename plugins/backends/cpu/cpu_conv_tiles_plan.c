@@ -36,7 +36,7 @@ wisp_status cpu_tiles_judge(const cpu_device *device, const wisp_kernel_request 
         return wisp_refuse(request, err, "the own kernel needs f32");
     if (a->groups != 1)
         return wisp_refuse(request, err, "the own kernel knows no groups");
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return wisp_refuse(request, err, "there is nothing in it");
     if (w->shape[0] < MIN_CHANNELS || w->shape[1] < MIN_CHANNELS)
         return wisp_refuse(request, err, "the own kernel wants %d channels or more", MIN_CHANNELS);

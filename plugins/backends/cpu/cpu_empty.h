@@ -4,8 +4,6 @@
 
 #include "cpu_device.h"
 
-/* 1 when an argument has no elements. */
-int cpu_is_empty(const wisp_kernel_request *request);
 /* A kernel that sets all outputs to 0. */
 wisp_status cpu_empty_create(cpu_device *device, const wisp_kernel_request *request,
                              wisp_kernel **kernel, wisp_error *err);

@@ -55,7 +55,7 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
                                             wisp_kernel *, wisp_error *),
                         wisp_kernel **kernel, wisp_error *err)
 {
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cpu_empty_create(device, request, kernel, err);
     wisp_kernel *made;
     WISP_TRY(cpu_kernel_create(device, "onednn", run, sizeof(linear_state), destroy, &made, err));

@@ -88,7 +88,7 @@ static wisp_status prepare(cpu_device *device, const wisp_kernel_request *reques
     const wisp_desc *x = request->in[is_slope ? 2 : 0];
     if (a->activation == 0)
         return wisp_refuse(request, err, "there is no activation");
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cpu_empty_create(device, request, kernel, err);
     wisp_kernel *made;
     WISP_TRY(cpu_kernel_create(device, "act+product", is_slope ? run_sloped : run_activated,

@@ -96,7 +96,7 @@ static wisp_status make(cpu_device *device, const wisp_kernel_request *request, 
                         int is_normed, const wisp_desc *x, const wisp_desc *y, cpu_run run,
                         wisp_kernel **kernel, wisp_error *err)
 {
-    if (cpu_is_empty(request))
+    if (wisp_request_is_empty(request))
         return wisp_refuse(request, err, "there is nothing in it");
     const int64_t rows = rows_of(x), k = x->shape[x->rank - 1], o = y->shape[y->rank - 1];
     WISP_TRY(judge(device, request, rows, k, o, x->dtype, err));

@@ -182,7 +182,7 @@ static wisp_status make(cuda_device *device, const wisp_kernel_request *request,
                         wisp_kernel **kernel, wisp_error *err)
 {
     wisp_kernel *made;
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     const cuda_attention a = cuda_attention_of(request);
     const int64_t longest = a.n_queries > a.n_keys ? a.n_queries : a.n_keys;
@@ -194,12 +194,7 @@ static wisp_status make(cuda_device *device, const wisp_kernel_request *request,
     WISP_TRY(cuda_kernel_create(device, "online_softmax", run, sizeof(attention_state), NULL, &made,
                                 err));
     ((attention_state *)made->state)->attention = a;
-    const wisp_status status = fill(device, made, err);
-    if (status != WISP_OK)
-        made->release(made);
-    else
-        *kernel = made;
-    return status;
+    return cuda_kernel_finish(made, fill(device, made, err), kernel);
 }
 
 static wisp_status forward_prepare(cuda_device *device, const wisp_kernel_request *request,

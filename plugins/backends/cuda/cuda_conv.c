@@ -176,15 +176,10 @@ static wisp_status make(cuda_device *device, const wisp_kernel_request *request,
                         wisp_kernel **kernel, wisp_error *err)
 {
     wisp_kernel *made;
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     WISP_TRY(cuda_kernel_create(device, "cudnn", run, sizeof(conv_state), destroy, &made, err));
-    const wisp_status status = fill(device, request, made, err);
-    if (status != WISP_OK)
-        made->release(made);
-    else
-        *kernel = made;
-    return status;
+    return cuda_kernel_finish(made, fill(device, request, made, err), kernel);
 }
 
 static wisp_status forward_prepare(cuda_device *device, const wisp_kernel_request *request,

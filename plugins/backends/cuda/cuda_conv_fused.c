@@ -179,12 +179,7 @@ static wisp_status prepare(cuda_device *device, const wisp_kernel_request *reque
     WISP_TRY(check(request, err));
     WISP_TRY(
         cuda_kernel_create(device, "cudnn_fused", run, sizeof(fused_state), destroy, &made, err));
-    const wisp_status status = fill(device, request, made, err);
-    if (status != WISP_OK)
-        made->release(made);
-    else
-        *kernel = made;
-    return status;
+    return cuda_kernel_finish(made, fill(device, request, made, err), kernel);
 }
 
 const cuda_kernel_entry cuda_conv_fused_kernels[] = {

@@ -324,12 +324,7 @@ static wisp_status make(cuda_device *device, const wisp_kernel_request *request,
 {
     wisp_kernel *made;
     WISP_TRY(cuda_kernel_create(device, "of_parts", run, sizeof(link_state), destroy, &made, err));
-    const wisp_status status = fill(device, request, made, err);
-    if (status != WISP_OK)
-        made->release(made);
-    else
-        *kernel = made;
-    return status;
+    return cuda_kernel_finish(made, fill(device, request, made, err), kernel);
 }
 
 static wisp_status forward_prepare(cuda_device *device, const wisp_kernel_request *request,

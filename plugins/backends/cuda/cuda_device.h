@@ -52,6 +52,8 @@ wisp_status cuda_kernel_create(cuda_device *device, const char *implementation, 
                                size_t state_bytes,
                                void (*destroy)(cuda_device *device, void *state),
                                wisp_kernel **kernel, wisp_error *err);
+/* The end of a prepare: hands out what was made, or releases it where filling it in failed. */
+wisp_status cuda_kernel_finish(wisp_kernel *made, wisp_status status, wisp_kernel **kernel);
 cuda_device *cuda_kernel_device(const wisp_kernel *kernel);
 
 /* Finds device code by name. [main] */

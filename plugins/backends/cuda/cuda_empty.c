@@ -8,14 +8,6 @@ typedef struct empty_state {
     size_t bytes[MAX_OUT];
 } empty_state;
 
-int cuda_is_empty(const wisp_kernel_request *request)
-{
-    for (int32_t i = 0; i < request->n_in; i++)
-        if (request->in[i] && request->in[i]->dtype && wisp_desc_count(request->in[i]) == 0)
-            return 1;
-    return 0;
-}
-
 /* What shares its memory with an input is added to: it stays. */
 static int is_updated(const empty_state *s, const wisp_kernel_arg *in, const void *data)
 {

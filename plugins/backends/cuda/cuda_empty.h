@@ -4,9 +4,6 @@
 
 #include "cuda_device.h"
 
-/* 1 when an argument that is there has no elements. */
-int cuda_is_empty(const wisp_kernel_request *request);
-
 /* Sets every output to 0 that is not updated in place. */
 wisp_status cuda_empty_create(cuda_device *device, const wisp_kernel_request *request,
                               wisp_kernel **kernel, wisp_error *err);

@@ -147,7 +147,7 @@ static wisp_status make(cuda_device *device, const wisp_kernel_request *request,
                         wisp_kernel **kernel, wisp_error *err)
 {
     wisp_kernel *made;
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     const cuda_attention a = cuda_attention_of(request);
     WISP_TRY(check(request, &a, err));
@@ -157,12 +157,7 @@ static wisp_status make(cuda_device *device, const wisp_kernel_request *request,
     s->attention = a;
     s->scale = a.scale;
     s->one = 1;
-    const wisp_status status = fill(device, request, made, err);
-    if (status != WISP_OK)
-        made->release(made);
-    else
-        *kernel = made;
-    return status;
+    return cuda_kernel_finish(made, fill(device, request, made, err), kernel);
 }
 
 static wisp_status forward_prepare(cuda_device *device, const wisp_kernel_request *request,

@@ -1,5 +1,4 @@
-/* cuda_kernel.c - the common part of all kernels: memory around the state, and refusals that name
- * the request. */
+/* cuda_kernel.c - the common part of all kernels: memory around the state. */
 #include <string.h>
 
 #include "cuda_device.h"
@@ -39,6 +38,15 @@ wisp_status cuda_kernel_create(cuda_device *device, const char *implementation, 
     made->destroy = destroy;
     *kernel = &made->base;
     return WISP_OK;
+}
+
+wisp_status cuda_kernel_finish(wisp_kernel *made, wisp_status status, wisp_kernel **kernel)
+{
+    if (status == WISP_OK)
+        *kernel = made;
+    else
+        made->release(made);
+    return status;
 }
 
 cuda_device *cuda_kernel_device(const wisp_kernel *kernel)

@@ -33,15 +33,6 @@ static int64_t rows_of(const wisp_desc *d)
     return wisp_desc_count(d) / last_of(d);
 }
 
-static wisp_status finish(wisp_kernel *made, wisp_status status, wisp_kernel **kernel)
-{
-    if (status != WISP_OK)
-        made->release(made);
-    else
-        *kernel = made;
-    return status;
-}
-
 static uint32_t aligned_to(const wisp_desc *argument, int32_t in_scratch)
 {
     return in_scratch ? 64 : cuda_alignment(argument);
@@ -164,11 +155,11 @@ static wisp_status linear_prepare(cuda_device *device, const wisp_kernel_request
                                   wisp_kernel **kernel, wisp_error *err)
 {
     wisp_kernel *made;
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     WISP_TRY(cuda_kernel_create(device, "cublaslt", linear_run, sizeof(linear_state), destroy,
                                 &made, err));
-    return finish(made, linear_fill(device, request, made, err), kernel);
+    return cuda_kernel_finish(made, linear_fill(device, request, made, err), kernel);
 }
 
 /* --- linear_grad_input --- */
@@ -222,11 +213,11 @@ static wisp_status grad_input_prepare(cuda_device *device, const wisp_kernel_req
                                       wisp_kernel **kernel, wisp_error *err)
 {
     wisp_kernel *made;
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     WISP_TRY(cuda_kernel_create(device, "cublaslt", grad_input_run, sizeof(linear_state), destroy,
                                 &made, err));
-    return finish(made, grad_input_fill(device, request, made, err), kernel);
+    return cuda_kernel_finish(made, grad_input_fill(device, request, made, err), kernel);
 }
 
 /* --- linear_grad_weight --- */
@@ -302,11 +293,11 @@ static wisp_status grad_weight_prepare(cuda_device *device, const wisp_kernel_re
                                        wisp_kernel **kernel, wisp_error *err)
 {
     wisp_kernel *made;
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     WISP_TRY(cuda_kernel_create(device, "cublaslt", grad_weight_run, sizeof(linear_state), destroy,
                                 &made, err));
-    return finish(made, grad_weight_fill(device, request, made, err), kernel);
+    return cuda_kernel_finish(made, grad_weight_fill(device, request, made, err), kernel);
 }
 
 const cuda_kernel_entry cuda_linear_kernels[] = {

@@ -51,7 +51,7 @@ static wisp_status prepare(cuda_device *device, const wisp_kernel_request *reque
                            wisp_kernel **kernel, wisp_error *err)
 {
     wisp_kernel *made;
-    if (cuda_is_empty(request) || wisp_desc_count(request->out[0]) == 0)
+    if (wisp_request_is_empty(request) || wisp_desc_count(request->out[0]) == 0)
         return cuda_empty_create(device, request, kernel, err);
     const cuda_product_spec spec = describe(device, request);
     WISP_TRY(

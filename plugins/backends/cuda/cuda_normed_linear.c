@@ -176,12 +176,7 @@ static wisp_status make(cuda_device *device, const wisp_kernel_request *request,
     wisp_kernel *made;
     WISP_TRY(
         cuda_kernel_create(device, "cublaslt", run, sizeof(normed_state), destroy, &made, err));
-    const wisp_status status = fill(device, request, made, err);
-    if (status != WISP_OK)
-        made->release(made);
-    else
-        *kernel = made;
-    return status;
+    return cuda_kernel_finish(made, fill(device, request, made, err), kernel);
 }
 
 static wisp_status forward_prepare(cuda_device *device, const wisp_kernel_request *request,
@@ -193,7 +188,7 @@ static wisp_status forward_prepare(cuda_device *device, const wisp_kernel_reques
 static wisp_status grad_input_prepare(cuda_device *device, const wisp_kernel_request *request,
                                       wisp_kernel **kernel, wisp_error *err)
 {
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     return make(device, request, grad_input_run, grad_input_fill, kernel, err);
 }
@@ -201,7 +196,7 @@ static wisp_status grad_input_prepare(cuda_device *device, const wisp_kernel_req
 static wisp_status grad_weight_prepare(cuda_device *device, const wisp_kernel_request *request,
                                        wisp_kernel **kernel, wisp_error *err)
 {
-    if (cuda_is_empty(request))
+    if (wisp_request_is_empty(request))
         return cuda_empty_create(device, request, kernel, err);
     return make(device, request, grad_weight_run, grad_weight_fill, kernel, err);
 }
