@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "cuda_table.h"
+#include "cuda_wide.h"
 #include "cuda_words.h"
 #include "kernels/depthwise.h"
 
@@ -88,19 +89,14 @@ static int32_t lanes_for(int64_t vectors)
     return best;
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Rows of a band: long ones read few rows twice, short ones leave no thread without work. What is
  * least is the number of rows of x that the busiest thread reads. */
 static int64_t band_for(const depth_state *s, int64_t rows, int64_t tiles_a_band, int64_t seats)
 {
     int64_t best = rows, least = INT64_MAX;
     for (int64_t bands = 1; bands <= rows && bands <= 64; bands++) {
-        const int64_t band = ceil_div(rows, bands);
-        const int64_t rounds = ceil_div(tiles_a_band * ceil_div(rows, band), seats);
+        const int64_t band = cuda_ceil_div(rows, bands);
+        const int64_t rounds = cuda_ceil_div(tiles_a_band * cuda_ceil_div(rows, band), seats);
         const int64_t cost = rounds * (band * s->stride + s->kernel - s->stride);
         if (cost < least) {
             least = cost;
@@ -114,18 +110,18 @@ static int64_t band_for(const depth_state *s, int64_t rows, int64_t tiles_a_band
 static depth_plan plan_for(const cuda_device *device, const depth_state *s, int32_t channels,
                            int64_t rows, int64_t groups)
 {
-    depth_plan p = {.channels = channels, .lanes = lanes_for(ceil_div(s->args.c, channels))};
-    p.slabs = (int32_t)ceil_div(ceil_div(s->args.c, channels), p.lanes);
+    depth_plan p = {.channels = channels, .lanes = lanes_for(cuda_ceil_div(s->args.c, channels))};
+    p.slabs = (int32_t)cuda_ceil_div(cuda_ceil_div(s->args.c, channels), p.lanes);
     const int64_t spots = DEPTHWISE_THREADS / p.lanes;
     int64_t blocks = (int64_t)device->n_multiprocessors * s->side_by_side / p.slabs;
     blocks = blocks > 1 ? blocks : 1;
     p.band = (int32_t)band_for(s, rows, s->n * groups, blocks * spots);
-    const int64_t bands = ceil_div(rows, p.band);
+    const int64_t bands = cuda_ceil_div(rows, p.band);
     p.tiles = s->n * bands * groups;
     p.groups = division_by(groups, p.tiles);
     p.bands = division_by(bands, p.tiles);
-    const int64_t rounds = ceil_div(p.tiles, blocks * spots);
-    p.blocks = rounds > 0 ? ceil_div(p.tiles, rounds * spots) : 0;
+    const int64_t rounds = cuda_ceil_div(p.tiles, blocks * spots);
+    p.blocks = rounds > 0 ? cuda_ceil_div(p.tiles, rounds * spots) : 0;
     return p;
 }
 
@@ -141,7 +137,7 @@ static wisp_status find_pass(const cuda_device *device, const char *name, const 
 static wisp_status plan_forward(const cuda_device *device, const char *name, int32_t dtype,
                                 depth_state *s, wisp_error *err)
 {
-    const int64_t groups = ceil_div(s->args.wo, DEPTHWISE_TILE);
+    const int64_t groups = cuda_ceil_div(s->args.wo, DEPTHWISE_TILE);
     const int32_t many = s->kernel == 3 ? 4 : 2;
     s->args.rows = s->args.ho;
     s->many = plan_for(device, s, many, s->args.rows, groups);
@@ -158,7 +154,7 @@ static wisp_status plan_backward(const cuda_device *device, const char *name, in
     const int32_t many = s->kernel == 3 ? 2 : 1;
     const int64_t rows = (a->h - 1 + a->pad_h) / s->stride - a->pad_h / s->stride + 1;
     const int64_t columns = (a->w - 1 + a->pad_w) / s->stride - a->pad_w / s->stride + 1;
-    const int64_t groups = ceil_div(columns, DEPTHWISE_TILE / s->stride);
+    const int64_t groups = cuda_ceil_div(columns, DEPTHWISE_TILE / s->stride);
     s->args.rows = (int32_t)rows;
     s->many = plan_for(device, s, many, rows, groups);
     s->one = plan_for(device, s, 1, rows, groups);
@@ -256,7 +252,7 @@ static wisp_status norm_run(const wisp_kernel *kernel, const wisp_kernel_arg *in
     depthwise_finish_args finish = finish_args(s, &args, parts);
     finish.mean = out[1].data;
     finish.var = out[2].data;
-    const cuda_grid grid = {.x = (uint32_t)ceil_div(args.c, 32), .threads = 256};
+    const cuda_grid grid = {.x = (uint32_t)cuda_ceil_div(args.c, 32), .threads = 256};
     return cuda_launch(device, s->finish, grid, &finish, err);
 }
 
@@ -303,7 +299,7 @@ static wisp_status input_prepare(cuda_device *device, const wisp_kernel_request 
 static wisp_status finish_sums(const cuda_device *device, const depth_state *s,
                                const depthwise_finish_args *finish, wisp_error *err)
 {
-    const cuda_grid grid = {.x = (uint32_t)ceil_div(finish->c, 32),
+    const cuda_grid grid = {.x = (uint32_t)cuda_ceil_div(finish->c, 32),
                             .y = (uint32_t)(finish->dscale ? s->values : finish->taps),
                             .threads = 128};
     return cuda_launch(device, s->finish, grid, finish, err);

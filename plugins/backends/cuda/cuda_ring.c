@@ -13,11 +13,6 @@ static wisp_status function_for_types(const cuda_device *device, const char *nam
     return cuda_function_for(device, whole, from->dtype, function, err);
 }
 
-static int is_float(const wisp_desc *d)
-{
-    return d->dtype == WISP_F32 || d->dtype == WISP_BF16;
-}
-
 /* --- lerp --- */
 
 typedef struct lerp_state {
@@ -46,7 +41,7 @@ static wisp_status lerp_prepare(cuda_device *device, const wisp_kernel_request *
 {
     CUfunction function;
     const wisp_desc *const *in = request->in;
-    if (!is_float(in[0]) || !is_float(in[1]))
+    if (!cuda_is_float(in[0]) || !cuda_is_float(in[1]))
         return wisp_refuse(request, err, "needs f32 or bf16");
     WISP_TRY(function_for_types(device, "lerp", in[0], in[1], &function, err));
     WISP_TRY(cuda_kernel_create(device, "lerp", lerp_run, sizeof(lerp_state), NULL, kernel, err));
@@ -95,7 +90,7 @@ static wisp_status ring_prepare(cuda_device *device, const wisp_kernel_request *
 {
     const wisp_desc *ring = request->in[0], *rows = request->in[2];
     ring_state made = {.size = ring->shape[0], .n_rows = rows->shape[0]};
-    if (ring->dtype != rows->dtype && (!is_float(ring) || !is_float(rows)))
+    if (ring->dtype != rows->dtype && (!cuda_is_float(ring) || !cuda_is_float(rows)))
         return wisp_refuse(request, err, "ring and rows need one type, or f32 and bf16");
     if (made.size < 1)
         return wisp_refuse(request, err, "the ring is empty");

@@ -5,6 +5,7 @@
 #define CUDA_WORDS_H
 
 #include "cuda_device.h"
+#include "cuda_wide.h"
 
 enum { CUDA_WORD_SIZES = 5 }; /* of 1, 2, 4, 8 and 16 bytes */
 
@@ -15,11 +16,6 @@ typedef struct cuda_word_functions {
 /* NAME_1 .. NAME_16, as far as `sizes` goes. */
 wisp_status cuda_word_functions_find(const cuda_device *device, const char *name, int32_t sizes,
                                      cuda_word_functions *functions, wisp_error *err);
-
-static inline uint64_t cuda_address(const void *pointer)
-{
-    return (uint64_t)(uintptr_t)pointer;
-}
 
 /* `bits`: all sizes, offsets and addresses, by OR. The answer is an exponent. */
 static inline int32_t cuda_word_size(uint64_t bits)

@@ -302,7 +302,7 @@ static wisp_status host_broadcast(void *self, void *data, size_t bytes, int32_t 
 static wisp_status barrier(void *self, wisp_error *err)
 {
     nccl_group *g = self;
-    char own = 0, all[1 << 12];
+    char own = 0, all[NCCL_MOST_RANKS];
     return g->meeting ? nccl_meeting_gather(g->meeting, &own, all, sizeof own, err) : WISP_OK;
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_RANKS = 4096, USUAL_SECONDS = 300, MOST_SECONDS = 86400 };
+enum { USUAL_SECONDS = 300, MOST_SECONDS = 86400 };
 
 /* Launchers, the most explicit first. An sbatch script has SLURM_PROCID and SLURM_NTASKS as well:
  * SLURM_STEP_NUM_TASKS exists only below srun. */
@@ -32,12 +32,12 @@ static wisp_status read_place(nccl_launch *l, const char *rank, const char *loca
 {
     if (l->size == -2 || l->size == 0)
         return wisp_fail(err, WISP_E_CONFIG, "%s is \"%s\", which is no number from 1 to %d",
-                         l->source, getenv(l->source), MOST_RANKS);
-    l->rank = number(rank, MOST_RANKS);
+                         l->source, getenv(l->source), NCCL_MOST_RANKS);
+    l->rank = number(rank, NCCL_MOST_RANKS);
     if (l->rank < 0 || l->rank >= l->size)
         return wisp_fail(err, WISP_E_CONFIG, "%s is %d, but %s is \"%s\": it must be from 0 to %d",
                          l->source, l->size, rank, getenv(rank) ? getenv(rank) : "", l->size - 1);
-    l->local_rank = number(local, MOST_RANKS);
+    l->local_rank = number(local, NCCL_MOST_RANKS);
     return WISP_OK;
 }
 
@@ -50,7 +50,7 @@ static wisp_status read_address(nccl_launch *l, const char *local_size, wisp_err
         l->port = "29500"; /* as torchrun */
     if (l->address && *l->address)
         return WISP_OK;
-    if (l->size > 1 && number(local_size, MOST_RANKS) != l->size)
+    if (l->size > 1 && number(local_size, NCCL_MOST_RANKS) != l->size)
         return wisp_fail(err, WISP_E_CONFIG,
                          "MASTER_ADDR is not set: ranks on several machines need it to be the name "
                          "or address of the machine of rank 0");
@@ -68,7 +68,7 @@ wisp_status nccl_launch_read(nccl_launch *l, wisp_error *err)
     if (l->seconds < 1)
         l->seconds = USUAL_SECONDS;
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
-        const int size = number(launchers[i].size, MOST_RANKS);
+        const int size = number(launchers[i].size, NCCL_MOST_RANKS);
         if (size == -1)
             continue;
         l->size = size;

@@ -4,6 +4,8 @@
 
 #include <wisp/status.h>
 
+enum { NCCL_MOST_RANKS = 4096 };
+
 typedef struct nccl_launch {
     int rank, size;
     int local_rank;     /* -1: not said */

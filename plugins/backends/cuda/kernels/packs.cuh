@@ -83,17 +83,6 @@ template <int N> WISP_DEVICE void store(float *p, const pack<N> &x)
             put16(p + i, make_float4(x.v[i], x.v[i + 1], x.v[i + 2], x.v[i + 3]));
 }
 
-/* Two neighbours in a word, the first one low. */
-WISP_DEVICE uint32_t rounded_pair(float a, float b)
-{
-#ifdef __CUDACC__
-    const __nv_bfloat162 both = __floats2bfloat162_rn(a, b); /* one instruction */
-    return *reinterpret_cast<const uint32_t *>(&both);
-#else
-    return from_f32<bf16>(a).bits | static_cast<uint32_t>(from_f32<bf16>(b).bits) << 16;
-#endif
-}
-
 template <int N> WISP_DEVICE void store(bf16 *p, const pack<N> &x)
 {
     if constexpr (N == 1)
@@ -101,9 +90,8 @@ template <int N> WISP_DEVICE void store(bf16 *p, const pack<N> &x)
     else
         for (int i = 0; i < N; i += 8)
             put16(p + i,
-                  make_uint4(rounded_pair(x.v[i], x.v[i + 1]), rounded_pair(x.v[i + 2], x.v[i + 3]),
-                             rounded_pair(x.v[i + 4], x.v[i + 5]),
-                             rounded_pair(x.v[i + 6], x.v[i + 7])));
+                  make_uint4(bf16_pair(x.v[i], x.v[i + 1]), bf16_pair(x.v[i + 2], x.v[i + 3]),
+                             bf16_pair(x.v[i + 4], x.v[i + 5]), bf16_pair(x.v[i + 6], x.v[i + 7])));
 }
 
 } // namespace
