@@ -5,6 +5,21 @@
 set_property(GLOBAL PROPERTY WISP_ROOMS "")
 set_property(GLOBAL PROPERTY WISP_ROOM_LIBRARIES "")
 
+# Files named for an instruction set are compiled for it; what they hold is called where the
+# processor has it (core/base/cpu_level.h).
+function(wisp_vector_sources)
+  foreach(file ${ARGN})
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+      if(file MATCHES "_avx2\\.c$")
+        set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-mavx2")
+      elseif(file MATCHES "_avx512\\.c$")
+        set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+          "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vbmi;-mavx512vnni;-mprefer-vector-width=512")
+      endif()
+    endif()
+  endforeach()
+endfunction()
+
 function(wisp_room name)
   cmake_parse_arguments(ROOM "" "" "USES;LINK" ${ARGN})
   set(folder ${PROJECT_SOURCE_DIR}/core/${name})
@@ -16,6 +31,7 @@ function(wisp_room name)
     include(WispOpList)
     list(APPEND sources ${WISP_OP_LIST_SOURCE})
   endif()
+  wisp_vector_sources(${sources})
   add_library(wisp_${name} OBJECT ${sources})
   # Rooms are included as "room/file.h"; only the rooms named become visible.
   set(view ${PROJECT_BINARY_DIR}/rooms/${name})

@@ -65,6 +65,8 @@ static int64_t sample_index(const wispi_feed *feed, const wispi_feed_batch *batc
     int64_t position = (batch->step * o->world + o->rank) * o->batch + k;
     if (!o->sampler)
         return position;
+    if (feed->shape.own_order)
+        return o->dataset->order(o->dataset_self, wispi_order_key(o->seed, batch->epoch), position);
     return wispi_order_at(o->seed, batch->epoch, feed->shape.n_samples, position);
 }
 

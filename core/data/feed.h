@@ -95,8 +95,9 @@ void wispi_feed_release(wispi_feed *feed, wispi_feed_batch *batch);
 /* Samples replaced so far, each counted once. */
 int64_t wispi_feed_bad_samples(wispi_feed *feed);
 
-/* Position of `rank`'s k-th sample of a step in an epoch: sample index from the seeded permutation
- * of [0, n). Exposed for tests and for paired comparisons. */
+/* Sample index at a position of an epoch, from the seeded permutation of [0, n) that holds unless
+ * the data set has an order of its own. Exposed for tests and for paired comparisons. */
+wisp_rng_key wispi_order_key(uint64_t seed, int64_t epoch);
 int64_t wispi_order_at(uint64_t seed, int64_t epoch, int64_t n, int64_t position);
 
 #endif

@@ -77,6 +77,8 @@ static wisp_status find_steps(const wispi_feed_options *o, wispi_feed_shape *sha
     if (n < 1)
         return wisp_fail(err, WISP_E_DATA, "the data set is empty: nothing to read");
     shape->n_samples = o->subset > 0 && o->subset < n ? o->subset : n;
+    shape->own_order = shape->n_samples == n && WISP_HAS(o->dataset, wisp_dataset_v0, order) &&
+                       o->dataset->order != NULL;
     shape->steps_per_epoch =
         shape->n_samples / global + (!o->drop_last && shape->n_samples % global > 0);
     if (shape->steps_per_epoch < 1)

@@ -7,6 +7,7 @@
 typedef struct wispi_feed_shape {
     wisp_view_group groups[WISP_MAX_VIEW_GROUPS];
     int32_t n_groups;
+    int32_t own_order; /* the data set says which sample stands where */
     int64_t n_samples, steps_per_epoch;
 } wispi_feed_shape;
 

@@ -158,7 +158,7 @@ static wisp_status draw_plan(wispi_sample_maker *maker, const wispi_image *image
     const wispi_feed_options *o = maker->options;
     wisp_view_source source = {image->width, image->height, epoch, index,
                                sample_key(o, epoch, index)};
-    maker->plan.n_views = 0;
+    maker->plan.n_views = maker->plan.flags = 0;
     if (!o->sampler) {
         plan_crop(maker, &source);
         return WISP_OK;
@@ -274,6 +274,11 @@ wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t 
 {
     const wispi_feed_options *o = maker->options;
     wispi_image image;
+    const int64_t n = o->dataset->count(o->dataset_self);
+    if (index < 0 || index >= n)
+        return wisp_fail(err, WISP_E_PLUGIN,
+                         "the data set's own order names sample %lld of %lld samples",
+                         (long long)index, (long long)n);
     memset(&image, 0, sizeof image);
     WISP_TRY(load_image(maker, index, &image, err));
     if (o->as_plans)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "data/feed.h"
+#include "wisp/order.h"
 
 /* Each of [0, n) must come exactly once. */
 static void check_bijection(uint64_t seed, int64_t epoch, int64_t n)
@@ -112,12 +113,58 @@ START_TEST(order_has_no_trend)
 }
 END_TEST
 
+static void check_local(int64_t n, int64_t window)
+{
+    uint8_t *seen = calloc((size_t)n, 1);
+    ck_assert_ptr_nonnull(seen);
+    for (int64_t position = 0; position < n; position++) {
+        int64_t index = wisp_order_local(wispi_order_key(5, 3), n, window, position);
+        int64_t way = index < position ? position - index : index - position;
+        if (index < 0 || index >= n || seen[index] || way > window + window / 2)
+            ck_abort_msg("n %lld, window %lld: position %lld gives %lld", (long long)n,
+                         (long long)window, (long long)position, (long long)index);
+        seen[index] = 1;
+    }
+    free(seen);
+}
+
+START_TEST(local_order_stays_near)
+{
+    static const int64_t windows[] = {2, 3, 10, 64, 1000};
+    for (size_t w = 0; w < sizeof windows / sizeof windows[0]; w++) {
+        for (int64_t n = 1; n <= 80; n++)
+            check_local(n, windows[w]);
+        check_local(10007, windows[w]);
+    }
+}
+END_TEST
+
+/* A buffer of a window mixes over about a third of it on average, and differently each epoch. */
+START_TEST(local_order_mixes)
+{
+    enum { N = 100000, WINDOW = 1000 };
+    double way = 0;
+    int64_t same = 0;
+    for (int64_t position = 0; position < N; position++) {
+        int64_t a = wisp_order_local(wispi_order_key(1, 0), N, WINDOW, position);
+        int64_t b = wisp_order_local(wispi_order_key(1, 1), N, WINDOW, position);
+        way += fabs((double)(a - position));
+        same += a == b;
+    }
+    ck_assert_double_gt(way / N, 0.3 * WINDOW);
+    ck_assert_double_lt(way / N, 0.7 * WINDOW);
+    ck_assert_int_lt(same, N / WINDOW * 4);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("order");
     TCase *tests = tcase_create("order");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, every_sample_comes_once);
+    tcase_add_test(tests, local_order_stays_near);
+    tcase_add_test(tests, local_order_mixes);
     tcase_add_test(tests, huge_sets_stay_in_range);
     tcase_add_test(tests, epochs_and_seeds_differ);
     tcase_add_test(tests, no_position_prefers_a_sample);

@@ -3,6 +3,7 @@
 #define WISP_DATASET_H
 
 #include "wisp/abi.h"
+#include "wisp/rng.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,6 +50,17 @@ typedef struct wisp_dataset_v0 {
     /* A number that changes when the data changes (names, sizes, order); stored with the run.
      * [setup] */
     uint64_t (*fingerprint)(const void *self);
+
+    /* Index of the sample that stands at `position` of an epoch whose key is `key`: for each key a
+     * permutation of [0, count), and a pure function of its arguments. For data that are read
+     * fastest in the order in which they lie; order.h has the pieces. Without it the host permutes
+     * all samples freely. Optional. [any] */
+    int64_t (*order)(const void *self, wisp_rng_key key, int64_t position);
+
+    /* Whether `path` looks like data of this plugin (a folder, a file, a pattern of files): 0 it
+     * does not, up to 100 it cannot be anything else. Opens little and changes nothing; called
+     * without an instance, whose option `path` would then be this one. Optional. [any] */
+    int32_t (*recognises)(const char *path);
 } wisp_dataset_v0;
 
 #ifdef __cplusplus

@@ -25,7 +25,8 @@ enum {
     WISP_PIXEL_HUE = 4,        /* p[0] shift in turns, [-0.5, 0.5], through 8-bit HSV with wrap */
     WISP_PIXEL_GRAY = 5,       /* three equal channels of luma */
     WISP_PIXEL_BLUR = 6,       /* p[0] sigma in pixels: Pillow's three box passes each way */
-    WISP_PIXEL_SOLARIZE = 7    /* p[0] threshold: v < threshold keeps v, else 255 - v */
+    WISP_PIXEL_SOLARIZE = 7,   /* p[0] threshold: v < threshold keeps v, else 255 - v */
+    WISP_PIXEL_GAUSSIAN = 8    /* p[0] sigma in pixels: a sampled Gaussian, cut at 3 sigma */
 };
 
 typedef struct wisp_pixel_op {
@@ -52,9 +53,15 @@ typedef struct wisp_view_spec {
     wisp_pixel_op ops[WISP_MAX_PIXEL_OPS];
 } wisp_view_spec;
 
+enum {
+    /* The picture may be decoded at 1/2, 1/4 or 1/8 of its size where no view is enlarged by that.
+     * Faster, and a little different: boxes are rounded to the pixels of the smaller picture. */
+    WISP_PLAN_SCALED_DECODE = 1
+};
+
 typedef struct wisp_view_plan {
     int32_t n_views;
-    int32_t reserved;
+    int32_t flags; /* WISP_PLAN_... */
     wisp_view_spec views[WISP_MAX_VIEWS];
 } wisp_view_plan;
 
