@@ -46,7 +46,8 @@ struct wispi_feed {
     int64_t next_sample;       /* of `filling` */
     int64_t taken;             /* batches handed out */
     wispi_bad_samples bad;
-    wisp_status status; /* the first failure stays */
+    wispi_view_clock times; /* of all makers */
+    wisp_status status;     /* the first failure stays */
     wisp_error error;
 };
 
@@ -211,6 +212,17 @@ static wispi_batch_slot *ready_slot(wispi_feed *feed)
     return slot && slot->n_done == slot->batch.size ? slot : NULL;
 }
 
+/* With the lock held, for which a worker may have waited. */
+static void count_time(wispi_feed *feed, wispi_sample_maker *maker)
+{
+    wispi_view_clock *clock = wispi_sample_maker_clock(maker);
+    if (!clock)
+        return;
+    wispi_view_clock_lap(clock, WISPI_PHASE_OTHER);
+    clock->samples++;
+    wispi_view_clock_move(&feed->times, clock);
+}
+
 static void *work(void *user)
 {
     worker *w = user;
@@ -218,15 +230,18 @@ static void *work(void *user)
     wispi_batch_slot *slot;
     int64_t k;
     pthread_mutex_lock(&feed->lock);
+    wispi_view_clock_start(wispi_sample_maker_clock(w->maker));
     while (!feed->stopping) {
         if (!next_work(feed, &slot, &k)) {
             pthread_cond_wait(&feed->work, &feed->lock);
+            wispi_view_clock_start(wispi_sample_maker_clock(w->maker));
             continue;
         }
         feed->active++;
         pthread_mutex_unlock(&feed->lock);
         make_sample(feed, w->maker, &slot->batch, k);
         pthread_mutex_lock(&feed->lock);
+        count_time(feed, w->maker);
         feed->active--;
         if (++slot->n_done == slot->batch.size || feed->active == 0)
             pthread_cond_broadcast(&feed->ready);
@@ -240,10 +255,12 @@ static void make_here(wispi_feed *feed)
 {
     wispi_batch_slot *slot;
     int64_t k;
+    wispi_view_clock_start(wispi_sample_maker_clock(feed->own_maker));
     while (!ready_slot(feed) && next_work(feed, &slot, &k)) {
         pthread_mutex_unlock(&feed->lock);
         make_sample(feed, feed->own_maker, &slot->batch, k);
         pthread_mutex_lock(&feed->lock);
+        count_time(feed, feed->own_maker);
         slot->n_done++;
     }
 }
@@ -373,6 +390,13 @@ int64_t wispi_feed_bad_samples(wispi_feed *feed)
     int64_t n = feed->bad.n;
     pthread_mutex_unlock(&feed->lock);
     return n;
+}
+
+void wispi_feed_times(wispi_feed *feed, wispi_view_clock *times)
+{
+    pthread_mutex_lock(&feed->lock);
+    *times = feed->times;
+    pthread_mutex_unlock(&feed->lock);
 }
 
 wisp_status wispi_feed_seek(wispi_feed *feed, int64_t epoch, int64_t step, wisp_error *err)

@@ -7,6 +7,7 @@
 #ifndef WISPI_DATA_FEED_H
 #define WISPI_DATA_FEED_H
 
+#include "image/view_clock.h"
 #include "wisp/dataset.h"
 #include "wisp/sampler.h"
 #include "wisp/tensor.h"
@@ -50,6 +51,7 @@ typedef struct wispi_feed_options {
     wispi_feed_memory memory; /* alloc NULL: plain memory */
     /* 1: batches hold decoded pictures and plans, of which a device makes the views. */
     int32_t as_plans;
+    int32_t timed; /* 1: times by phase are kept */
 } wispi_feed_options;
 
 struct wispi_picture_store;
@@ -94,6 +96,9 @@ void wispi_feed_release(wispi_feed *feed, wispi_feed_batch *batch);
 
 /* Samples replaced so far, each counted once. */
 int64_t wispi_feed_bad_samples(wispi_feed *feed);
+
+/* Time of all workers by phase since the feed was made; zeros unless the options ask for it. */
+void wispi_feed_times(wispi_feed *feed, wispi_view_clock *times);
 
 /* Sample index at a position of an epoch, from the seeded permutation of [0, n) that holds unless
  * the data set has an order of its own. Exposed for tests and for paired comparisons. */

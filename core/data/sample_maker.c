@@ -21,6 +21,8 @@ struct wispi_sample_maker {
     wispi_view_form form;
     wisp_view_plan plan;
     wispi_picture_place place; /* as plans: where the picture of this sample went */
+    wispi_view_clock clock;
+    wispi_view_clock *timed; /* the clock, or NULL */
 };
 
 static uint8_t *reserve(wisp_sample_sink *sink, size_t bytes)
@@ -55,10 +57,13 @@ wisp_status wispi_sample_maker_create(const wispi_feed_options *options,
     wisp_status status = wispi_decoder_create(&maker->decoder, err);
     if (status == WISP_OK)
         status = wispi_view_worker_create(&maker->worker, err);
-    if (status == WISP_OK)
-        *out = maker;
-    else
+    if (status != WISP_OK) {
         wispi_sample_maker_destroy(maker);
+        return status;
+    }
+    maker->timed = options->timed ? &maker->clock : NULL;
+    wispi_view_worker_time(maker->worker, maker->timed);
+    *out = maker;
     return status;
 }
 
@@ -70,6 +75,11 @@ void wispi_sample_maker_destroy(wispi_sample_maker *maker)
     wispi_view_worker_destroy(maker->worker);
     wispi_free(maker->bytes);
     wispi_free(maker);
+}
+
+wispi_view_clock *wispi_sample_maker_clock(wispi_sample_maker *maker)
+{
+    return maker->timed;
 }
 
 /* What a data set gives must lie in the memory it was lent. */
@@ -97,8 +107,12 @@ static wisp_status load_image(wispi_sample_maker *maker, int64_t index, wispi_im
             "the data set gave sample %lld as form %d, %d x %d px, %zu bytes: these do not fit, or "
             "are not in the memory it was lent",
             (long long)index, sample.form, sample.width, sample.height, sample.bytes);
-    if (sample.form == WISP_SAMPLE_ENCODED)
-        return wispi_decode(maker->decoder, sample.data, sample.bytes, image, err);
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_READ);
+    if (sample.form == WISP_SAMPLE_ENCODED) {
+        WISP_TRY(wispi_decode(maker->decoder, sample.data, sample.bytes, image, err));
+        wispi_view_clock_lap(maker->timed, WISPI_PHASE_DECODE);
+        return WISP_OK;
+    }
     *image = (wispi_image){.width = sample.width, .height = sample.height, .pixels = sample.data};
     return WISP_OK;
 }
@@ -280,11 +294,14 @@ wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t 
                          "the data set's own order names sample %lld of %lld samples",
                          (long long)index, (long long)n);
     memset(&image, 0, sizeof image);
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_OTHER);
     WISP_TRY(load_image(maker, index, &image, err));
     if (o->as_plans)
         WISP_TRY(place_picture(maker, &image, batch, slot, err));
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_OTHER);
     if (o->sampler || o->crop_scale[1] > 0) {
         WISP_TRY(draw_plan(maker, &image, epoch, index, err));
+        wispi_view_clock_lap(maker->timed, WISPI_PHASE_PLAN);
         WISP_TRY(make_views(maker, &image, batch, slot, err));
     } else {
         WISP_TRY(make_evaluation_view(maker, &image, batch, slot, err));

@@ -15,6 +15,7 @@ struct wispi_view_worker {
     wispi_blur_scratch blur;
     wispi_normaliser normaliser;
     wispi_scratch pixels; /* the view in 8 bits */
+    wispi_view_clock *clock;
 };
 
 wisp_status wispi_view_worker_create(wispi_view_worker **worker, wisp_error *err)
@@ -34,6 +35,11 @@ void wispi_view_worker_destroy(wispi_view_worker *worker)
     wispi_blur_scratch_free(&worker->blur);
     wispi_scratch_free(&worker->pixels);
     wispi_free(worker);
+}
+
+void wispi_view_worker_time(wispi_view_worker *worker, wispi_view_clock *clock)
+{
+    worker->clock = clock;
 }
 
 size_t wispi_view_bytes(int32_t width, int32_t height, int32_t form)
@@ -123,6 +129,7 @@ static wisp_status resample_to(wispi_view_worker *worker, const wispi_image *ima
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a view of %d x %d pixels", job->window.w,
                          job->window.h);
     WISP_TRY(wispi_resample(&worker->resampler, image, job, rgb, err));
+    wispi_view_clock_lap(worker->clock, WISPI_PHASE_RESAMPLE);
     *pixels = rgb;
     return WISP_OK;
 }
@@ -141,7 +148,9 @@ wisp_status wispi_view_run(wispi_view_worker *worker, const wispi_image *image,
         wispi_flip(rgb, spec->out_w, spec->out_h);
     for (int32_t i = 0; i < spec->n_ops; i++)
         WISP_TRY(apply_op(worker, &spec->ops[i], rgb, spec->out_w, spec->out_h, err));
+    wispi_view_clock_lap(worker->clock, WISPI_PHASE_PIXELS);
     wispi_normalise(&worker->normaliser, rgb, (size_t)spec->out_w * (size_t)spec->out_h, out);
+    wispi_view_clock_lap(worker->clock, WISPI_PHASE_NORMALISE);
     return WISP_OK;
 }
 
@@ -188,5 +197,6 @@ wisp_status wispi_view_evaluate(wispi_view_worker *worker, const wispi_image *im
                               view->filter};
     WISP_TRY(resample_to(worker, image, &job, &rgb, err));
     wispi_normalise(&worker->normaliser, rgb, (size_t)view->crop.w * (size_t)view->crop.h, out);
+    wispi_view_clock_lap(worker->clock, WISPI_PHASE_NORMALISE);
     return WISP_OK;
 }

@@ -8,6 +8,7 @@
 #define WISPI_IMAGE_VIEW_ENGINE_H
 
 #include "image/pixels.h"
+#include "image/view_clock.h"
 #include "wisp/sampler.h"
 #include "wisp/status.h"
 
@@ -40,6 +41,8 @@ typedef struct wispi_view_worker wispi_view_worker;
 
 wisp_status wispi_view_worker_create(wispi_view_worker **worker, wisp_error *err);
 void wispi_view_worker_destroy(wispi_view_worker *worker);
+/* Views are timed by this clock from now on, which is somebody else's; NULL (at first): by none. */
+void wispi_view_worker_time(wispi_view_worker *worker, wispi_view_clock *clock);
 
 /* Bytes of a finished (height, width, 3) view. */
 size_t wispi_view_bytes(int32_t width, int32_t height, int32_t form);

@@ -1,0 +1,180 @@
+/* test_feed_pace.c - where a feed's time goes, and how far it works ahead. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "data/feed.h"
+
+enum { SIDE = 8, COUNT = 64, BATCH = 8, STEPS = COUNT / BATCH };
+
+/* A data set and a sampler that take their time. */
+typedef struct slow_parts {
+    int32_t read_us, plan_us;
+} slow_parts;
+
+static int64_t data_count(const void *self)
+{
+    (void)self;
+    return COUNT;
+}
+
+static int32_t data_classes(const void *self)
+{
+    (void)self;
+    return 0;
+}
+
+static int32_t data_label(const void *self, int64_t index)
+{
+    (void)self, (void)index;
+    return -1;
+}
+
+static wisp_status data_read(const void *self, int64_t index, wisp_sample_sink *sink,
+                             wisp_sample *sample, wisp_error *err)
+{
+    const slow_parts *s = self;
+    uint8_t *rgb = sink->reserve(sink, SIDE * SIDE * 3);
+    if (!rgb)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory");
+    usleep((useconds_t)s->read_us);
+    memset(rgb, (int)index, SIDE * SIDE * 3);
+    *sample = (wisp_sample){.form = WISP_SAMPLE_RGB8,
+                            .width = SIDE,
+                            .height = SIDE,
+                            .data = rgb,
+                            .bytes = SIDE * SIDE * 3};
+    return WISP_OK;
+}
+
+static const wisp_dataset_v0 dataset = {.struct_size = sizeof dataset,
+                                        .count = data_count,
+                                        .n_classes = data_classes,
+                                        .label = data_label,
+                                        .read = data_read};
+
+static wisp_status sampler_groups(const void *self, wisp_view_group *groups, int32_t *n,
+                                  wisp_error *err)
+{
+    (void)self, (void)err;
+    groups[0] = (wisp_view_group){"only", 1, SIDE, SIDE, 0};
+    *n = 1;
+    return WISP_OK;
+}
+
+static wisp_status sampler_plan(const void *self, const wisp_view_source *source,
+                                wisp_view_plan *plan, wisp_error *err)
+{
+    const slow_parts *s = self;
+    (void)err;
+    usleep((useconds_t)s->plan_us);
+    wisp_view_spec *view = wisp_plan_add(plan);
+    view->out_w = view->out_h = SIDE;
+    view->box = (wisp_box){0, 0, source->width, source->height};
+    return WISP_OK;
+}
+
+static const wisp_sampler_v0 sampler = {
+    .struct_size = sizeof sampler, .groups = sampler_groups, .plan = sampler_plan};
+
+static wispi_feed_options feed_of(const slow_parts *s, int32_t workers)
+{
+    return (wispi_feed_options){.dataset = &dataset,
+                                .dataset_self = s,
+                                .sampler = &sampler,
+                                .sampler_self = s,
+                                .seed = 1,
+                                .batch = BATCH,
+                                .world = 1,
+                                .drop_last = 1,
+                                .dtype = WISP_F32,
+                                .std = {1, 1, 1},
+                                .workers = workers};
+}
+
+static wispi_feed *open_feed(const wispi_feed_options *options)
+{
+    wispi_feed *feed = NULL;
+    wisp_error err = {0};
+    ck_assert_msg(wispi_feed_create(options, &feed, &err) == WISP_OK, "%s", err.message);
+    return feed;
+}
+
+static void take(wispi_feed *feed, int64_t n)
+{
+    wispi_feed_batch *batch = NULL;
+    wisp_error err = {0};
+    for (int64_t i = 0; i < n; i++) {
+        ck_assert_msg(wispi_feed_next(feed, &batch, &err) == WISP_OK, "%s", err.message);
+        wispi_feed_release(feed, batch);
+    }
+}
+
+static double sum(const wispi_view_clock *times)
+{
+    double seconds = 0;
+    for (int32_t i = 0; i < WISPI_PHASES; i++) {
+        ck_assert_double_ge(times->seconds[i], 0);
+        seconds += times->seconds[i];
+    }
+    return seconds;
+}
+
+/* Sleep is booked where it happens, and nobody's time is counted twice. */
+START_TEST(time_is_booked_by_phase)
+{
+    static const slow_parts slow = {2000, 1000};
+    for (int32_t workers = 0; workers < 4; workers++) {
+        wispi_feed_options o = feed_of(&slow, workers);
+        o.timed = 1;
+        const double begun = wispi_seconds();
+        wispi_feed *feed = open_feed(&o);
+        take(feed, STEPS);
+        wispi_view_clock times;
+        wispi_feed_times(feed, &times);
+        const double passed = wispi_seconds() - begun;
+        ck_assert_int_ge(times.samples, COUNT);
+        const double n = (double)times.samples;
+        ck_assert_double_ge(times.seconds[WISPI_PHASE_READ], 2e-3 * n);
+        ck_assert_double_ge(times.seconds[WISPI_PHASE_PLAN], 1e-3 * n);
+        ck_assert_double_eq(times.seconds[WISPI_PHASE_DECODE], 0);
+        ck_assert_double_gt(times.seconds[WISPI_PHASE_RESAMPLE], 0);
+        ck_assert_double_gt(times.seconds[WISPI_PHASE_NORMALISE], 0);
+        ck_assert_double_le(sum(&times), passed * (workers ? workers : 1));
+        wispi_feed_destroy(feed);
+    }
+}
+END_TEST
+
+START_TEST(nobody_times_unasked)
+{
+    static const slow_parts quick = {0, 0};
+    for (int32_t workers = 0; workers < 2; workers++) {
+        wispi_feed_options o = feed_of(&quick, workers);
+        wispi_feed *feed = open_feed(&o);
+        take(feed, STEPS);
+        wispi_view_clock times;
+        wispi_feed_times(feed, &times);
+        ck_assert_int_eq(times.samples, 0);
+        ck_assert_double_eq(sum(&times), 0);
+        wispi_feed_destroy(feed);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("feed_pace");
+    TCase *tests = tcase_create("pace");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, time_is_booked_by_phase);
+    tcase_add_test(tests, nobody_times_unasked);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
