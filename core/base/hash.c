@@ -1,4 +1,4 @@
-/* hash.c - XXH64, written from its published specification. */
+/* hash.c - XXH64 (wisp/hash64.h) of pieces and of files. */
 #include "base/hash.h"
 
 #include <errno.h>
@@ -6,44 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const uint64_t P1 = 0x9E3779B185EBCA87u, P2 = 0xC2B2AE3D27D4EB4Fu, P3 = 0x165667B19E3779F9u,
-                      P4 = 0x85EBCA77C2B2AE63u, P5 = 0x27D4EB2F165667C5u;
-
-static uint64_t rotate(uint64_t x, int bits)
-{
-    return (x << bits) | (x >> (64 - bits));
-}
-
-/* Byte by byte, so that the value does not depend on the machine; compilers make one load of it. */
-static uint64_t load32(const uint8_t *p)
-{
-    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24;
-}
-
-static uint64_t load64(const uint8_t *p)
-{
-    return load32(p) | load32(p + 4) << 32;
-}
-
-static uint64_t mix(uint64_t lane, uint64_t word)
-{
-    return rotate(lane + word * P2, 31) * P1;
-}
-
-static void add_stripe(wispi_hash *hash, const uint8_t *stripe)
-{
-    for (int i = 0; i < 4; i++)
-        hash->lane[i] = mix(hash->lane[i], load64(stripe + 8 * i));
-}
+#include "wisp/hash64.h"
 
 void wispi_hash_begin(wispi_hash *hash, uint64_t seed)
 {
     memset(hash, 0, sizeof *hash);
     hash->seed = seed;
-    hash->lane[0] = seed + P1 + P2;
-    hash->lane[1] = seed + P2;
-    hash->lane[2] = seed;
-    hash->lane[3] = seed - P1;
+    wisp_hash64_begin(hash->lane, seed);
 }
 
 void wispi_hash_add(wispi_hash *hash, const void *data, size_t n)
@@ -57,51 +26,27 @@ void wispi_hash_add(wispi_hash *hash, const void *data, size_t n)
         hash->n_rest += (uint32_t)take;
         if (hash->n_rest < sizeof hash->rest)
             return;
-        add_stripe(hash, hash->rest);
+        wisp_hash64_stripes(hash->lane, hash->rest, sizeof hash->rest);
         hash->n_rest = 0;
         p += take;
         n -= take;
     }
-    for (; n >= 32; p += 32, n -= 32)
-        add_stripe(hash, p);
+    wisp_hash64_stripes(hash->lane, p, n);
+    p += n & ~(size_t)31;
+    n &= 31;
     if (n)
         memcpy(hash->rest, p, n);
     hash->n_rest = (uint32_t)n;
 }
 
-static uint64_t join_lanes(const wispi_hash *hash)
-{
-    if (hash->total < 32)
-        return hash->seed + P5;
-    uint64_t value = rotate(hash->lane[0], 1) + rotate(hash->lane[1], 7) +
-                     rotate(hash->lane[2], 12) + rotate(hash->lane[3], 18);
-    for (int i = 0; i < 4; i++)
-        value = (value ^ mix(0, hash->lane[i])) * P1 + P4;
-    return value;
-}
-
 uint64_t wispi_hash_end(const wispi_hash *hash)
 {
-    uint64_t value = join_lanes(hash) + hash->total;
-    const uint8_t *p = hash->rest;
-    uint32_t n = hash->n_rest;
-    for (; n >= 8; p += 8, n -= 8)
-        value = rotate(value ^ mix(0, load64(p)), 27) * P1 + P4;
-    for (; n >= 4; p += 4, n -= 4)
-        value = rotate(value ^ load32(p) * P1, 23) * P2 + P3;
-    for (; n; p++, n--)
-        value = rotate(value ^ *p * P5, 11) * P1;
-    value = (value ^ value >> 33) * P2;
-    value = (value ^ value >> 29) * P3;
-    return value ^ value >> 32;
+    return wisp_hash64_end(hash->lane, hash->seed, hash->total, hash->rest, hash->n_rest);
 }
 
 uint64_t wispi_hash64(const void *data, size_t n, uint64_t seed)
 {
-    wispi_hash hash;
-    wispi_hash_begin(&hash, seed);
-    wispi_hash_add(&hash, data, n);
-    return wispi_hash_end(&hash);
+    return wisp_hash64(data, n, seed);
 }
 
 wisp_status wispi_file_hash(const char *path, uint64_t *value, wisp_error *err)
