@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "wisp/hash64.h"
 #include "wisp/host.h"
 
 #ifdef __cplusplus
@@ -37,7 +38,7 @@ typedef struct wisp_cache_file {
     const wisp_host *host;
     const char *plugin; /* "image_folder" */
     const char *where;  /* the folder as the user wrote it, for messages */
-    uint64_t key;       /* what the content depends on besides the data: a hash of options */
+    uint64_t key;       /* what the content depends on besides the data: wisp_hash64 of options */
     int32_t folder;     /* descriptor of the folder, open */
     uint32_t version;   /* of the content's layout */
 } wisp_cache_file;
@@ -53,43 +54,14 @@ typedef struct wisp_cache_header {
     uint64_t checksum; /* of the header, with 0 here, and the content */
 } wisp_cache_header;
 
-/* --- the checksum --- */
-
-/* Each step is one to one in `hash` and in `word`: no single changed word goes unnoticed. */
-static inline uint64_t wisp_cache_mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * 0x9fb21c651e98df25u;
-    return hash ^ (hash >> 29);
-}
-
-/* A 64-bit hash of bytes, for keys as for checksums: against accidents, not against attacks. */
-static inline uint64_t wisp_cache_hash(const void *data, size_t bytes, uint64_t seed)
-{
-    const char *at = (const char *)data;
-    uint64_t lane[4] = {seed, seed + 1, seed + 2, seed + 3}, word[4];
-    size_t left = bytes;
-    for (; left >= sizeof word; at += sizeof word, left -= sizeof word) {
-        memcpy(word, at, sizeof word);
-        for (int i = 0; i < 4; i++)
-            lane[i] = wisp_cache_mix(lane[i], word[i]);
-    }
-    memset(word, 0, sizeof word);
-    if (left)
-        memcpy(word, at, left);
-    uint64_t hash = wisp_cache_mix(seed, (uint64_t)bytes);
-    for (int i = 0; i < 4; i++)
-        hash = wisp_cache_mix(hash, wisp_cache_mix(lane[i], word[i]));
-    return hash;
-}
+/* --- both ways --- */
 
 static inline uint64_t wisp_cache_checksum(wisp_cache_header header, const void *content)
 {
     header.checksum = 0;
-    return wisp_cache_hash(content, (size_t)header.content_bytes,
-                           wisp_cache_hash(&header, sizeof header, 0));
+    return wisp_hash64(content, (size_t)header.content_bytes,
+                       wisp_hash64(&header, sizeof header, 0));
 }
-
-/* --- both ways --- */
 
 /* ".wisp-image_folder-0123456789abcdef.index" */
 static inline void wisp_cache_name(const wisp_cache_file *c, char name[WISP_CACHE_NAME_BYTES])
