@@ -2,9 +2,8 @@
 #include "arguments.h"
 
 const wispi_verb *const wispi_verbs[] = {
-    &wispi_verb_run,     &wispi_verb_check, &wispi_verb_list,
-    &wispi_verb_inspect, &wispi_verb_eval,  &wispi_verb_export,
-    &wispi_verb_import,  &wispi_verb_ops,   NULL,
+    &wispi_verb_run,    &wispi_verb_check,  &wispi_verb_list, &wispi_verb_inspect, &wispi_verb_eval,
+    &wispi_verb_export, &wispi_verb_import, &wispi_verb_ops,  &wispi_verb_bench,   NULL,
 };
 
 static int run_verb(wispi_call *call)

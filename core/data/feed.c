@@ -392,6 +392,11 @@ int64_t wispi_feed_bad_samples(wispi_feed *feed)
     return n;
 }
 
+int32_t wispi_feed_ahead(wispi_feed *feed)
+{
+    return feed->n_slots - HELD;
+}
+
 void wispi_feed_times(wispi_feed *feed, wispi_view_clock *times)
 {
     pthread_mutex_lock(&feed->lock);

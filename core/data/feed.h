@@ -97,6 +97,8 @@ void wispi_feed_release(wispi_feed *feed, wispi_feed_batch *batch);
 /* Samples replaced so far, each counted once. */
 int64_t wispi_feed_bad_samples(wispi_feed *feed);
 
+/* Batches that it makes ahead of the one that is taken next. */
+int32_t wispi_feed_ahead(wispi_feed *feed);
 /* Time of all workers by phase since the feed was made; zeros unless the options ask for it. */
 void wispi_feed_times(wispi_feed *feed, wispi_view_clock *times);
 

@@ -171,7 +171,22 @@ static wisp_status load_plugins(wispi_experiment *x, wisp_error *err)
     return WISP_OK;
 }
 
+static wisp_status load_views(wispi_experiment *x, wisp_error *err)
+{
+    const wispi_node *root = wispi_config_root(x->config);
+    wispi_arena *arena = wispi_config_arena(x->config);
+    WISP_TRY(wispi_node_check_keys(root, "", top_level, err));
+    WISP_TRY(
+        fill_own(root, "run", wispi_run_options_table, wispi_n_run_options, &x->run, arena, err));
+    WISP_TRY(fill_own(root, "input", wispi_input_options_table, wispi_n_input_options, &x->input,
+                      arena, err));
+    WISP_TRY(need(x, root, "sampler", "sampler", arena, &x->sampler, err));
+    return need(x, root, "dataset", "data", arena, &x->data, err);
+}
+
+/* Takes the configuration over. */
 static wisp_status finish_loading(wispi_registry *registry, wispi_config *config,
+                                  wisp_status (*load)(wispi_experiment *, wisp_error *),
                                   wispi_experiment **experiment, wisp_error *err)
 {
     wispi_experiment *x = wispi_alloc(sizeof *x);
@@ -181,7 +196,7 @@ static wisp_status finish_loading(wispi_registry *registry, wispi_config *config
     }
     x->registry = registry;
     x->config = config;
-    wisp_status status = load_plugins(x, err);
+    wisp_status status = load(x, err);
     if (status == WISP_OK)
         *experiment = x;
     else
@@ -195,7 +210,37 @@ wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
 {
     wispi_config *config = NULL;
     WISP_TRY(wispi_config_load(path, overrides, n_overrides, &config, err));
-    return finish_loading(registry, config, experiment, err);
+    return finish_loading(registry, config, load_plugins, experiment, err);
+}
+
+/* Data by their path alone. */
+static wisp_status config_of_data(const char *path, const char *const *overrides,
+                                  int32_t n_overrides, wispi_config **config, wisp_error *err)
+{
+    wispi_text text = {0};
+    wispi_text_append(&text, "[run]\nbatch = 32\n[sampler]\nuse = \"multicrop\"\n"
+                             "[data]\nuse = \"image_folder\"\npath = \"");
+    for (const char *c = path; *c; c++)
+        wispi_text_printf(&text, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    wispi_text_append(&text, "\"\n");
+    wisp_status status =
+        text.failed ? wisp_fail(err, WISP_E_NOMEM, "no memory for a configuration")
+                    : wispi_config_parse_text(path, text.data, overrides, n_overrides, config, err);
+    wispi_text_free(&text);
+    return status;
+}
+
+wisp_status wispi_experiment_load_views(wispi_registry *registry, const char *path,
+                                        const char *const *overrides, int32_t n_overrides,
+                                        wispi_experiment **experiment, wisp_error *err)
+{
+    const size_t n = strlen(path);
+    wispi_config *config = NULL;
+    if (n > 5 && strcmp(path + n - 5, ".toml") == 0)
+        WISP_TRY(wispi_config_load(path, overrides, n_overrides, &config, err));
+    else
+        WISP_TRY(config_of_data(path, overrides, n_overrides, &config, err));
+    return finish_loading(registry, config, load_views, experiment, err);
 }
 
 wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char *run_config,
@@ -223,7 +268,7 @@ wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char 
     for (const wispi_node *rest = wispi_config_root(tasks)->first; rest; rest = rest->next)
         wispi_log(WISP_LOG_INFO, "%s: table %s is not used: the weights come with their own",
                   task_file, rest->key);
-    WISP_TRY(finish_loading(registry, config, experiment, err));
+    WISP_TRY(finish_loading(registry, config, load_plugins, experiment, err));
     (*experiment)->optimizer.n_rules = 0; /* they may name the parameters of probes */
     return WISP_OK;
 }

@@ -10,6 +10,7 @@
 #include "loader/containment.h"
 #include "tensor/transfer.h"
 #include "train/device_choice.h"
+#include "train/feed_settings.h"
 #include "train/metric_log.h"
 #include "train/schedule_table.h"
 #include "train/task_check.h"
@@ -131,29 +132,12 @@ static void free_batch(void *user, void *memory)
 static wispi_feed_options feed_options(const wispi_session *s, const wispi_instance *data,
                                        int64_t batch)
 {
-    const wispi_experiment *x = s->experiment;
     const int32_t processors = usual_threads(s, wispi_processors());
-    int64_t workers = x->run.workers;
-    wispi_feed_options o = {
-        .dataset = data->plugin->descriptor->vtable,
-        .dataset_self = data->self,
-        .seed = (uint64_t)x->run.seed,
-        .batch = batch,
-        .rank = 0,
-        .world = 1,
-        .dtype = wispi_run_dtype(&x->run),
-        .eval_resize = (int32_t)x->input.eval_resize,
-        .eval_size = (int32_t)x->input.eval_size,
-        .workers = (int32_t)(workers >= 0 ? workers : processors),
-    };
+    wispi_feed_options o = wispi_feed_settings(s->experiment, data, batch, processors);
     if (wispi_device_is_late(s->device))
         o.memory = (wispi_feed_memory){s->device, alloc_batch, free_batch};
     o.take_turns = !wispi_device_is_late(s->device) && s->n_threads > 1 &&
                    s->n_threads + o.workers > processors;
-    for (int i = 0; i < 3; i++) {
-        o.mean[i] = (float)((const double *)x->input.mean.items)[i];
-        o.std[i] = (float)((const double *)x->input.std.items)[i];
-    }
     return o;
 }
 
@@ -162,9 +146,7 @@ wisp_status wispi_session_feed(const wispi_session *s, const wispi_instance *dat
 {
     wispi_feed_options o = feed_options(s, data, batch);
     if (how == WISPI_FEED_SAMPLED) {
-        o.sampler = s->experiment->sampler.plugin->descriptor->vtable;
-        o.sampler_self = s->experiment->sampler.self;
-        o.drop_last = s->experiment->run.drop_last;
+        wispi_feed_settings_sampled(&o, s->experiment);
         o.as_plans = s->view_maker != NULL;
         o.world = world_of(s);
         o.rank = o.world > 1 ? s->experiment->ranks->rank : 0;

@@ -110,6 +110,23 @@ WISP_API wisp_status wisp_runtime_ops(wisp_runtime *runtime, int32_t what, const
                                       const char *filter, int32_t format, char **text,
                                       int32_t *n_failed, wisp_error *err);
 
+typedef struct wisp_bench_views_options {
+    uint32_t struct_size;
+    int32_t workers;   /* threads that make views; 0: the calling one; -1: as the experiment says */
+    int32_t in_memory; /* samples are read before, not while views are made */
+    int32_t reserved;
+    double seconds; /* how long to measure */
+} wisp_bench_views_options;
+
+/* Makes batches of views as a run would and tells how fast that goes and where the time went. Only
+ * [data], [sampler], [input] and [run] of the experiment count; its path may name data instead of a
+ * TOML file, which then come under the multicrop sampler's defaults. wisp_runtime_stop ends it
+ * early. */
+WISP_API wisp_status wisp_runtime_bench_views(wisp_runtime *runtime,
+                                              const wisp_experiment_source *source,
+                                              const wisp_bench_views_options *options,
+                                              int32_t format, char **text, wisp_error *err);
+
 #ifdef __cplusplus
 }
 #endif
