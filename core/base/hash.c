@@ -18,6 +18,8 @@ void wispi_hash_begin(wispi_hash *hash, uint64_t seed)
 void wispi_hash_add(wispi_hash *hash, const void *data, size_t n)
 {
     const uint8_t *p = data;
+    if (n == 0)
+        return;
     hash->total += n;
     if (hash->n_rest) {
         size_t room = sizeof hash->rest - hash->n_rest, take = n < room ? n : room;

@@ -97,7 +97,7 @@ static inline uint64_t wisp_hash64(const void *data, size_t n, uint64_t seed)
     uint64_t lane[4];
     wisp_hash64_begin(lane, seed);
     wisp_hash64_stripes(lane, p, n);
-    return wisp_hash64_end(lane, seed, n, p + (n & ~(size_t)31), n & 31);
+    return wisp_hash64_end(lane, seed, n, n ? p + (n & ~(size_t)31) : p, n & 31);
 }
 
 #ifdef __cplusplus
