@@ -265,6 +265,22 @@ static uint64_t fingerprint(const void *self)
     return wisp_subset_fingerprint(&c->subset, hash);
 }
 
+static int looks_like_records(const char *folder, const char *file)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    return join_path(path, folder, file, NULL) == WISP_OK && stat(path, &status) == 0 &&
+           check_size(path, &status, NULL) == WISP_OK;
+}
+
+static int32_t recognises(const char *path)
+{
+    return looks_like_records(path, "data_batch_1.bin") ||
+                   looks_like_records(path, "test_batch.bin")
+               ? 95
+               : 0;
+}
+
 static const wisp_dataset_v0 vtable = {
     .struct_size = sizeof vtable,
     .count = count,
@@ -274,6 +290,7 @@ static const wisp_dataset_v0 vtable = {
     .read = read_sample,
     .sample_name = sample_name,
     .fingerprint = fingerprint,
+    .recognises = recognises,
 };
 
 /* --- life --- */

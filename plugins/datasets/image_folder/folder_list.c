@@ -1,12 +1,12 @@
 /* folder_list.c - walks the folders, then sorts. */
 #include "folder_list.h"
+#include "folder_look.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,16 +63,6 @@ static wisp_status add_name(const walk *w, const char *name, size_t *at)
     return WISP_OK;
 }
 
-static int is_image_name(const char *name)
-{
-    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < WISP_COUNT(endings); i++)
-        if (strcasecmp(dot, endings[i]) == 0)
-            return 1;
-    return 0;
-}
-
 static wisp_status add_image(const walk *w, const char *name, int64_t bytes, int32_t label)
 {
     size_t at;
@@ -117,7 +107,7 @@ static wisp_status walk_entry(walk *w, int fd, const struct dirent *entry, int32
     if (type == DT_DIR)
         return label == ROOT_LABEL ? add_class(w, entry->d_name)
                                    : walk_folder(w, fd, entry->d_name, label, depth + 1);
-    if (type != DT_REG || !is_image_name(entry->d_name)) {
+    if (type != DT_REG || !folder_is_image_name(entry->d_name)) {
         w->list->n_other++;
         return WISP_OK;
     }

@@ -8,6 +8,7 @@
 #include <wisp/subset.h>
 
 #include "folder_list.h"
+#include "folder_look.h"
 
 typedef struct folder_config {
     const char *path;
@@ -214,6 +215,7 @@ static const wisp_dataset_v0 vtable = {
     .read = read_sample,
     .sample_name = sample_name,
     .fingerprint = fingerprint,
+    .recognises = folder_recognises,
 };
 
 /* --- life --- */
