@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the small sample sets of tests/data: an image folder (two classes, JPEG and PNG, one nested folder) and CIFAR-10's
-binary form with four records a file. For smoke runs and for the tests of the data sets; needs Pillow and numpy."""
+"""Writes the small sample sets of tests/data: an image folder (two classes, JPEG and PNG, one nested folder), the same and
+some raw pictures packed into one file, and CIFAR-10's binary form with four records a file. For smoke runs and for the tests
+of the data sets; needs Pillow and numpy."""
 import os
+import struct
 import numpy as np
 from PIL import Image
 
@@ -43,5 +45,69 @@ def cifar10():
         out.write('\n'.join('airplane automobile bird cat deer dog frog horse ship truck'.split()) + '\n\n')
 
 
-image_folder()
-cifar10()
+def xxh64(data):
+    """XXH64 with seed 0, from its published specification."""
+    p1, p2, p3, p4, p5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5)
+    mask = 2 ** 64 - 1
+    turn = lambda x, n: (x << n | x >> (64 - n)) & mask
+    mix = lambda lane, word: turn(lane + word * p2 & mask, 31) * p1 & mask
+    lanes, at = [p1 + p2 & mask, p2, 0, -p1 & mask], 0
+    while at + 32 <= len(data):
+        lanes = [mix(lane, word) for lane, word in zip(lanes, struct.unpack_from('<4Q', data, at))]
+        at += 32
+    value = p5
+    if len(data) >= 32:
+        value = sum(turn(lane, n) for lane, n in zip(lanes, (1, 7, 12, 18))) & mask
+        for lane in lanes:
+            value = (value ^ mix(0, lane)) * p1 + p4 & mask
+    value = value + len(data) & mask
+    for size, code in ((8, '<Q'), (4, '<I'), (1, '<B')):
+        while at + size <= len(data):
+            word = struct.unpack_from(code, data, at)[0]
+            if size == 8:
+                value = turn(value ^ mix(0, word), 27) * p1 + p4 & mask
+            elif size == 4:
+                value = turn(value ^ word * p1 & mask, 23) * p2 + p3 & mask
+            else:
+                value = turn(value ^ word * p5 & mask, 11) * p1 & mask
+            at += size
+    for shift, factor in ((33, p2), (29, p3)):
+        value = (value ^ value >> shift) * factor & mask
+    return value ^ value >> 32
+
+
+def packed_file(samples, classes):
+    """Samples are (name, label, bytes, width, height); width 0: a JPEG or PNG file. The format is wisp/packed.h's."""
+    bodies, index, names = b'', b'', b''
+    for name, label, body, width, height in samples:
+        index += struct.pack('<QQQIiIHH', 128 + len(bodies), xxh64(body), len(names), len(body), label, width > 0, width, height)
+        bodies += body
+        names += name.encode() + b'\0'
+    classes_block = b''.join(name.encode() + b'\0' for name in classes)
+    rest = index + classes_block + names
+    header = b'\x89WPK\r\n\x1a\n' + struct.pack('<IIQQQQQQ', 1, len(classes), len(samples), 128 + len(bodies), len(classes_block),
+                                                  len(names), 128 + len(bodies) + len(rest), xxh64(rest)) + bytes(56)
+    return header + struct.pack('<Q', xxh64(header)) + bodies + rest
+
+
+def packed():
+    """The pictures of the image folder, then four raw ones of a third class."""
+    folder, samples = os.path.join(ROOT, 'image_folder'), []
+    for label, kind in enumerate(('disc', 'stripes')):
+        for path, _, files in os.walk(os.path.join(folder, kind)):
+            for file in files:
+                full = os.path.join(path, file)
+                samples.append((os.path.relpath(full, folder), label, open(full, 'rb').read(), 0, 0))
+    samples.sort()
+    for number in range(4):
+        rgb = picture(number, number, 32)[:20 + number]
+        samples.append((f'raw/{number}', 2, rgb.tobytes(), 32, 20 + number))
+    os.makedirs(os.path.join(ROOT, 'packed'), exist_ok=True)
+    with open(os.path.join(ROOT, 'packed', 'tiny.wisp'), 'wb') as out:
+        out.write(packed_file(samples, ('disc', 'stripes', 'raw')))
+
+
+if __name__ == '__main__':
+    image_folder()
+    packed()
+    cifar10()
