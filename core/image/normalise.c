@@ -4,8 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/bf16.h"
-#include "wisp/pixel_math.h"
+#include "image/pixel_kernels.h"
 
 wisp_status wispi_normaliser_set(wispi_normaliser *normaliser, const wispi_view_form *form,
                                  wisp_error *err)
@@ -19,44 +18,19 @@ wisp_status wispi_normaliser_set(wispi_normaliser *normaliser, const wispi_view_
             return wisp_fail(err, WISP_E_INVALID,
                              "channel %d cannot be normalised with mean %g and std %g", c,
                              (double)form->mean[c], (double)form->std[c]);
-    for (int c = 0; form->form != WISPI_VIEW_U8 && c < 3; c++) {
-        for (int v = 0; v < 256; v++) {
-            float x = wisp_normalised(v, form->mean[c], form->std[c]);
-            normaliser->f32[c][v] = x;
-            normaliser->bf16[c][v] = wispi_bf16_from_f32(x);
-        }
-    }
+    if (form->form != WISPI_VIEW_U8)
+        wispi_number_tables_set(&normaliser->tables, form->mean, form->std);
     normaliser->form = *form;
     normaliser->ready = 1;
     return WISP_OK;
 }
 
-static void write_f32(const wispi_normaliser *m, const uint8_t *restrict rgb, size_t n,
-                      float *restrict out)
-{
-    for (size_t i = 0; i < 3 * n; i += 3) {
-        out[i] = m->f32[0][rgb[i]];
-        out[i + 1] = m->f32[1][rgb[i + 1]];
-        out[i + 2] = m->f32[2][rgb[i + 2]];
-    }
-}
-
-static void write_bf16(const wispi_normaliser *m, const uint8_t *restrict rgb, size_t n,
-                       uint16_t *restrict out)
-{
-    for (size_t i = 0; i < 3 * n; i += 3) {
-        out[i] = m->bf16[0][rgb[i]];
-        out[i + 1] = m->bf16[1][rgb[i + 1]];
-        out[i + 2] = m->bf16[2][rgb[i + 2]];
-    }
-}
-
 void wispi_normalise(const wispi_normaliser *normaliser, const uint8_t *rgb, size_t n, void *out)
 {
     if (normaliser->form.form == WISPI_VIEW_F32)
-        write_f32(normaliser, rgb, n, out);
+        wispi_pixel_kernels_here()->to_f32(&normaliser->tables, rgb, n, out);
     else if (normaliser->form.form == WISPI_VIEW_BF16)
-        write_bf16(normaliser, rgb, n, out);
+        wispi_pixel_kernels_here()->to_bf16(&normaliser->tables, rgb, n, out);
     else
         memcpy(out, rgb, 3 * n);
 }

@@ -1,14 +1,14 @@
-/* normalise.h - bytes to normalised numbers, by tables of 256 entries a channel. */
+/* normalise.h - bytes to the numbers of a finished view. */
 #ifndef WISPI_IMAGE_NORMALISE_H
 #define WISPI_IMAGE_NORMALISE_H
 
+#include "image/number_tables.h"
 #include "image/view_engine.h"
 
 typedef struct wispi_normaliser {
     wispi_view_form form; /* what the tables were made for */
     int32_t ready;
-    float f32[3][256];
-    uint16_t bf16[3][256];
+    wispi_number_tables tables;
 } wispi_normaliser;
 
 /* Makes the tables unless they are those of `form` already. */

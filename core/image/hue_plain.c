@@ -1,6 +1,6 @@
-/* hue.c - the hue shift, through the 8-bit HSV of Pillow. Pixels go by chunks in planes, so that
- * each step is a plain loop over arrays. */
-#include "image/photometric.h"
+/* hue_plain.c - the hue shift, through the 8-bit HSV of Pillow. Pixels go by chunks in planes, so
+ * that each step is a plain loop over arrays. */
+#include "image/pixel_kernels.h"
 
 #include "wisp/pixel_math.h"
 
@@ -49,10 +49,9 @@ static void turn_chunk(planes *p, uint8_t *rgb, size_t n, int32_t step)
     }
 }
 
-void wispi_adjust_hue(uint8_t *rgb, size_t n, double shift)
+void wispi_turn_hue_plain(uint8_t *rgb, size_t n, int32_t step)
 {
     planes p;
-    int32_t step = wisp_hue_step(shift);
     for (size_t i = 0; i < n; i += CHUNK)
         turn_chunk(&p, rgb + 3 * i, n - i < CHUNK ? n - i : CHUNK, step);
 }

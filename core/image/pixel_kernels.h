@@ -1,0 +1,51 @@
+/* pixel_kernels.h - the inner loops of pixel operations, in one variant for each level of vector
+ * instructions (base/cpu_level.h).
+ *
+ * All variants give the same bytes as pixel_math.h does. `n` counts pixels of packed 8-bit RGB
+ * unless it is said otherwise; any number and any alignment will do, and nothing outside of the
+ * buffers is read or written. [any] */
+#ifndef WISPI_IMAGE_PIXEL_KERNELS_H
+#define WISPI_IMAGE_PIXEL_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu_level.h"
+#include "image/number_tables.h"
+
+typedef struct wispi_pixel_kernels {
+    /* values[i] = table[values[i]] for n bytes. */
+    void (*map)(uint8_t *values, size_t n, const uint8_t table[256]);
+    uint64_t (*luma_sum)(const uint8_t *rgb, size_t n);
+    void (*make_gray)(uint8_t *rgb, size_t n);
+    /* Blends with each pixel's own luma. */
+    void (*saturate)(uint8_t *rgb, size_t n, float factor);
+    /* `step` as from wisp_hue_step. */
+    void (*turn_hue)(uint8_t *rgb, size_t n, int32_t step);
+    /* The n pixels in reverse order. */
+    void (*mirror)(uint8_t *rgb, size_t n);
+    void (*to_f32)(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
+    void (*to_bf16)(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out);
+} wispi_pixel_kernels;
+
+/* NULL where the level is not built. */
+const wispi_pixel_kernels *wispi_pixel_kernels_of(int32_t level);
+
+/* Those of wispi_cpu_level(), or of the best level below it that is built. */
+const wispi_pixel_kernels *wispi_pixel_kernels_here(void);
+
+/* --- of the variants' files --- */
+
+extern const wispi_pixel_kernels wispi_pixels_plain, wispi_pixels_avx2, wispi_pixels_avx512;
+
+void wispi_turn_hue_plain(uint8_t *rgb, size_t n, int32_t step);
+void wispi_turn_hue_avx2(uint8_t *rgb, size_t n, int32_t step);
+void wispi_turn_hue_avx512(uint8_t *rgb, size_t n, int32_t step);
+
+void wispi_to_f32_plain(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
+void wispi_to_f32_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
+void wispi_to_bf16_plain(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out);
+void wispi_to_bf16_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n,
+                          uint16_t *out);
+
+#endif

@@ -1,0 +1,232 @@
+/* test_pixel_kernels.c - every level of vector instructions that this processor has against the
+ * plain kernels, byte for byte. Those are compared with Pillow by test_image_ops.c. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/pixel_kernels.h"
+
+enum { LONGEST = 300 };
+
+static const wispi_pixel_kernels *const plain = &wispi_pixels_plain;
+
+/* The next level above plain that the processor has and the build too, or NULL at the end. */
+static const wispi_pixel_kernels *next_level(int32_t *level)
+{
+    while (++*level < WISPI_CPU_LEVELS) {
+        const wispi_pixel_kernels *kernels = wispi_pixel_kernels_of(*level);
+        if (wispi_cpu_has(*level) && kernels)
+            return kernels;
+    }
+    return NULL;
+}
+
+static uint32_t random_word(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* Noise, with a share of gray and of extreme pixels. */
+static void fill(uint8_t *rgb, size_t n, uint32_t seed)
+{
+    for (size_t i = 0; i < 3 * n; i++)
+        rgb[i] = (uint8_t)random_word(&seed);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t kind = random_word(&seed) % 8;
+        for (size_t c = 1; kind == 0 && c < 3; c++)
+            rgb[3 * i + c] = rgb[3 * i];
+        for (size_t c = 0; kind == 1 && c < 3; c++)
+            rgb[3 * i + c] = rgb[3 * i + c] < 128 ? 0 : 255;
+    }
+}
+
+/* Two buffers of just the bytes that are needed, so that a sanitizer sees a step outside, of any
+ * alignment. */
+typedef struct pair {
+    uint8_t *base[2], *bytes[2];
+    size_t n;
+} pair;
+
+static pair pair_make(size_t pixels, size_t offset)
+{
+    pair p = {.n = 3 * pixels};
+    for (int i = 0; i < 2; i++) {
+        p.base[i] = malloc(offset + p.n);
+        p.bytes[i] = p.base[i] + offset;
+        memset(p.base[i], 0xa5, offset);
+        fill(p.bytes[i], pixels, (uint32_t)(pixels * 7 + offset));
+    }
+    return p;
+}
+
+static void pair_end(pair *p, const char *what, int32_t level)
+{
+    ck_assert_msg(memcmp(p->base[0], p->base[1], (size_t)(p->bytes[0] - p->base[0]) + p->n) == 0,
+                  "%s of %zu bytes differs at level %s", what, p->n, wispi_cpu_level_name(level));
+    free(p->base[0]);
+    free(p->base[1]);
+}
+
+typedef void body(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int variant);
+
+static void run_map(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int variant)
+{
+    uint8_t table[256];
+    uint32_t seed = (uint32_t)variant;
+    for (uint32_t v = 0; v < 256; v++)
+        table[v] = variant == 0 ? (uint8_t)v : (uint8_t)random_word(&seed);
+    k->map(rgb, 3 * n - (n > 1 ? (size_t)variant % 3 : 0), table);
+}
+
+static void run_gray(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int variant)
+{
+    (void)variant;
+    k->make_gray(rgb, n);
+}
+
+static void run_saturate(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int variant)
+{
+    static const float factors[] = {0.0f, 1e-6f, 0.37f, 0.8f, 1.0f, 1.0000001f, 1.4f, 255.5f, 1e6f};
+    k->saturate(rgb, n, factors[variant]);
+}
+
+static void run_hue(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int variant)
+{
+    k->turn_hue(rgb, n, variant * 31 - 127);
+}
+
+static void run_mirror(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int variant)
+{
+    (void)variant;
+    k->mirror(rgb, n);
+}
+
+static void compare(const char *what, body *run, int variants)
+{
+    const wispi_pixel_kernels *k;
+    for (int32_t level = 0; (k = next_level(&level));) {
+        for (size_t n = 1; n <= LONGEST; n++) {
+            for (int variant = 0; variant < variants; variant++) {
+                pair p = pair_make(n, (n + (size_t)variant) % 7);
+                run(plain, p.bytes[0], n, variant);
+                run(k, p.bytes[1], n, variant);
+                pair_end(&p, what, level);
+            }
+        }
+    }
+}
+
+START_TEST(levels_agree)
+{
+    compare("map", run_map, 5);
+    compare("gray", run_gray, 1);
+    compare("saturation", run_saturate, 9);
+    compare("hue", run_hue, 9);
+    compare("mirror", run_mirror, 1);
+}
+END_TEST
+
+START_TEST(sums_agree)
+{
+    const wispi_pixel_kernels *k;
+    const size_t n = (1u << 21) + 5;
+    uint8_t *white = malloc(3 * n);
+    memset(white, 255, 3 * n);
+    for (int32_t level = 0; (k = next_level(&level));) {
+        for (size_t i = 0; i <= LONGEST; i++) {
+            pair p = pair_make(i + 1, i % 5);
+            ck_assert_uint_eq(plain->luma_sum(p.bytes[0], i), k->luma_sum(p.bytes[1], i));
+            pair_end(&p, "luma", level);
+        }
+        ck_assert_uint_eq(k->luma_sum(white, n), 255 * n);
+    }
+    free(white);
+}
+END_TEST
+
+enum { SLICE = 1 << 16 };
+
+/* Colours of one red; the same again, changed by `run`, is compared. */
+static void compare_slice(const wispi_pixel_kernels *k, uint32_t red, body *run, int variant)
+{
+    static uint8_t want[3 * SLICE], got[3 * SLICE];
+    for (uint32_t i = 0; i < SLICE; i++) {
+        want[3 * i] = (uint8_t)red;
+        want[3 * i + 1] = (uint8_t)(i >> 8);
+        want[3 * i + 2] = (uint8_t)i;
+    }
+    memcpy(got, want, sizeof got);
+    run(plain, want, SLICE, variant);
+    run(k, got, SLICE, variant);
+    for (size_t i = 0; memcmp(want, got, sizeof got) != 0 && i < SLICE; i++)
+        ck_assert_msg(memcmp(want + 3 * i, got + 3 * i, 3) == 0,
+                      "colour (%u, %zu, %zu) becomes (%d, %d, %d) instead of (%d, %d, %d)", red,
+                      i >> 8, i & 255, got[3 * i], got[3 * i + 1], got[3 * i + 2], want[3 * i],
+                      want[3 * i + 1], want[3 * i + 2]);
+}
+
+START_TEST(all_colours_agree)
+{
+    const wispi_pixel_kernels *k;
+    for (int32_t level = 0; (k = next_level(&level));) {
+        for (uint32_t red = 0; red < 256; red++) {
+            for (int variant = 0; variant < 9; variant++)
+                compare_slice(k, red, run_hue, variant);
+            compare_slice(k, red, run_saturate, 2);
+            compare_slice(k, red, run_saturate, 6);
+            compare_slice(k, red, run_gray, 0);
+        }
+    }
+}
+END_TEST
+
+static const float moments[][6] = {
+    {0.485f, 0.456f, 0.406f, 0.229f, 0.224f, 0.225f},
+    {0.4914f, 0.4822f, 0.4465f, 0.2470f, 0.2435f, 0.2616f},
+    {0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f},
+    {0, 0, 0, 1, 1, 1},
+    {-3.5f, 1e9f, 0.1f, 1e-30f, 0.7f, 1e-43f},
+};
+
+START_TEST(numbers_agree)
+{
+    const wispi_pixel_kernels *k;
+    wispi_number_tables m;
+    for (size_t i = 0; i < sizeof moments / sizeof *moments; i++) {
+        wispi_number_tables_set(&m, moments[i], moments[i] + 3);
+        ck_assert_msg(i > 3 || m.is_exact, "the numbers of row %zu are looked up", i);
+        for (int32_t level = 0; (k = next_level(&level));) {
+            for (size_t n = 1; n <= LONGEST; n++) {
+                pair p = pair_make(n, n % 7), f32 = pair_make(4 * n, 4), bf16 = pair_make(2 * n, 2);
+                plain->to_f32(&m, p.bytes[0], n, (float *)(void *)f32.bytes[0]);
+                k->to_f32(&m, p.bytes[1], n, (float *)(void *)f32.bytes[1]);
+                plain->to_bf16(&m, p.bytes[0], n, (uint16_t *)(void *)bf16.bytes[0]);
+                k->to_bf16(&m, p.bytes[1], n, (uint16_t *)(void *)bf16.bytes[1]);
+                pair_end(&f32, "f32", level);
+                pair_end(&bf16, "bf16", level);
+                pair_end(&p, "source", level);
+            }
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pixel kernels");
+    TCase *levels = tcase_create("levels");
+    tcase_set_timeout(levels, 200);
+    tcase_add_test(levels, levels_agree);
+    tcase_add_test(levels, sums_agree);
+    tcase_add_test(levels, all_colours_agree);
+    tcase_add_test(levels, numbers_agree);
+    suite_add_tcase(suite, levels);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
