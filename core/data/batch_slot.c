@@ -48,6 +48,7 @@ wisp_status wispi_batch_slot_fill(wispi_batch_slot *slot, const wispi_feed_optio
         WISP_TRY(options->memory.alloc(options->memory.user, total, &slot->memory, err));
     else
         slot->memory = wispi_alloc(total);
+    slot->bytes = total;
     uint8_t *at = slot->memory;
     if (!at)
         return wisp_fail(err, WISP_E_NOMEM,
@@ -69,6 +70,11 @@ wisp_status wispi_batch_slot_fill(wispi_batch_slot *slot, const wispi_feed_optio
     batch->ops = rest[6];
     batch->store = &slot->pictures;
     return wispi_picture_store_open(&slot->pictures, &options->memory, options->batch, err);
+}
+
+size_t wispi_batch_slot_bytes(const wispi_batch_slot *slot)
+{
+    return slot->bytes + slot->pictures.capacity;
 }
 
 void wispi_batch_slot_free(wispi_batch_slot *slot)

@@ -15,9 +15,10 @@
 #include "data/bad_samples.h"
 #include "data/batch_slot.h"
 #include "data/feed_check.h"
+#include "data/feed_depth.h"
 #include "data/sample_maker.h"
 
-enum { MAX_WORKERS = 1024, MAX_AHEAD = 64, HELD = 2, REPLACEMENTS = 64 };
+enum { MAX_WORKERS = 1024, HELD = 2, REPLACEMENTS = 64 };
 
 typedef struct worker {
     pthread_t thread;
@@ -30,7 +31,7 @@ struct wispi_feed {
     wispi_feed_options options;
     wispi_feed_shape shape;
     wispi_batch_slot *slots;
-    int32_t n_slots;
+    int32_t most_slots; /* that there may be */
     worker *workers;
     int32_t n_workers;
     wispi_sample_maker *own_maker; /* without workers */
@@ -40,6 +41,8 @@ struct wispi_feed {
     int32_t stopping, paused, waiting;
     int32_t active; /* samples being made by workers */
     int32_t n_held;
+    int32_t n_slots; /* that have memory; only the thread that made the feed adds any */
+    wispi_feed_depth depth;
     int64_t origin;            /* epoch * steps_per_epoch + step of sequence 0 */
     int64_t next_sequence;     /* batch to be begun */
     wispi_batch_slot *filling; /* begun last, while samples of it are left to be begun */
@@ -233,6 +236,8 @@ static void *work(void *user)
     wispi_view_clock_start(wispi_sample_maker_clock(w->maker));
     while (!feed->stopping) {
         if (!next_work(feed, &slot, &k)) {
+            if (!feed->paused && !is_enough(feed))
+                wispi_feed_depth_idle(&feed->depth);
             pthread_cond_wait(&feed->work, &feed->lock);
             wispi_view_clock_start(wispi_sample_maker_clock(w->maker));
             continue;
@@ -303,24 +308,42 @@ static wisp_status start_workers(wispi_feed *feed, wisp_error *err)
     return status;
 }
 
-static int32_t slots_ahead(const wispi_feed *feed)
+static int32_t slots_ahead(const wispi_feed *feed, int32_t chosen)
 {
-    int32_t wanted = feed->options.prefetch > 0 ? feed->options.prefetch : 3;
-    return feed->n_workers == 0 ? 0 : wanted < MAX_AHEAD ? wanted : MAX_AHEAD;
+    const int32_t wanted = feed->options.prefetch > 0 ? feed->options.prefetch : chosen;
+    return feed->n_workers == 0 ? 0 : wanted < WISPI_DEPTH_MOST ? wanted : WISPI_DEPTH_MOST;
+}
+
+/* In the thread that made the feed and without the lock: nobody looks at the slot until it counts.
+ */
+static wisp_status add_slot(wispi_feed *feed, wisp_error *err)
+{
+    wispi_batch_slot *slot = &feed->slots[feed->n_slots];
+    wisp_status status =
+        wispi_batch_slot_fill(slot, &feed->options, feed->shape.groups, feed->shape.n_groups, err);
+    if (status != WISP_OK) {
+        wispi_batch_slot_free(slot);
+        memset(slot, 0, sizeof *slot);
+        return status;
+    }
+    pthread_mutex_lock(&feed->lock);
+    feed->n_slots++;
+    pthread_cond_broadcast(&feed->work);
+    pthread_mutex_unlock(&feed->lock);
+    return WISP_OK;
 }
 
 static wisp_status fill_feed(wispi_feed *feed, wisp_error *err)
 {
     WISP_TRY(wispi_feed_check(&feed->options, &feed->shape, err));
     feed->n_workers = feed->options.workers < MAX_WORKERS ? feed->options.workers : MAX_WORKERS;
-    feed->n_slots = HELD + slots_ahead(feed);
-    feed->slots = wispi_alloc_array((size_t)feed->n_slots, sizeof *feed->slots);
+    feed->most_slots = HELD + slots_ahead(feed, WISPI_DEPTH_MOST);
+    feed->slots = wispi_alloc_array((size_t)feed->most_slots, sizeof *feed->slots);
     feed->workers = wispi_alloc_array((size_t)feed->n_workers, sizeof *feed->workers);
     if (!feed->slots || !feed->workers)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a feed");
-    for (int32_t i = 0; i < feed->n_slots; i++)
-        WISP_TRY(wispi_batch_slot_fill(&feed->slots[i], &feed->options, feed->shape.groups,
-                                       feed->shape.n_groups, err));
+    while (feed->n_slots < HELD + slots_ahead(feed, WISPI_DEPTH_FIRST))
+        WISP_TRY(add_slot(feed, err));
     return feed->n_workers ? start_workers(feed, err) : make_maker(feed, &feed->own_maker, err);
 }
 
@@ -360,7 +383,7 @@ void wispi_feed_destroy(wispi_feed *feed)
         return;
     stop_workers(feed);
     wispi_sample_maker_destroy(feed->own_maker);
-    for (int32_t i = 0; feed->slots && i < feed->n_slots; i++)
+    for (int32_t i = 0; i < feed->n_slots; i++)
         wispi_batch_slot_free(&feed->slots[i]);
     pthread_mutex_destroy(&feed->lock);
     pthread_cond_destroy(&feed->work);
@@ -394,7 +417,10 @@ int64_t wispi_feed_bad_samples(wispi_feed *feed)
 
 int32_t wispi_feed_ahead(wispi_feed *feed)
 {
-    return feed->n_slots - HELD;
+    pthread_mutex_lock(&feed->lock);
+    int32_t ahead = feed->n_slots - HELD;
+    pthread_mutex_unlock(&feed->lock);
+    return ahead;
 }
 
 void wispi_feed_times(wispi_feed *feed, wispi_view_clock *times)
@@ -422,6 +448,7 @@ wisp_status wispi_feed_seek(wispi_feed *feed, int64_t epoch, int64_t step, wisp_
     feed->filling = NULL;
     feed->origin = epoch * steps + step;
     feed->next_sequence = feed->taken = 0;
+    wispi_feed_depth_begin(&feed->depth);
     feed->paused = 0;
     pthread_cond_broadcast(&feed->work);
     pthread_mutex_unlock(&feed->lock);
@@ -481,16 +508,47 @@ static wisp_status settle_pictures(wispi_feed *feed, wispi_feed_batch *batch, wi
     return status;
 }
 
+/* With the lock held: whether a slot more is due, may be had and can be paid for. */
+static int should_deepen(wispi_feed *feed, double now, double waited)
+{
+    const wispi_feed_options *o = &feed->options;
+    if (!wispi_feed_depth_take(&feed->depth, now, waited) || feed->n_slots == feed->most_slots ||
+        o->take_turns)
+        return 0;
+    const size_t limit = o->memory_limit ? o->memory_limit : wispi_feed_depth_memory();
+    size_t bytes = 0;
+    for (int32_t i = 0; i < feed->n_slots; i++)
+        bytes += wispi_batch_slot_bytes(&feed->slots[i]);
+    return bytes + bytes / (size_t)feed->n_slots <= limit;
+}
+
+/* Without memory for another slot the feed goes on as it is. */
+static void deepen(wispi_feed *feed)
+{
+    wisp_error err = {0};
+    if (add_slot(feed, &err) == WISP_OK)
+        wispi_log(WISP_LOG_DEBUG, "batches were late: %d are made ahead from now on",
+                  feed->n_slots - HELD);
+    else
+        feed->most_slots = feed->n_slots;
+}
+
 wisp_status wispi_feed_next(wispi_feed *feed, wispi_feed_batch **batch, wisp_error *err)
 {
+    int deeper = 0;
     double start = wispi_seconds();
     wispi_feed_batch *taken = NULL;
     pthread_mutex_lock(&feed->lock);
     wisp_status status = take_batch(feed, &taken, err);
-    if (status == WISP_OK)
-        taken->wait_seconds = wispi_seconds() - start;
+    if (status == WISP_OK) {
+        const double now = wispi_seconds();
+        taken->wait_seconds = now - start;
+        deeper = should_deepen(feed, now, taken->wait_seconds);
+    }
     pthread_mutex_unlock(&feed->lock);
     WISP_TRY(status);
+    if (deeper)
+        deepen(feed);
     if (feed->options.as_plans)
         status = settle_pictures(feed, taken, err);
     if (status == WISP_OK)

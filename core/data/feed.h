@@ -37,9 +37,10 @@ typedef struct wispi_feed_options {
     int32_t dtype;       /* WISP_F32 or WISP_BF16 */
     float mean[3], std[3];
     int32_t eval_resize,
-        eval_size;    /* px, without a sampler; resize 0: the picture is squashed to size */
-    int32_t workers;  /* 0: in the calling thread */
-    int32_t prefetch; /* batches made ahead; 0: chosen */
+        eval_size;       /* px, without a sampler; resize 0: the picture is squashed to size */
+    int32_t workers;     /* 0: in the calling thread */
+    int32_t prefetch;    /* batches made ahead; 0: as many as are seen to help */
+    size_t memory_limit; /* for batches made ahead beyond the first two; 0: chosen by the machine */
     /* 1: views are made only while `next` waits for them. For a backend whose threads need the same
      * processors: they wait for each other at each operation, so a worker that takes one of their
      * processors stops all of them. */

@@ -6,12 +6,14 @@
 
 #include "base/clock.h"
 #include "data/feed.h"
+#include "data/feed_depth.h"
 
 enum { SIDE = 8, COUNT = 64, BATCH = 8, STEPS = COUNT / BATCH };
 
-/* A data set and a sampler that take their time. */
+/* A data set and a sampler that take their time, for one sample in `every` more of it. */
 typedef struct slow_parts {
     int32_t read_us, plan_us;
+    int32_t every, late_us;
 } slow_parts;
 
 static int64_t data_count(const void *self)
@@ -39,7 +41,7 @@ static wisp_status data_read(const void *self, int64_t index, wisp_sample_sink *
     uint8_t *rgb = sink->reserve(sink, SIDE * SIDE * 3);
     if (!rgb)
         return wisp_fail(err, WISP_E_NOMEM, "no memory");
-    usleep((useconds_t)s->read_us);
+    usleep((useconds_t)(s->every && index % s->every == 0 ? s->late_us : s->read_us));
     memset(rgb, (int)index, SIDE * SIDE * 3);
     *sample = (wisp_sample){.form = WISP_SAMPLE_RGB8,
                             .width = SIDE,
@@ -112,6 +114,22 @@ static void take(wispi_feed *feed, int64_t n)
     }
 }
 
+/* The waiting of the last `n` of all batches by a consumer that works on each of them for a while.
+ */
+static double consume(wispi_feed *feed, int64_t batches, int64_t n, int32_t work_us)
+{
+    double waited = 0;
+    for (int64_t i = 0; i < batches; i++) {
+        wispi_feed_batch *batch = NULL;
+        wisp_error err = {0};
+        ck_assert_msg(wispi_feed_next(feed, &batch, &err) == WISP_OK, "%s", err.message);
+        waited += i >= batches - n ? batch->wait_seconds : 0;
+        usleep((useconds_t)work_us);
+        wispi_feed_release(feed, batch);
+    }
+    return waited;
+}
+
 static double sum(const wispi_view_clock *times)
 {
     double seconds = 0;
@@ -125,7 +143,7 @@ static double sum(const wispi_view_clock *times)
 /* Sleep is booked where it happens, and nobody's time is counted twice. */
 START_TEST(time_is_booked_by_phase)
 {
-    static const slow_parts slow = {2000, 1000};
+    static const slow_parts slow = {2000, 1000, 0, 0};
     for (int32_t workers = 0; workers < 4; workers++) {
         wispi_feed_options o = feed_of(&slow, workers);
         o.timed = 1;
@@ -150,7 +168,7 @@ END_TEST
 
 START_TEST(nobody_times_unasked)
 {
-    static const slow_parts quick = {0, 0};
+    static const slow_parts quick = {0, 0, 0, 0};
     for (int32_t workers = 0; workers < 2; workers++) {
         wispi_feed_options o = feed_of(&quick, workers);
         wispi_feed *feed = open_feed(&o);
@@ -164,6 +182,88 @@ START_TEST(nobody_times_unasked)
 }
 END_TEST
 
+/* --- how far ahead --- */
+
+/* One sample in 32 takes as long as four steps; on average two workers need half of a step. The
+ * machine may be busy with other things: three attempts. */
+START_TEST(late_samples_are_caught_up_with)
+{
+    static const slow_parts jittery = {200, 0, 32, 40000};
+    double fixed = 0, measured = 0;
+    int32_t ahead = 0;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        wispi_feed_options o = feed_of(&jittery, 2);
+        o.prefetch = WISPI_DEPTH_FIRST;
+        wispi_feed *feed = open_feed(&o);
+        fixed = consume(feed, 100, 40, 10000);
+        ck_assert_int_eq(wispi_feed_ahead(feed), WISPI_DEPTH_FIRST);
+        wispi_feed_destroy(feed);
+        o.prefetch = 0;
+        feed = open_feed(&o);
+        measured = consume(feed, 100, 40, 10000);
+        ahead = wispi_feed_ahead(feed);
+        wispi_feed_destroy(feed);
+        if (ahead > WISPI_DEPTH_FIRST && measured < 0.5 * fixed)
+            return;
+    }
+    ck_abort_msg("waited %g s with two batches ahead, %g s with %d", fixed, measured, ahead);
+}
+END_TEST
+
+START_TEST(depth_keeps_to_its_memory)
+{
+    static const slow_parts jittery = {200, 0, 32, 40000};
+    wispi_feed_options o = feed_of(&jittery, 2);
+    o.memory_limit = 1;
+    wispi_feed *feed = open_feed(&o);
+    consume(feed, 40, 1, 10000);
+    ck_assert_int_eq(wispi_feed_ahead(feed), WISPI_DEPTH_FIRST);
+    wispi_feed_destroy(feed);
+}
+END_TEST
+
+/* Batches every second; a late one came 0.2 s late. Returns how often a slot more was asked for. */
+static int judge(int n, int (*is_late)(int), int (*is_idle)(int))
+{
+    wispi_feed_depth depth;
+    double now = 1;
+    int asked = 0;
+    wispi_feed_depth_begin(&depth);
+    for (int i = 0; i < n; i++, now += 1) {
+        if (is_idle(i))
+            wispi_feed_depth_idle(&depth);
+        asked += wispi_feed_depth_take(&depth, now, is_late(i) ? 0.2 : 0);
+    }
+    return asked;
+}
+
+static int always(int i)
+{
+    return i >= 0;
+}
+static int never(int i)
+{
+    return i < 0;
+}
+static int seldom(int i)
+{
+    return i % 10 == 3;
+}
+static int once(int i)
+{
+    return i == 30;
+}
+
+START_TEST(only_what_helps_is_asked_for)
+{
+    ck_assert_int_eq(judge(640, never, always), 0);  /* the consumer is slow */
+    ck_assert_int_eq(judge(640, always, never), 0);  /* the workers are slow */
+    ck_assert_int_eq(judge(640, always, once), 0);   /* ... and rested once, as in an evaluation */
+    ck_assert_int_gt(judge(640, seldom, always), 1); /* enough on average */
+    ck_assert_int_gt(judge(640, always, always), 1); /* more workers than samples in the slots */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("feed_pace");
@@ -171,6 +271,9 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, time_is_booked_by_phase);
     tcase_add_test(tests, nobody_times_unasked);
+    tcase_add_test(tests, late_samples_are_caught_up_with);
+    tcase_add_test(tests, depth_keeps_to_its_memory);
+    tcase_add_test(tests, only_what_helps_is_asked_for);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
