@@ -28,3 +28,9 @@ if(WISP_SANITIZE)
   add_compile_options(-fsanitize=${WISP_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${WISP_SANITIZE})
 endif()
+
+# Fuzzers are guided by the coverage of all that they call, not of their own file alone.
+option(WISP_FUZZ "Build libFuzzer executables (clang)" OFF)
+if(WISP_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
