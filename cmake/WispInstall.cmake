@@ -2,6 +2,7 @@
 include(CMakePackageConfigHelpers)
 get_property(WISP_ABI_MAJOR GLOBAL PROPERTY WISP_ABI_MAJOR)
 get_property(plugins GLOBAL PROPERTY WISP_PLUGINS)
+get_property(plugin_programs GLOBAL PROPERTY WISP_PLUGIN_PROGRAMS)
 set(plugin_folder ${CMAKE_INSTALL_LIBDIR}/wisp/${WISP_ABI_MAJOR})
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/wisp)
 
@@ -10,6 +11,9 @@ install(TARGETS libwisp wisp_headers EXPORT wispTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(plugins)
   install(TARGETS ${plugins} LIBRARY DESTINATION ${plugin_folder})
+endif()
+if(plugin_programs) # which plugins start, and look for beside themselves
+  install(TARGETS ${plugin_programs} RUNTIME DESTINATION ${plugin_folder})
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/core/include/wisp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

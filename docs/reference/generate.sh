@@ -24,7 +24,7 @@ plugins=$("$build/wisp" list)
 # The page without what this build leaves out for want of a library.
 committed() {
     local left_out= title
-    for title in comm/mpi backend/cuda; do
+    for title in comm/mpi backend/cuda dataset/hdf5; do
         grep -q "^$title " <<<"$plugins" || left_out+="## $title;"
     done
     awk -v left_out="$left_out" '/^## / { skip = index(left_out, $0 ";") } !skip' "$folder/plugins.md"
