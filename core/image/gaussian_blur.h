@@ -6,15 +6,9 @@
 #include "image/scratch.h"
 #include "wisp/status.h"
 
-typedef struct wispi_blur_scratch {
-    wispi_scratch picture, lines, sums;
-} wispi_blur_scratch;
-
 /* In place on (height, width, 3) bytes; 0 <= sigma <= WISP_BLUR_MAX_SIGMA. On failure (memory) the
  * picture is untouched. [worker] */
-wisp_status wispi_gaussian_blur(wispi_blur_scratch *scratch, unsigned char *rgb, int width,
-                                int height, double sigma, wisp_error *err);
-
-void wispi_blur_scratch_free(wispi_blur_scratch *scratch);
+wisp_status wispi_gaussian_blur(wispi_scratch *scratch, unsigned char *rgb, int width, int height,
+                                double sigma, wisp_error *err);
 
 #endif

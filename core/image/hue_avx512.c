@@ -105,9 +105,11 @@ static inline __m512i turned(const constants *k, __m512i p)
 void wispi_turn_hue_avx512(uint8_t *rgb, size_t n, int32_t step)
 {
     const constants k = constants_of(step);
+    __m512i next = wispi_load512(rgb, n);
     for (; n > 0; n -= n < 16 ? n : 16, rgb += 48) {
         const __mmask64 here = wispi_pixels_mask(n);
-        const __m512i p = wispi_load_rgbg512(rgb, here);
+        const __m512i p = wispi_rgbg512(next);
+        next = wispi_load_behind512(rgb, n);
         _mm512_mask_storeu_epi8(rgb, here, _mm512_permutexvar_epi8(k.gather, turned(&k, p)));
     }
 }

@@ -105,7 +105,7 @@ static inline __m256i load_backwards(const uint8_t *rgb)
                                        _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
 }
 
-static void mirror(uint8_t *rgb, size_t n)
+void wispi_mirror_avx2(uint8_t *rgb, size_t n)
 {
     uint8_t *left = rgb, *right = rgb + 3 * n;
     for (; n >= 16; n -= 16, left += 24) {
@@ -123,8 +123,9 @@ const wispi_pixel_kernels wispi_pixels_avx2 = {
     .make_gray = make_gray,
     .saturate = saturate,
     .turn_hue = wispi_turn_hue_avx2,
-    .mirror = mirror,
+    .mirror = wispi_mirror_avx2,
     .to_f32 = wispi_to_f32_plain,
     .to_bf16 = wispi_to_bf16_plain,
+    .box_blur = wispi_box_blur_avx2,
 };
 #endif

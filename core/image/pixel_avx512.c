@@ -30,7 +30,7 @@ static uint64_t luma_sum(const uint8_t *rgb, size_t n)
         size_t part = n < 1u << 20 ? n : 1u << 20;
         __m512i sum = _mm512_setzero_si512();
         for (n -= part; part > 0; part -= part < 16 ? part : 16, rgb += 48) {
-            const __m512i p = wispi_load_rgbg512(rgb, wispi_pixels_mask(part));
+            const __m512i p = wispi_rgbg512(wispi_load512(rgb, part));
             sum = _mm512_add_epi32(sum, wispi_luma512_of(&k, p));
         }
         total += (uint64_t)(uint32_t)_mm512_reduce_add_epi32(sum);
@@ -42,9 +42,11 @@ static void make_gray(uint8_t *rgb, size_t n)
 {
     const wispi_luma512 k = wispi_luma512_constants();
     const __m512i thrice = wispi_thrice512();
+    __m512i next = wispi_load512(rgb, n);
     for (; n > 0; n -= n < 16 ? n : 16, rgb += 48) {
         const __mmask64 here = wispi_pixels_mask(n);
-        const __m512i luma = wispi_luma512_of(&k, wispi_load_rgbg512(rgb, here));
+        const __m512i luma = wispi_luma512_of(&k, wispi_rgbg512(next));
+        next = wispi_load_behind512(rgb, n);
         _mm512_mask_storeu_epi8(rgb, here, _mm512_permutexvar_epi8(thrice, luma));
     }
 }
@@ -63,9 +65,11 @@ static void saturate(uint8_t *rgb, size_t n, float factor)
     const __m512 by = _mm512_set1_ps(factor);
     /* Packing leaves in each 16 bytes four of red, of green, and of blue twice. */
     const __m512i gather = wispi_gather_packed512();
+    __m512i next = wispi_load512(rgb, n);
     for (; n > 0; n -= n < 16 ? n : 16, rgb += 48) {
         const __mmask64 here = wispi_pixels_mask(n);
-        const __m512i p = wispi_load_rgbg512(rgb, here), luma = wispi_luma512_of(&k, p);
+        const __m512i p = wispi_rgbg512(next), luma = wispi_luma512_of(&k, p);
+        next = wispi_load_behind512(rgb, n);
         const __m512 from = _mm512_cvtepi32_ps(luma);
         const __m512i r = blended(_mm512_and_si512(p, byte), luma, from, by);
         const __m512i g = blended(_mm512_srli_epi32(p, 24), luma, from, by);
@@ -76,41 +80,15 @@ static void saturate(uint8_t *rgb, size_t n, float factor)
     }
 }
 
-/* Swaps the n < 16 pixels from `left` on with those that end at `right`. */
-static inline void mirror_rest(uint8_t *left, size_t n, uint8_t *right, __m512i back)
-{
-    const __mmask64 here = wispi_pixels_mask(n);
-    const __m512i order = _mm512_sub_epi8(back, _mm512_set1_epi8((char)(48 - 3 * n)));
-    right -= 3 * n;
-    const __m512i l = _mm512_maskz_loadu_epi8(here, left);
-    const __m512i r = _mm512_maskz_loadu_epi8(here, right);
-    _mm512_mask_storeu_epi8(left, here, _mm512_permutexvar_epi8(order, r));
-    _mm512_mask_storeu_epi8(right, here, _mm512_permutexvar_epi8(order, l));
-}
-
-static void mirror(uint8_t *rgb, size_t n)
-{
-    const __m512i back = wispi_backwards512();
-    uint8_t *left = rgb, *right = rgb + 3 * n;
-    for (; n >= 32; n -= 32, left += 48) {
-        const __mmask64 here = wispi_pixels_mask(16);
-        right -= 48;
-        const __m512i l = _mm512_maskz_loadu_epi8(here, left);
-        const __m512i r = _mm512_maskz_loadu_epi8(here, right);
-        _mm512_mask_storeu_epi8(left, here, _mm512_permutexvar_epi8(back, r));
-        _mm512_mask_storeu_epi8(right, here, _mm512_permutexvar_epi8(back, l));
-    }
-    mirror_rest(left, n / 2, right, back);
-}
-
 const wispi_pixel_kernels wispi_pixels_avx512 = {
     .map = map,
     .luma_sum = luma_sum,
     .make_gray = make_gray,
     .saturate = saturate,
     .turn_hue = wispi_turn_hue_avx512,
-    .mirror = mirror,
+    .mirror = wispi_mirror_avx2,
     .to_f32 = wispi_to_f32_avx512,
     .to_bf16 = wispi_to_bf16_avx512,
+    .box_blur = wispi_box_blur_avx512,
 };
 #endif

@@ -24,3 +24,16 @@ const wispi_pixel_kernels *wispi_pixel_kernels_here(void)
         level--;
     return wispi_pixel_kernels_of(level);
 }
+
+/* Values of 16 bits in the widest register. */
+enum { MOST_LANES = 32 };
+
+size_t wispi_box_blur_bytes(wisp_box_blur box, int32_t width, int32_t height)
+{
+    const size_t n = 3 * (size_t)width, rows = (size_t)height, beyond = (size_t)box.radius + 1;
+    const size_t plain = n * rows + 2 * (n + 6 * beyond) + n * sizeof(uint32_t);
+    const size_t lines = 2 * (n + MOST_LANES + 6 * beyond) * sizeof(uint16_t);
+    const size_t strips = 2 * (rows + 2 * beyond) * MOST_LANES * sizeof(uint16_t);
+    const size_t lanes = lines > strips ? lines : strips;
+    return plain > lanes ? plain : lanes;
+}

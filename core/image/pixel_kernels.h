@@ -12,6 +12,7 @@
 
 #include "base/cpu_level.h"
 #include "image/number_tables.h"
+#include "wisp/pixel_math.h"
 
 typedef struct wispi_pixel_kernels {
     /* values[i] = table[values[i]] for n bytes. */
@@ -26,7 +27,13 @@ typedef struct wispi_pixel_kernels {
     void (*mirror)(uint8_t *rgb, size_t n);
     void (*to_f32)(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
     void (*to_bf16)(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out);
+    /* Pillow's box passes, three along rows and three along columns, in place. `scratch` has the
+     * bytes of wispi_box_blur_bytes and the alignment of wispi_alloc. */
+    void (*box_blur)(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height, void *scratch);
 } wispi_pixel_kernels;
+
+/* For any level. */
+size_t wispi_box_blur_bytes(wisp_box_blur box, int32_t width, int32_t height);
 
 /* NULL where the level is not built. */
 const wispi_pixel_kernels *wispi_pixel_kernels_of(int32_t level);
@@ -38,6 +45,8 @@ const wispi_pixel_kernels *wispi_pixel_kernels_here(void);
 
 extern const wispi_pixel_kernels wispi_pixels_plain, wispi_pixels_avx2, wispi_pixels_avx512;
 
+void wispi_mirror_avx2(uint8_t *rgb, size_t n);
+
 void wispi_turn_hue_plain(uint8_t *rgb, size_t n, int32_t step);
 void wispi_turn_hue_avx2(uint8_t *rgb, size_t n, int32_t step);
 void wispi_turn_hue_avx512(uint8_t *rgb, size_t n, int32_t step);
@@ -47,5 +56,12 @@ void wispi_to_f32_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_
 void wispi_to_bf16_plain(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out);
 void wispi_to_bf16_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n,
                           uint16_t *out);
+
+void wispi_box_blur_plain(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
+                          void *scratch);
+void wispi_box_blur_avx2(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
+                         void *scratch);
+void wispi_box_blur_avx512(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
+                           void *scratch);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The bytes of the next pixels: 16, or what is left. */
+/* Of their bytes. */
 static inline __mmask64 wispi_pixels_mask(size_t n)
 {
     return ((__mmask64)1 << 3 * (n < 16 ? n : 16)) - 1;
@@ -44,16 +44,6 @@ static inline __m512i wispi_gather_packed512(void)
     return _mm512_loadu_si512(at);
 }
 
-/* 16 pixels in reverse order. */
-static inline __m512i wispi_backwards512(void)
-{
-    static const uint8_t at[64] = {45, 46, 47, 42, 43, 44, 39, 40, 41, 36, 37, 38, 33, 34, 35, 30,
-                                   31, 32, 27, 28, 29, 24, 25, 26, 21, 22, 23, 18, 19, 20, 15, 16,
-                                   17, 12, 13, 14, 9,  10, 11, 6,  7,  8,  3,  4,  5,  0,  1,  2,
-                                   0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0};
-    return _mm512_loadu_si512(at);
-}
-
 /* Red, green, blue and green again in each lane. */
 static inline __m512i wispi_rgbg512(__m512i packed)
 {
@@ -64,9 +54,17 @@ static inline __m512i wispi_rgbg512(__m512i packed)
     return _mm512_permutexvar_epi8(at, packed);
 }
 
-static inline __m512i wispi_load_rgbg512(const uint8_t *rgb, __mmask64 here)
+/* The bytes of the next pixels: 16, or the n that are left. A loop that changes pixels in place
+ * loads them before it stores those before: the processor takes masked accesses for whole ones and
+ * would wait for a store whose end they seem to read. */
+static inline __m512i wispi_load512(const uint8_t *rgb, size_t n)
 {
-    return wispi_rgbg512(_mm512_maskz_loadu_epi8(here, rgb));
+    return _mm512_maskz_loadu_epi8(wispi_pixels_mask(n), rgb);
+}
+
+static inline __m512i wispi_load_behind512(const uint8_t *rgb, size_t n)
+{
+    return wispi_load512(rgb + 48, n < 16 ? 0 : n - 16);
 }
 
 /* The weights of luma in 16 bits, as 256 times a signed byte plus another; green's is halved, since

@@ -12,7 +12,7 @@
 
 struct wispi_view_worker {
     wispi_resampler resampler;
-    wispi_blur_scratch blur;
+    wispi_scratch blur;
     wispi_normaliser normaliser;
     wispi_scratch pixels; /* the view in 8 bits */
     wispi_view_clock *clock;
@@ -32,7 +32,7 @@ void wispi_view_worker_destroy(wispi_view_worker *worker)
     if (!worker)
         return;
     wispi_resampler_free(&worker->resampler);
-    wispi_blur_scratch_free(&worker->blur);
+    wispi_scratch_free(&worker->blur);
     wispi_scratch_free(&worker->pixels);
     wispi_free(worker);
 }

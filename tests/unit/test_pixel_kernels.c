@@ -214,6 +214,38 @@ START_TEST(numbers_agree)
 }
 END_TEST
 
+static void check_blur(const wispi_pixel_kernels *k, int32_t level, int32_t width, int32_t height,
+                       float sigma)
+{
+    const wisp_box_blur box = wisp_box_blur_of(sigma);
+    void *scratch = malloc(wispi_box_blur_bytes(box, width, height));
+    pair p = pair_make((size_t)width * (size_t)height, (size_t)width % 7);
+    plain->box_blur(box, p.bytes[0], width, height, scratch);
+    k->box_blur(box, p.bytes[1], width, height, scratch);
+    pair_end(&p, "box blur", level);
+    free(scratch);
+}
+
+START_TEST(box_blurs_agree)
+{
+    static const float sigmas[] = {0.0f, 0.1f,  0.6f,  1.1f,  1.41f, 1.42f, 2.0f,   2.5f,
+                                   3.4f, 3.47f, 7.77f, 40.0f, 63.3f, 64.2f, 100.0f, 512.0f};
+    const wispi_pixel_kernels *k;
+    for (int32_t level = 0; (k = next_level(&level));) {
+        for (size_t i = 0; i < sizeof sigmas / sizeof *sigmas; i++) {
+            for (int32_t size = 1; size <= 67; size++) {
+                check_blur(k, level, size, 1 + size * 7 % 13, sigmas[i]);
+                check_blur(k, level, 1 + size * 5 % 13, size, sigmas[i]);
+            }
+            check_blur(k, level, 224, 224, sigmas[i]);
+            check_blur(k, level, 300, 3, sigmas[i]);
+        }
+        for (float sigma = 0.01f; sigma < 2.6f; sigma += 0.01f)
+            check_blur(k, level, 43, 21, sigma);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pixel kernels");
@@ -223,6 +255,7 @@ int main(void)
     tcase_add_test(levels, sums_agree);
     tcase_add_test(levels, all_colours_agree);
     tcase_add_test(levels, numbers_agree);
+    tcase_add_test(levels, box_blurs_agree);
     suite_add_tcase(suite, levels);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
