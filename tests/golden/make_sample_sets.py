@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the small sample sets of tests/data: an image folder (two classes, JPEG and PNG, one nested folder), the same and
-some raw pictures packed into one file, and CIFAR-10's binary form with four records a file. For smoke runs and for the tests
-of the data sets; needs Pillow and numpy."""
+some raw pictures packed into one file, and a few records in the binary forms of CIFAR-10, CIFAR-100 and STL-10. For smoke
+runs and for the tests of the data sets; needs Pillow and numpy."""
 import os
 import struct
 import numpy as np
@@ -43,6 +43,54 @@ def cifar10():
             out.write(records)
     with open(os.path.join(folder, 'batches.meta.txt'), 'w') as out:
         out.write('\n'.join('airplane automobile bird cat deer dog frog horse ship truck'.split()) + '\n\n')
+
+
+CIFAR100 = {'train': 8, 'test': 4}
+
+
+def cifar100_records(split):
+    """(coarse label, fine label, (32, 32, 3) pixels); fine classes belong to coarse ones as the published ones do."""
+    for k in range(CIFAR100[split]):
+        fine = (37 * k + (5 if split == 'test' else 0)) % 100
+        yield fine * 7 % 20, fine, picture(1 + k % 2, 3 * k + 1, 32)
+
+
+def cifar100():
+    folder = os.path.join(ROOT, 'cifar100')
+    os.makedirs(folder, exist_ok=True)
+    for split in CIFAR100:
+        with open(os.path.join(folder, split + '.bin'), 'wb') as out:
+            for coarse, fine, pixels in cifar100_records(split):
+                out.write(bytes([coarse, fine]) + pixels.transpose(2, 0, 1).tobytes())
+    for kind, n in (('fine', 100), ('coarse', 20)):
+        with open(os.path.join(folder, kind + '_label_names.txt'), 'w') as out:
+            out.write(''.join(f'{kind}_{i}\n' for i in range(n)) + '\n')
+
+
+STL10 = {'train': 4, 'test': 2, 'unlabeled': 2}
+
+
+def stl10_picture(split, k):
+    """Not the same when its sides are exchanged."""
+    y, x = np.mgrid[0:96, 0:96]
+    return np.stack([y // 8 * 20 + k, x // 16 * 40 + len(split), (x + 3 * y) // 32 * 30 + 50 * k], -1).astype(np.uint8)
+
+
+def stl10():
+    """Planes are stored column by column; labels go from 1; the folds are lines of positions in train_X.bin."""
+    folder = os.path.join(ROOT, 'stl10')
+    os.makedirs(folder, exist_ok=True)
+    for split, n in STL10.items():
+        with open(os.path.join(folder, split + '_X.bin'), 'wb') as out:
+            for k in range(n):
+                out.write(stl10_picture(split, k).transpose(2, 1, 0).tobytes())
+        if split != 'unlabeled':
+            with open(os.path.join(folder, split + '_y.bin'), 'wb') as out:
+                out.write(bytes((7 * k + len(split)) % 10 + 1 for k in range(n)))
+    with open(os.path.join(folder, 'class_names.txt'), 'w') as out:
+        out.write('\n'.join('airplane bird car cat deer dog horse monkey ship truck'.split()) + '\n')
+    with open(os.path.join(folder, 'fold_indices.txt'), 'w') as out:
+        out.write(''.join(f'{i % 4} {(i + 2) % 4} \n' for i in range(10)))
 
 
 def xxh64(data):
@@ -111,3 +159,5 @@ if __name__ == '__main__':
     image_folder()
     packed()
     cifar10()
+    cifar100()
+    stl10()
