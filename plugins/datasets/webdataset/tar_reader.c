@@ -91,6 +91,13 @@ static int sum_fits(const tar_header *h)
     return said == plain || (said >= 0 && said == with_sign);
 }
 
+int tar_is_header(const uint8_t block[TAR_BLOCK])
+{
+    tar_header header;
+    memcpy(&header, block, sizeof header);
+    return sum_fits(&header);
+}
+
 static int is_zero(const tar_header *h)
 {
     const uint8_t *bytes = (const uint8_t *)h;

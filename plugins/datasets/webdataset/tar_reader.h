@@ -44,4 +44,7 @@ typedef struct tar_reader {
  * the next entry is asked for. */
 wisp_status tar_next(tar_reader *reader, tar_entry *entry, int32_t *found, wisp_error *err);
 
+/* Whether a block is a header, by its sum. */
+int tar_is_header(const uint8_t block[TAR_BLOCK]);
+
 #endif
