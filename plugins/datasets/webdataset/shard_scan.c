@@ -135,6 +135,13 @@ static int wants_label(const scanner *s)
     return s->rules->labels == LABELS_CLS || s->rules->labels == LABELS_JSON;
 }
 
+/* Whether a sample without a label at the end of what can be read has lost it. */
+static int has_lost_label(const scanner *s)
+{
+    const shard_sample *found = (const shard_sample *)(const void *)s->scan->samples.data;
+    return wants_label(s) || (s->scan->n > 0 && found[s->scan->n - 1].label != NO_LABEL);
+}
+
 /* `is_last`: the archive is damaged behind it, so that it may not be all there. */
 static wisp_status end_sample(scanner *s, int is_last, wisp_error *err)
 {
@@ -156,7 +163,7 @@ static wisp_status end_sample(scanner *s, int is_last, wisp_error *err)
                          s->path, p->image, s->rules->labels == LABELS_CLS ? "cls" : "json",
                          s->rules->labels == LABELS_CLS ? "a file .cls"
                                                         : "a whole number in its .json");
-    if (wants_label(s) && !p->has_label)
+    if (is_last && !p->has_label && has_lost_label(s))
         return WISP_OK;
     return add_sample(s, p, err);
 }
