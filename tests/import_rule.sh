@@ -104,6 +104,9 @@ part[1] == "plugins" && !(what in libc) {
     # Processes that meet by TCP.
     if (own == "plugins/comms/nccl" && name ~ /^(poll|pthread|netdb|netinet\/.*|sys\/(socket|eventfd))\.h$/)
         next
+    # Locks, for streams that several workers read; no threads.
+    if (own == "plugins/datasets/webdataset" && name ~ /^(pthread|zlib)\.h$/)
+        next
     # libhdf5 in a process of its own.
     if (own == "plugins/datasets/hdf5" && name ~ /^(hdf5|poll|signal|spawn|sys\/(wait|prctl|resource))\.h$/)
         next
