@@ -23,7 +23,7 @@ typedef struct wispi_call {
     int32_t help, version, verbose, quiet, json, check_finite, profile, memory;
     const char *backend;
     const char *names, *network, *classifier, *from, *into; /* of export and import */
-    const char *workers, *seconds;                          /* of bench */
+    const char *workers, *seconds, *use;                    /* of bench */
 } wispi_call;
 
 /* One `--name` or `--name VALUE`. Where it goes: `offset` in wispi_call. */

@@ -24,7 +24,8 @@ static int read_options(const wispi_call *call, wisp_bench_views_options *option
     *options = (wisp_bench_views_options){.struct_size = sizeof *options,
                                           .workers = (int32_t)workers,
                                           .in_memory = call->memory,
-                                          .seconds = seconds};
+                                          .seconds = seconds,
+                                          .use = call->use};
     return WISPI_EXIT_DONE;
 }
 
@@ -54,6 +55,7 @@ static const wispi_flag flags[] = {
     {"--seconds", "S", "how long to measure, 5 by default", offsetof(wispi_call, seconds)},
     {"--memory", NULL, "read the files before, so that no disk is measured",
      offsetof(wispi_call, memory)},
+    {"--use", "NAME", "plugin of data that are named by a PATH", offsetof(wispi_call, use)},
     {"--json", NULL, "as JSON", offsetof(wispi_call, json)},
     {NULL, NULL, NULL, 0},
 };

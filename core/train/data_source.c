@@ -8,7 +8,7 @@
 #include "loader/containment.h"
 #include "wisp/dataset.h"
 
-enum { NAME = 64, CERTAIN = 100 };
+enum { NAME = WISPI_DATA_PLUGIN_NAME, CERTAIN = 100 };
 
 /* --- who knows the data --- */
 
@@ -152,6 +152,13 @@ static wisp_status make_table(const wispi_data_request *request, const char *use
     return WISP_OK;
 }
 
+wisp_status wispi_data_plugin_find(wispi_registry *registry, const char *path,
+                                   char name[WISPI_DATA_PLUGIN_NAME], wisp_error *err)
+{
+    WISP_TRY(check_path(path, err));
+    return find_plugin(registry, path, name, err);
+}
+
 static wisp_status open_path(wispi_registry *registry, const wispi_data_request *request,
                              wispi_data_source *made, wisp_error *err)
 {
@@ -191,7 +198,7 @@ static wisp_status open_experiment(wispi_registry *registry, const wispi_data_re
                                  wispi_config_arena(made->config), &made->instance, err);
 }
 
-static int is_experiment(const char *path)
+int wispi_data_is_experiment(const char *path)
 {
     const size_t n = strlen(path);
     return n > 5 && strcmp(path + n - 5, ".toml") == 0;
@@ -202,7 +209,8 @@ wisp_status wispi_data_source_open(wispi_registry *registry, const wispi_data_re
 {
     wispi_data_source made = {0};
     const wisp_status status =
-        (is_experiment(request->path) ? open_experiment : open_path)(registry, request, &made, err);
+        (wispi_data_is_experiment(request->path) ? open_experiment : open_path)(registry, request,
+                                                                                &made, err);
     if (status == WISP_OK)
         *source = made;
     else

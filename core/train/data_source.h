@@ -15,6 +15,16 @@ typedef struct wispi_data_request {
     int32_t n_overrides;
 } wispi_data_request;
 
+/* Whether a path names an experiment, and not data. */
+int wispi_data_is_experiment(const char *path);
+
+enum { WISPI_DATA_PLUGIN_NAME = 64 };
+
+/* The plugin that is most certain of the data at `path`, an existing file or folder or a pattern;
+ * failures as of wispi_data_source_open. */
+wisp_status wispi_data_plugin_find(wispi_registry *registry, const char *path,
+                                   char name[WISPI_DATA_PLUGIN_NAME], wisp_error *err);
+
 /* A data set and what its options live in. */
 typedef struct wispi_data_source {
     wispi_instance instance;

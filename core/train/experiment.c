@@ -8,6 +8,7 @@
 #include "config/options_fill.h"
 #include "config/resolved.h"
 #include "loader/containment.h"
+#include "train/data_source.h"
 #include "train/schedule_table.h"
 
 static const char *const top_level[] = {"run",      "input",  "data",      "test",     "sampler",
@@ -213,16 +214,22 @@ wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
     return finish_loading(registry, config, load_plugins, experiment, err);
 }
 
+static void append_string(wispi_text *text, const char *key, const char *value)
+{
+    wispi_text_printf(text, "%s = \"", key);
+    for (const char *c = value; *c; c++)
+        wispi_text_printf(text, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    wispi_text_append(text, "\"\n");
+}
+
 /* Data by their path alone. */
-static wisp_status config_of_data(const char *path, const char *const *overrides,
+static wisp_status config_of_data(const char *path, const char *use, const char *const *overrides,
                                   int32_t n_overrides, wispi_config **config, wisp_error *err)
 {
     wispi_text text = {0};
-    wispi_text_append(&text, "[run]\nbatch = 32\n[sampler]\nuse = \"multicrop\"\n"
-                             "[data]\nuse = \"image_folder\"\npath = \"");
-    for (const char *c = path; *c; c++)
-        wispi_text_printf(&text, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
-    wispi_text_append(&text, "\"\n");
+    wispi_text_append(&text, "[run]\nbatch = 32\n[sampler]\nuse = \"multicrop\"\n[data]\n");
+    append_string(&text, "use", use);
+    append_string(&text, "path", path);
     wisp_status status =
         text.failed ? wisp_fail(err, WISP_E_NOMEM, "no memory for a configuration")
                     : wispi_config_parse_text(path, text.data, overrides, n_overrides, config, err);
@@ -230,16 +237,21 @@ static wisp_status config_of_data(const char *path, const char *const *overrides
     return status;
 }
 
-wisp_status wispi_experiment_load_views(wispi_registry *registry, const char *path,
+wisp_status wispi_experiment_load_views(wispi_registry *registry, const char *path, const char *use,
                                         const char *const *overrides, int32_t n_overrides,
                                         wispi_experiment **experiment, wisp_error *err)
 {
-    const size_t n = strlen(path);
+    char found[WISPI_DATA_PLUGIN_NAME];
     wispi_config *config = NULL;
-    if (n > 5 && strcmp(path + n - 5, ".toml") == 0)
+    if (wispi_data_is_experiment(path)) {
         WISP_TRY(wispi_config_load(path, overrides, n_overrides, &config, err));
-    else
-        WISP_TRY(config_of_data(path, overrides, n_overrides, &config, err));
+        return finish_loading(registry, config, load_views, experiment, err);
+    }
+    if (!use) {
+        WISP_TRY(wispi_data_plugin_find(registry, path, found, err));
+        use = found;
+    }
+    WISP_TRY(config_of_data(path, use, overrides, n_overrides, &config, err));
     return finish_loading(registry, config, load_views, experiment, err);
 }
 

@@ -42,8 +42,8 @@ wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char 
                                            wisp_error *err);
 /* Only what views are made of: data, sampler and settings of run and input; the rest stays zeroed.
  * `path` may name data instead of a TOML file, which then come under the multicrop sampler's
- * defaults. */
-wisp_status wispi_experiment_load_views(wispi_registry *registry, const char *path,
+ * defaults; `use` (may be NULL) says what plugin knows them. */
+wisp_status wispi_experiment_load_views(wispi_registry *registry, const char *path, const char *use,
                                         const char *const *overrides, int32_t n_overrides,
                                         wispi_experiment **experiment, wisp_error *err);
 void wispi_experiment_destroy(wispi_experiment *experiment); /* accepts NULL */

@@ -36,8 +36,8 @@ wisp_status wisp_runtime_bench_views(wisp_runtime *runtime, const wisp_experimen
     wispi_experiment *experiment = NULL;
     runtime->stop = 0;
     WISP_TRY(check_options(options, err));
-    WISP_TRY(wispi_experiment_load_views(runtime->registry, source->path, source->overrides,
-                                         source->n_overrides, &experiment, err));
+    WISP_TRY(wispi_experiment_load_views(runtime->registry, source->path, options->use,
+                                         source->overrides, source->n_overrides, &experiment, err));
     wisp_status status = bench(runtime, experiment, options, source->path, format, text, err);
     wispi_experiment_destroy(experiment);
     return status;

@@ -115,7 +115,8 @@ typedef struct wisp_bench_views_options {
     int32_t workers;   /* threads that make views; 0: the calling one; -1: as the experiment says */
     int32_t in_memory; /* samples are read before, not while views are made */
     int32_t reserved;
-    double seconds; /* how long to measure */
+    double seconds;  /* how long to measure */
+    const char *use; /* plugin of data that are named by their path; NULL: who knows them best */
 } wisp_bench_views_options;
 
 /* Makes batches of views as a run would and tells how fast that goes and where the time went. Only
