@@ -50,6 +50,7 @@ typedef struct wispi_feed_options {
     double crop_scale[2];
     int64_t subset;           /* > 0: only the first `subset` samples */
     wispi_feed_memory memory; /* alloc NULL: plain memory */
+    int32_t upright;          /* 1: pictures are turned as their EXIF orientation says */
     /* 1: batches hold decoded pictures and plans, of which a device makes the views. */
     int32_t as_plans;
     int32_t timed; /* 1: times by phase are kept */

@@ -1,11 +1,12 @@
-/* sample_maker.c - read, decode, plan, execute; and everything a plugin may have got wrong. */
+/* sample_maker.c - read the file, draw the plan, decode what the plan shows, execute it. */
 #include "data/sample_maker.h"
 
 #include <string.h>
 
 #include "base/memory.h"
-#include "image/decode.h"
 #include "data/picture_store.h"
+#include "data/sample_plan.h"
+#include "image/plan_extent.h"
 #include "image/view_engine.h"
 #include "image/view_table.h"
 
@@ -20,7 +21,10 @@ struct wispi_sample_maker {
     wispi_view_worker *worker;
     wispi_view_form form;
     wisp_view_plan plan;
-    wispi_picture_place place; /* as plans: where the picture of this sample went */
+    wispi_picture picture;     /* of this sample, all of it */
+    int32_t shrink;            /* it was decoded this much smaller, */
+    wispi_part part;           /* and of that only a part */
+    wispi_picture_place place; /* as plans: where the part went */
     wispi_view_clock clock;
     wispi_view_clock *timed; /* the clock, or NULL */
 };
@@ -94,91 +98,68 @@ static int sample_fits(const wispi_sample_maker *maker, const wisp_sample *sampl
            sample->bytes == (size_t)sample->width * (size_t)sample->height * 3;
 }
 
-static wisp_status load_image(wispi_sample_maker *maker, int64_t index, wispi_image *image,
-                              wisp_error *err)
+static wisp_status read_sample(wispi_sample_maker *maker, int64_t index, wisp_sample *sample,
+                               wisp_error *err)
 {
     const wispi_feed_options *o = maker->options;
-    wisp_sample sample;
-    memset(&sample, 0, sizeof sample);
-    WISP_TRY(o->dataset->read(o->dataset_self, index, &maker->sink, &sample, err));
-    if (!sample_fits(maker, &sample))
+    memset(sample, 0, sizeof *sample);
+    WISP_TRY(o->dataset->read(o->dataset_self, index, &maker->sink, sample, err));
+    if (!sample_fits(maker, sample))
         return wisp_fail(
             err, WISP_E_PLUGIN,
             "the data set gave sample %lld as form %d, %d x %d px, %zu bytes: these do not fit, or "
             "are not in the memory it was lent",
-            (long long)index, sample.form, sample.width, sample.height, sample.bytes);
-    wispi_view_clock_lap(maker->timed, WISPI_PHASE_READ);
-    if (sample.form == WISP_SAMPLE_ENCODED) {
-        WISP_TRY(wispi_decode(maker->decoder, sample.data, sample.bytes, image, err));
-        wispi_view_clock_lap(maker->timed, WISPI_PHASE_DECODE);
-        return WISP_OK;
-    }
-    *image = (wispi_image){.width = sample.width, .height = sample.height, .pixels = sample.data};
+            (long long)index, sample->form, sample->width, sample->height, sample->bytes);
     return WISP_OK;
 }
 
-static wisp_rng_key sample_key(const wispi_feed_options *o, int64_t epoch, int64_t index)
+/* Reads as much as tells the size of the picture. */
+static wisp_status open_picture(wispi_sample_maker *maker, const wisp_sample *sample,
+                                wisp_error *err)
 {
-    return wisp_rng_derive(wisp_rng_stream(o->seed, WISP_STREAM_VIEW), (uint64_t)epoch,
-                           (uint64_t)index);
-}
-
-/* A plan that the plugin got wrong must not write outside the batch. */
-static wisp_status check_plan(const wispi_sample_maker *maker, const wispi_image *image,
-                              wisp_error *err)
-{
-    const wisp_view_plan *plan = &maker->plan;
-    int32_t v = 0;
-    for (int32_t g = 0; g < maker->n_groups; g++) {
-        for (int32_t k = 0; k < maker->groups[g].count; k++, v++) {
-            const wisp_view_spec *view = &plan->views[v];
-            if (v >= plan->n_views || view->group != g || view->out_w != maker->groups[g].width ||
-                view->out_h != maker->groups[g].height)
-                return wisp_fail(
-                    err, WISP_E_PLUGIN,
-                    "the sampler's plan has %d views; view %d is not of group \"%s\" or not of its "
-                    "size",
-                    plan->n_views, v, maker->groups[g].name);
-            const wisp_box *b = &view->box;
-            if (b->w < 1 || b->h < 1 || b->x < 0 || b->y < 0 || b->x > image->width - b->w ||
-                b->y > image->height - b->h)
-                return wisp_fail(
-                    err, WISP_E_PLUGIN,
-                    "the sampler's view %d has the box (%d, %d, %d, %d) in a picture of %d x %d px",
-                    v, b->x, b->y, b->w, b->h, image->width, image->height);
-        }
-    }
-    return v == plan->n_views
-               ? WISP_OK
-               : wisp_fail(err, WISP_E_PLUGIN, "the sampler's plan has %d views, not %d",
-                           plan->n_views, v);
-}
-
-/* The plain augmentation of linear probes: a random resized crop and a flip. */
-static void plan_crop(wispi_sample_maker *maker, const wisp_view_source *source)
-{
-    static const double ratio[2] = {3.0 / 4.0, 4.0 / 3.0};
-    wisp_rng rng = wisp_rng_begin(source->key);
-    wisp_view_spec *view = wisp_plan_add(&maker->plan);
-    view->box = wisp_draw_resized_crop(&rng, source->width, source->height,
-                                       maker->options->crop_scale, ratio);
-    view->out_w = view->out_h = maker->options->eval_size;
-    view->flip = wisp_rng_uniform(&rng) < 0.5;
-}
-
-static wisp_status draw_plan(wispi_sample_maker *maker, const wispi_image *image, int64_t epoch,
-                             int64_t index, wisp_error *err)
-{
-    const wispi_feed_options *o = maker->options;
-    wisp_view_source source = {image->width, image->height, epoch, index,
-                               sample_key(o, epoch, index)};
-    maker->plan.n_views = maker->plan.flags = 0;
-    if (!o->sampler) {
-        plan_crop(maker, &source);
+    if (sample->form != WISP_SAMPLE_ENCODED) {
+        maker->picture = (wispi_picture){sample->width, sample->height, 0};
         return WISP_OK;
     }
-    WISP_TRY(o->sampler->plan(o->sampler_self, &source, &maker->plan, err));
-    return check_plan(maker, image, err);
+    WISP_TRY(wispi_decode_open(maker->decoder, sample->data, sample->bytes, maker->options->upright,
+                               &maker->picture, err));
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_DECODE);
+    return WISP_OK;
+}
+
+/* Makes the pixels of `extent` be there. */
+static wisp_status load_part(wispi_sample_maker *maker, const wisp_sample *sample,
+                             const wispi_extent *extent, wisp_error *err)
+{
+    maker->shrink = extent->shrink;
+    if (sample->form != WISP_SAMPLE_ENCODED) {
+        maker->part = (wispi_part){{sample->data, sample->width, sample->height}, 0, 0};
+        return WISP_OK;
+    }
+    WISP_TRY(wispi_decode_part(maker->decoder, &extent->box, extent->shrink, &maker->part, err));
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_DECODE);
+    return WISP_OK;
+}
+
+/* As plans: keeps the part for the device. */
+static wisp_status place_part(wispi_sample_maker *maker, wispi_feed_batch *batch, int64_t slot,
+                              wisp_error *err)
+{
+    const wispi_image *image = &maker->part.image;
+    if (!maker->options->as_plans)
+        return WISP_OK;
+    maker->place = (wispi_picture_place){0, image->width, image->height};
+    return wispi_picture_store_add(batch->store, slot, image, &maker->place.offset, err);
+}
+
+static wisp_status load_extent(wispi_sample_maker *maker, const wisp_sample *sample,
+                               const wispi_extent *extent, wispi_feed_batch *batch, int64_t slot,
+                               wisp_error *err)
+{
+    WISP_TRY(load_part(maker, sample, extent, err));
+    WISP_TRY(place_part(maker, batch, slot, err));
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_OTHER);
+    return WISP_OK;
 }
 
 static void *view_memory(const wispi_sample_maker *maker, const wispi_feed_batch *batch,
@@ -196,26 +177,30 @@ static wispi_view_row row_of(const wispi_feed_batch *batch, int32_t view, int64_
                             batch->ops + row * WISP_MAX_PIXEL_OPS * 2};
 }
 
-/* View v of the plan, which is view k of group g. */
-static wisp_status show_view(wispi_sample_maker *maker, const wispi_image *image,
-                             wispi_feed_batch *batch, int32_t v, int32_t g, int32_t k, int64_t slot,
-                             wisp_error *err)
+/* --- views of training --- */
+
+/* View v of the plan, which is view k of group g; its box is turned into one of the part. */
+static wisp_status show_view(wispi_sample_maker *maker, wispi_feed_batch *batch, int32_t v,
+                             int32_t g, int32_t k, int64_t slot, wisp_error *err)
 {
-    const wisp_view_spec *view = &maker->plan.views[v];
+    wisp_view_spec view = maker->plan.views[v];
+    view.box = wispi_box_shrunk(view.box, maker->shrink);
+    view.box.x -= maker->part.x;
+    view.box.y -= maker->part.y;
     if (maker->options->as_plans)
-        return wispi_view_row_write(row_of(batch, v, slot), &maker->place, view, err);
-    return wispi_view_run(maker->worker, image, view, &maker->form,
+        return wispi_view_row_write(row_of(batch, v, slot), &maker->place, &view, err);
+    return wispi_view_run(maker->worker, &maker->part.image, &view, &maker->form,
                           view_memory(maker, batch, g, k, slot), err);
 }
 
-static wisp_status make_views(wispi_sample_maker *maker, const wispi_image *image,
-                              wispi_feed_batch *batch, int64_t slot, wisp_error *err)
+static wisp_status make_views(wispi_sample_maker *maker, wispi_feed_batch *batch, int64_t slot,
+                              wisp_error *err)
 {
     int32_t v = 0;
     for (int32_t g = 0; g < maker->n_groups; g++) {
         for (int32_t k = 0; k < maker->groups[g].count; k++, v++) {
             const wisp_view_spec *view = &maker->plan.views[v];
-            WISP_TRY(show_view(maker, image, batch, v, g, k, slot, err));
+            WISP_TRY(show_view(maker, batch, v, g, k, slot, err));
             float *box = batch->boxes + (v * batch->size + slot) * 4;
             box[0] = (float)view->box.x;
             box[1] = (float)view->box.y;
@@ -227,13 +212,27 @@ static wisp_status make_views(wispi_sample_maker *maker, const wispi_image *imag
     return WISP_OK;
 }
 
+static wisp_status make_planned(wispi_sample_maker *maker, const wisp_sample *sample, int64_t epoch,
+                                int64_t index, wispi_feed_batch *batch, int64_t slot,
+                                wisp_error *err)
+{
+    WISP_TRY(wispi_sample_plan(maker->options, maker->groups, maker->n_groups, maker->picture.width,
+                               maker->picture.height, epoch, index, &maker->plan, err));
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_PLAN);
+    const wispi_extent extent = wispi_plan_extent(&maker->plan, &maker->picture);
+    WISP_TRY(load_extent(maker, sample, &extent, batch, slot, err));
+    return make_views(maker, batch, slot, err);
+}
+
+/* --- evaluation --- */
+
 /* The usual evaluation view, or the whole picture squashed. */
-static wisp_status evaluation_spec(const wispi_feed_options *o, const wispi_image *image,
+static wisp_status evaluation_spec(const wispi_feed_options *o, const wispi_picture *picture,
                                    wispi_eval_view *view, wisp_error *err)
 {
     if (o->eval_resize > 0)
-        return wispi_view_evaluate_spec(image->width, image->height, o->eval_resize, o->eval_size,
-                                        view, err);
+        return wispi_view_evaluate_spec(picture->width, picture->height, o->eval_resize,
+                                        o->eval_size, view, err);
     *view = (wispi_eval_view){.resized_w = o->eval_size,
                               .resized_h = o->eval_size,
                               .filter = WISP_FILTER_BICUBIC,
@@ -241,18 +240,21 @@ static wisp_status evaluation_spec(const wispi_feed_options *o, const wispi_imag
     return WISP_OK;
 }
 
-static wisp_status make_evaluation_view(wispi_sample_maker *maker, const wispi_image *image,
+static wisp_status make_evaluation_view(wispi_sample_maker *maker, const wisp_sample *sample,
                                         wispi_feed_batch *batch, int64_t slot, wisp_error *err)
 {
+    const wispi_picture *picture = &maker->picture;
+    const wispi_extent whole = {1, {0, 0, picture->width, picture->height}};
     wispi_eval_view view;
-    WISP_TRY(evaluation_spec(maker->options, image, &view, err));
+    WISP_TRY(evaluation_spec(maker->options, picture, &view, err));
+    WISP_TRY(load_extent(maker, sample, &whole, batch, slot, err));
     if (maker->options->as_plans)
         wispi_view_row_evaluate(row_of(batch, 0, slot), &maker->place, &view);
     else
-        WISP_TRY(wispi_view_evaluate(maker->worker, image, &view, &maker->form,
+        WISP_TRY(wispi_view_evaluate(maker->worker, &maker->part.image, &view, &maker->form,
                                      view_memory(maker, batch, 0, 0, slot), err));
-    float wide = (float)image->width / (float)view.resized_w;
-    float high = (float)image->height / (float)view.resized_h;
+    float wide = (float)picture->width / (float)view.resized_w;
+    float high = (float)picture->height / (float)view.resized_h;
     float *box = batch->boxes + slot * 4;
     box[0] = (float)view.crop.x * wide;
     box[1] = (float)view.crop.y * high;
@@ -261,6 +263,8 @@ static wisp_status make_evaluation_view(wispi_sample_maker *maker, const wispi_i
     batch->flip[slot] = 0;
     return WISP_OK;
 }
+
+/* --- a sample --- */
 
 static wisp_status set_label(const wispi_feed_options *o, wispi_feed_batch *batch, int64_t slot,
                              int64_t index, wisp_error *err)
@@ -276,38 +280,32 @@ static wisp_status set_label(const wispi_feed_options *o, wispi_feed_batch *batc
     return WISP_OK;
 }
 
-static wisp_status place_picture(wispi_sample_maker *maker, const wispi_image *image,
-                                 wispi_feed_batch *batch, int64_t slot, wisp_error *err)
+static wisp_status check_index(const wispi_feed_options *o, int64_t index, wisp_error *err)
 {
-    maker->place = (wispi_picture_place){0, image->width, image->height};
-    return wispi_picture_store_add(batch->store, slot, image, &maker->place.offset, err);
+    const int64_t n = o->dataset->count(o->dataset_self);
+    if (index < 0 || index >= n)
+        return wisp_fail(err, WISP_E_PLUGIN,
+                         "the data set's own order names sample %lld of %lld samples",
+                         (long long)index, (long long)n);
+    return WISP_OK;
 }
 
 wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t index,
                               wispi_feed_batch *batch, int64_t slot, wisp_error *err)
 {
     const wispi_feed_options *o = maker->options;
-    wispi_image image;
-    const int64_t n = o->dataset->count(o->dataset_self);
-    if (index < 0 || index >= n)
-        return wisp_fail(err, WISP_E_PLUGIN,
-                         "the data set's own order names sample %lld of %lld samples",
-                         (long long)index, (long long)n);
-    memset(&image, 0, sizeof image);
+    wisp_sample sample;
+    WISP_TRY(check_index(o, index, err));
     wispi_view_clock_lap(maker->timed, WISPI_PHASE_OTHER);
-    WISP_TRY(load_image(maker, index, &image, err));
-    if (o->as_plans)
-        WISP_TRY(place_picture(maker, &image, batch, slot, err));
-    wispi_view_clock_lap(maker->timed, WISPI_PHASE_OTHER);
-    if (o->sampler || o->crop_scale[1] > 0) {
-        WISP_TRY(draw_plan(maker, &image, epoch, index, err));
-        wispi_view_clock_lap(maker->timed, WISPI_PHASE_PLAN);
-        WISP_TRY(make_views(maker, &image, batch, slot, err));
-    } else {
-        WISP_TRY(make_evaluation_view(maker, &image, batch, slot, err));
-    }
+    WISP_TRY(read_sample(maker, index, &sample, err));
+    wispi_view_clock_lap(maker->timed, WISPI_PHASE_READ);
+    WISP_TRY(open_picture(maker, &sample, err));
+    if (o->sampler || o->crop_scale[1] > 0)
+        WISP_TRY(make_planned(maker, &sample, epoch, index, batch, slot, err));
+    else
+        WISP_TRY(make_evaluation_view(maker, &sample, batch, slot, err));
     batch->index[slot] = index;
-    batch->source[2 * slot] = (float)image.width;
-    batch->source[2 * slot + 1] = (float)image.height;
+    batch->source[2 * slot] = (float)maker->picture.width;
+    batch->source[2 * slot + 1] = (float)maker->picture.height;
     return set_label(o, batch, slot, index, err);
 }

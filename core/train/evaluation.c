@@ -163,11 +163,12 @@ static int write_protocol(const context *c, const char *protocol, char out[WISPI
     tell_training(c, training, sizeof training);
     if (n < 2 || protocol[n - 1] != '}')
         return 0;
-    const int length =
-        snprintf(out, WISPI_PROTOCOL_BYTES,
-                 "%.*s%s%s\"eval_resize\": %lld, \"eval_size\": %lld, \"network\": \"%s\"}",
-                 (int)(n - 1), protocol, n > 2 ? ", " : "", training, (long long)input->eval_resize,
-                 (long long)input->eval_size, path);
+    const int length = snprintf(
+        out, WISPI_PROTOCOL_BYTES,
+        "%.*s%s%s\"eval_resize\": %lld, \"eval_size\": %lld, %s\"network\": \"%s\"}", (int)(n - 1),
+        protocol, n > 2 ? ", " : "", training, (long long)input->eval_resize,
+        (long long)input->eval_size,
+        input->orientation == WISPI_ORIENTATION_EXIF ? "\"orientation\": \"exif\", " : "", path);
     return length > 0 && length < WISPI_PROTOCOL_BYTES;
 }
 

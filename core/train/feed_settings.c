@@ -14,6 +14,7 @@ wispi_feed_options wispi_feed_settings(const wispi_experiment *x, const wispi_in
         .dtype = wispi_run_dtype(&x->run),
         .eval_resize = (int32_t)x->input.eval_resize,
         .eval_size = (int32_t)x->input.eval_size,
+        .upright = x->input.orientation == WISPI_ORIENTATION_EXIF,
         .workers = (int32_t)(workers >= 0 ? workers : processors),
     };
     for (int i = 0; i < 3; i++) {

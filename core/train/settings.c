@@ -206,6 +206,13 @@ const wisp_option wispi_run_options_table[] = {
 };
 const uint64_t wispi_n_run_options = WISP_COUNT(wispi_run_options_table);
 
+static const wisp_choice orientations[] = {
+    {"stored", "as the pixels are stored, which is what torchvision's ImageFolder gives",
+     WISPI_ORIENTATION_STORED, 0},
+    {"exif", "turned and mirrored as the EXIF tag of a JPEG or PNG file says",
+     WISPI_ORIENTATION_EXIF, 0},
+    {NULL, NULL, 0, 0}};
+
 const wisp_option wispi_input_options_table[] = {
     {.key = "mean",
      .type = WISP_OPTION_F64_LIST,
@@ -249,6 +256,12 @@ const wisp_option wispi_input_options_table[] = {
      .max = 65536,
      .unit = "images",
      .help = "images of one forward pass in evaluation"},
+    {.key = "orientation",
+     .type = WISP_OPTION_ENUM,
+     .offset = INPUT(orientation),
+     .default_value = "\"stored\"",
+     .choices = orientations,
+     .help = "whether photographs are turned upright, for training and evaluation"},
 };
 const uint64_t wispi_n_input_options = WISP_COUNT(wispi_input_options_table);
 

@@ -34,10 +34,13 @@ static inline int32_t wispi_run_dtype(const wispi_run_settings *run)
     return run->precision == WISP_BF16 ? WISP_BF16 : WISP_F32;
 }
 
+enum { WISPI_ORIENTATION_STORED = 0, WISPI_ORIENTATION_EXIF = 1 };
+
 /* [input] */
 typedef struct wispi_input_settings {
     wisp_list mean, std;
     int64_t eval_resize, eval_size, eval_batch;
+    int32_t orientation; /* WISPI_ORIENTATION_... */
 } wispi_input_settings;
 
 /* [optimizer] */

@@ -164,6 +164,16 @@ START_TEST(sslight_is_the_hosts)
 }
 END_TEST
 
+START_TEST(scaled_decoding_is_the_hosts)
+{
+    compare_crops("multicrop",
+                  "scaled_decode = true\nglobal = { count = 2, size = 6, scale = [0.5, 1.0] }\n"
+                  "local = { count = 2, size = 3, scale = [0.3, 0.6] }",
+                  "scaled_decode = true\nglobal = { count = 2, size = 96 }\n"
+                  "local = { count = 0 }");
+}
+END_TEST
+
 START_TEST(evaluation_is_the_hosts)
 {
     compare("evaluation", NULL);
@@ -177,6 +187,7 @@ int main(void)
     tcase_set_timeout(tests, 250);
     tcase_add_test(tests, multicrop_is_the_hosts);
     tcase_add_test(tests, sslight_is_the_hosts);
+    tcase_add_test(tests, scaled_decoding_is_the_hosts);
     tcase_add_test(tests, evaluation_is_the_hosts);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

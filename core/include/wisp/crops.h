@@ -131,6 +131,8 @@ typedef struct wisp_crops {
     wisp_crop_group global, local;
     wisp_list ratio; /* (low, high) of width / height */
     wisp_photometry photometry;
+    int32_t scaled_decode; /* 1: pictures may be decoded smaller */
+    int32_t reserved;
 } wisp_crops;
 
 /* Entries of the option table of a wisp_crop_group. */
@@ -195,6 +197,12 @@ typedef struct wisp_crops {
          .min_count = 2,                                                                           \
          .max_count = 2,                                                                           \
          .help = "lowest and highest width / height of a crop"},                                   \
+        {.key = "scaled_decode",                                                                   \
+         .type = WISP_OPTION_BOOL,                                                                 \
+         .offset = (at) + offsetof(wisp_crops, scaled_decode),                                     \
+         .default_value = "false",                                                                 \
+         .help = "decode JPEGs at 1/2, 1/4 or 1/8 where every view stays smaller than its crop; "  \
+                 "faster, but crops are rounded to those pixels and colours change a little"},     \
         WISP_PHOTOMETRY_OPTIONS((at) + offsetof(wisp_crops, photometry))
 
 /* Refuses a range whose first value is above its second. */
@@ -260,6 +268,8 @@ static inline wisp_status wisp_crops_plan(const wisp_crops *crops, const wisp_vi
 {
     const wisp_crop_group *from[2] = {&crops->global, &crops->local};
     int32_t group = 0;
+    if (crops->scaled_decode)
+        plan->flags |= WISP_PLAN_SCALED_DECODE;
     for (int k = 0; k < 2; k++) {
         for (int64_t i = 0; i < from[k]->count; i++) {
             wisp_view_spec *view = wisp_plan_add(plan);
