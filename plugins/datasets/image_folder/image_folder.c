@@ -1,32 +1,40 @@
 /* image_folder - images in folders: the folders below `path` are the classes.
  *
- * Names and sizes are listed once, when a run begins; a sample is then one open and one read. */
+ * Names and sizes are known when a run begins; a sample is then one open and one read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <wisp/subset.h>
 
-#include "folder_list.h"
+#include "folder_cache.h"
 #include "folder_look.h"
 
 typedef struct folder_config {
     const char *path;
     int32_t labels;
-    int32_t reserved;
+    int32_t index;
     wisp_subset_options subset;
 } folder_config;
 
 typedef struct image_folder {
     const wisp_host *host;
     int fd; /* of the folder, so that a change of the working directory does no harm */
-    folder_list list;
+    folder_index index;
+    folder_origin origin;
     wisp_subset subset;
     uint64_t fingerprint;
 } image_folder;
 
 /* No picture that can be decoded is larger. */
 #define MAX_FILE_BYTES ((int64_t)1 << 30)
+
+static const wisp_choice sources[] = {
+    {"cache", "kept beside the data from 10,000 files on, as long as no folder changes",
+     FOLDER_CACHE, 0},
+    {"scan", "listed at each start; nothing is read or kept", FOLDER_SCAN, 0},
+    {NULL, NULL, 0, 0},
+};
 
 static const wisp_option options[] = {
     {.key = "path",
@@ -39,6 +47,12 @@ static const wisp_option options[] = {
      .offset = offsetof(folder_config, labels),
      .default_value = "true",
      .help = "whether the folders in it are classes; false: all images below, without classes"},
+    {.key = "index",
+     .type = WISP_OPTION_ENUM,
+     .offset = offsetof(folder_config, index),
+     .default_value = "\"cache\"",
+     .choices = sources,
+     .help = "where the names and sizes of the files come from"},
     WISP_SUBSET_OPTIONS(offsetof(folder_config, subset)),
 };
 
@@ -54,41 +68,20 @@ static void write_log(const image_folder *f, int32_t level, const char *path, co
 /* What is allowed but seldom meant. */
 static void tell_oddities(const image_folder *f, const folder_config *config)
 {
-    const folder_list *list = &f->list;
+    const folder_counts *counts = f->index.counts;
     char text[128];
     if (!config->labels)
         return;
-    if (list->n_classes == 0)
+    if (counts->n_classes == 0)
         write_log(f, WISP_LOG_INFO, config->path, "has no folders of images: there are no labels");
-    if (list->n_classes == 1)
+    if (counts->n_classes == 1)
         write_log(f, WISP_LOG_WARNING, config->path,
                   "has one class only: tasks that need labels will say nothing");
-    if (list->n_classes > 0 && list->n_empty > 0) {
-        snprintf(text, sizeof text, "has %d of %d class folders without an image", list->n_empty,
-                 list->n_classes);
+    if (counts->n_classes > 0 && counts->n_empty > 0) {
+        snprintf(text, sizeof text, "has %lld of %lld class folders without an image",
+                 (long long)counts->n_empty, (long long)counts->n_classes);
         write_log(f, WISP_LOG_WARNING, config->path, text);
     }
-}
-
-static uint64_t fold(uint64_t hash, const void *data, size_t bytes)
-{
-    const uint8_t *byte = data;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ byte[i]) * 0x100000001b3u; /* FNV-1a */
-    return hash;
-}
-
-static uint64_t find_fingerprint(const folder_list *list)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (int64_t i = 0; i < list->n_images; i++) {
-        const folder_image *image = &folder_images(list)[i];
-        const char *name = folder_name(list, image->name);
-        hash = fold(hash, name, strlen(name) + 1);
-        hash = fold(hash, &image->bytes, sizeof image->bytes);
-        hash = fold(hash, &image->label, sizeof image->label);
-    }
-    return hash;
 }
 
 static wisp_status open_folder(image_folder *f, const folder_config *config, wisp_error *err)
@@ -99,51 +92,48 @@ static wisp_status open_folder(image_folder *f, const folder_config *config, wis
         return wisp_fail(err, errno == ENOENT ? WISP_E_NOT_FOUND : WISP_E_IO,
                          "cannot open the folder path = \"%.500s\": %s", config->path,
                          strerror_r(errno, text, sizeof text));
-    WISP_TRY(folder_list_fill(&f->list, f->host, f->fd, config->labels, err));
-    if (f->list.n_images == 0)
+    const folder_request request = {f->host, f->fd, config->path, config->labels, config->index};
+    WISP_TRY(folder_index_open(&request, &f->index, &f->origin, err));
+    if (f->index.counts->n_images == 0)
         return wisp_fail(err, WISP_E_DATA,
                          "path = \"%.500s\" holds no image: looked in it and in the folders below "
                          "for names that end in .jpg, .jpeg or .png and do not begin with a dot, "
                          "and saw %lld other files",
-                         config->path, (long long)f->list.n_other);
+                         config->path, (long long)f->index.counts->n_other);
     return WISP_OK;
 }
 
 /* --- use --- */
 
-static const folder_image *image_at(const image_folder *f, int64_t index)
-{
-    return &folder_images(&f->list)[wisp_subset_at(&f->subset, index)];
-}
-
 static int64_t count(const void *self)
 {
     const image_folder *f = self;
-    return wisp_subset_count(&f->subset, f->list.n_images);
+    return wisp_subset_count(&f->subset, f->index.counts->n_images);
 }
 
 static int32_t n_classes(const void *self)
 {
-    return ((const image_folder *)self)->list.n_classes;
+    return (int32_t)((const image_folder *)self)->index.counts->n_classes;
 }
 
 static const char *class_name(const void *self, int32_t label)
 {
-    const folder_list *list = &((const image_folder *)self)->list;
-    if (label < 0 || label >= list->n_classes)
+    const folder_index *index = &((const image_folder *)self)->index;
+    if (label < 0 || label >= index->counts->n_classes)
         return NULL;
-    return folder_name(list, folder_classes(list)[label]);
+    return index->names + index->class_name[label];
 }
 
 static int32_t label_of(const void *self, int64_t index)
 {
-    return image_at(self, index)->label;
+    const image_folder *f = self;
+    return folder_index_label(&f->index, wisp_subset_at(&f->subset, index));
 }
 
 static void sample_name(const void *self, int64_t index, char *text, size_t bytes)
 {
     const image_folder *f = self;
-    snprintf(text, bytes, "%s", folder_name(&f->list, image_at(f, index)->name));
+    folder_index_path(&f->index, wisp_subset_at(&f->subset, index), text, bytes);
 }
 
 /* Too many open files and the like are no fault of this one. */
@@ -155,9 +145,23 @@ static wisp_status read_failure(const char *what, const char *name, wisp_error *
                      name, strerror_r(errno, text, sizeof text));
 }
 
+/* An index from an earlier start may be older than the file. */
+static wisp_status size_differs(const image_folder *f, const char *name, int64_t bytes, int fewer,
+                                wisp_error *err)
+{
+    if (!f->origin.cached)
+        return wisp_fail(err, WISP_E_DATA,
+                         "\"%.500s\" had %lld bytes when the run began and has %s now", name,
+                         (long long)bytes, fewer ? "fewer" : "more");
+    return wisp_fail(err, WISP_E_DATA,
+                     "\"%.500s\" had %lld bytes when the folder was listed and has %s now: delete "
+                     "\"%s\" beside the data, or set index = \"scan\", to list them anew",
+                     name, (long long)bytes, fewer ? "fewer" : "more", f->origin.file);
+}
+
 /* Asks for one byte more than is expected, so a file that has grown is noticed. */
-static wisp_status read_file(int fd, const char *name, int64_t bytes, uint8_t *data,
-                             wisp_error *err)
+static wisp_status read_file(const image_folder *f, int fd, const char *name, int64_t bytes,
+                             uint8_t *data, wisp_error *err)
 {
     int64_t done = 0;
     while (done <= bytes) {
@@ -170,34 +174,29 @@ static wisp_status read_file(int fd, const char *name, int64_t bytes, uint8_t *d
         if (n == 0 || done == bytes)
             break;
     }
-    if (done != bytes)
-        return wisp_fail(err, WISP_E_DATA,
-                         "\"%.500s\" had %lld bytes when the run began and has %s now", name,
-                         (long long)bytes, done < bytes ? "fewer" : "more");
-    return WISP_OK;
+    return done == bytes ? WISP_OK : size_differs(f, name, bytes, done < bytes, err);
 }
 
 static wisp_status read_sample(const void *self, int64_t index, wisp_sample_sink *sink,
                                wisp_sample *sample, wisp_error *err)
 {
     const image_folder *f = self;
-    const folder_image *image = image_at(f, index);
-    const char *name = folder_name(&f->list, image->name);
-    if (image->bytes < 1 || image->bytes > MAX_FILE_BYTES)
+    const int64_t image = wisp_subset_at(&f->subset, index), bytes = f->index.bytes[image];
+    char name[FOLDER_PATH_BYTES];
+    folder_index_path(&f->index, image, name, sizeof name);
+    if (bytes < 1 || bytes > MAX_FILE_BYTES)
         return wisp_fail(err, WISP_E_DATA, "\"%.500s\" has %lld bytes; an image has 1 to %lld",
-                         name, (long long)image->bytes, (long long)MAX_FILE_BYTES);
-    uint8_t *data = sink->reserve(sink, (size_t)image->bytes + 1);
+                         name, (long long)bytes, (long long)MAX_FILE_BYTES);
+    uint8_t *data = sink->reserve(sink, (size_t)bytes + 1);
     if (!data)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for a file of %lld bytes",
-                         (long long)image->bytes);
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a file of %lld bytes", (long long)bytes);
     int fd = openat(f->fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return read_failure("open", name, err);
-    wisp_status status = read_file(fd, name, image->bytes, data, err);
+    wisp_status status = read_file(f, fd, name, bytes, data, err);
     close(fd);
     if (status == WISP_OK)
-        *sample =
-            (wisp_sample){.form = WISP_SAMPLE_ENCODED, .data = data, .bytes = (size_t)image->bytes};
+        *sample = (wisp_sample){.form = WISP_SAMPLE_ENCODED, .data = data, .bytes = (size_t)bytes};
     return status;
 }
 
@@ -226,7 +225,7 @@ static void destroy(void *self)
     if (!f)
         return;
     wisp_subset_free(f->host, &f->subset);
-    folder_list_free(&f->list);
+    f->host->free(f->host, f->index.block);
     if (f->fd >= 0)
         close(f->fd);
     f->host->free(f->host, f);
@@ -247,7 +246,7 @@ static wisp_status create(const wisp_host *host, const void *config, void **self
         destroy(f);
         return status;
     }
-    f->fingerprint = wisp_subset_fingerprint(&f->subset, find_fingerprint(&f->list));
+    f->fingerprint = wisp_subset_fingerprint(&f->subset, f->index.counts->fingerprint);
     tell_oddities(f, config);
     *self = f;
     return WISP_OK;
