@@ -16,9 +16,14 @@
 
 enum {
     VERSION = 1,
-    LEAST_FILES = 10000, /* fewer are listed in no time, and get no file beside them */
-    COARSEST_CLOCK_S = 2 /* of a file system: FAT */
+    LEAST_FILES = 10000 /* fewer are listed in no time, and get no file beside them */
 };
+
+/* What may pass without a change of a folder's time: full seconds are those of FAT, whose clock
+ * counts two of them at once; other clocks tick a hundred times a second or more. */
+#define SECOND_NS INT64_C(1000000000)
+#define COARSE_TICK_NS (2 * SECOND_NS)
+#define FINE_TICK_NS (SECOND_NS / 10)
 
 static wisp_cache_file cache_of(const folder_request *r)
 {
@@ -96,12 +101,25 @@ static wisp_status list(const folder_request *r, folder_index *index, int64_t *n
     return status;
 }
 
-/* A change that came right after the listing would show the same time on a coarse clock. */
-static int is_settled(const folder_index *index, time_t began)
+static int64_t now_ns(void)
 {
-    for (int64_t i = 1; i < index->counts->n_folders; i++)
-        if (index->stamps[i].changed_s >= began - COARSEST_CLOCK_S)
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+/* Whether no folder had changed so shortly before the listing that one more change, right after it,
+ * would show the same time. */
+static int is_settled(const folder_index *index, int64_t began_ns)
+{
+    for (int64_t i = 1; i < index->counts->n_folders; i++) {
+        const folder_stamp *s = &index->stamps[i];
+        const int64_t tick = s->changed_ns || s->modified_ns ? FINE_TICK_NS : COARSE_TICK_NS;
+        const int64_t last_s = (began_ns - tick) / SECOND_NS,
+                      last_ns = (began_ns - tick) % SECOND_NS;
+        if (s->changed_s > last_s || (s->changed_s == last_s && s->changed_ns >= last_ns))
             return 0;
+    }
     return 1;
 }
 
@@ -109,7 +127,7 @@ wisp_status folder_index_open(const folder_request *r, folder_index *index, fold
                               wisp_error *err)
 {
     const wisp_cache_file cache = cache_of(r);
-    const time_t began = time(NULL);
+    const int64_t began_ns = now_ns();
     int64_t n_dead = 0;
     wisp_cache_name(&cache, origin->file);
     origin->cached = r->source == FOLDER_CACHE && read_cache(r, &cache, index);
@@ -118,7 +136,8 @@ wisp_status folder_index_open(const folder_request *r, folder_index *index, fold
     WISP_TRY(list(r, index, &n_dead, err));
     /* A dead link may come to life without a trace in any folder. */
     if (r->source == FOLDER_CACHE && n_dead == 0 && index->counts->n_images > 0 &&
-        index->counts->n_images + index->counts->n_other >= LEAST_FILES && is_settled(index, began))
+        index->counts->n_images + index->counts->n_other >= LEAST_FILES &&
+        is_settled(index, began_ns))
         wisp_cache_write(&cache, index->block, index->block_bytes);
     return WISP_OK;
 }
