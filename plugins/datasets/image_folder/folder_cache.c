@@ -6,7 +6,6 @@
 #include "folder_cache.h"
 
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <time.h>
 
 #include <wisp/cache_file.h>
@@ -40,31 +39,36 @@ static wisp_cache_file cache_of(const folder_request *r)
 typedef struct comparison {
     const folder_index *index;
     int fd;
-    atomic_int changed;
+    uint8_t *changed; /* (n_folders - 1) */
 } comparison;
 
 static void compare_some(void *user, int64_t first, int64_t last)
 {
-    comparison *c = user;
-    for (int64_t i = first; i < last && !c->changed; i++) {
+    const comparison *c = user;
+    for (int64_t i = first; i < last; i++) {
         struct stat status;
         const char *path = c->index->names + c->index->path[i + 1];
-        if (fstatat(c->fd, path, &status, 0) != 0) {
-            c->changed = 1;
-            return;
-        }
+        c->changed[i] = 1;
+        if (fstatat(c->fd, path, &status, 0) != 0)
+            continue;
         const folder_stamp now = folder_stamp_of(&status);
-        if (memcmp(&now, &c->index->stamps[i + 1], sizeof now) != 0)
-            c->changed = 1;
+        c->changed[i] = memcmp(&now, &c->index->stamps[i + 1], sizeof now) != 0;
     }
 }
 
 static int is_fresh(const folder_request *r, const folder_index *index)
 {
-    comparison c = {.index = index, .fd = r->fd};
+    const int64_t n = index->counts->n_folders - 1;
+    comparison c = {index, r->fd, r->host->alloc(r->host, (size_t)n + 1)};
     uint64_t names = 0;
-    r->host->parallel_for(r->host, index->counts->n_folders - 1, 16, compare_some, &c);
-    return !c.changed && folder_root_names(r->fd, &names) && names == index->counts->root_names;
+    if (!c.changed || !folder_root_names(r->fd, &names) || names != index->counts->root_names) {
+        r->host->free(r->host, c.changed);
+        return 0;
+    }
+    r->host->parallel_for(r->host, n, 16, compare_some, &c);
+    const int fresh = memchr(c.changed, 1, (size_t)n + 1) == NULL;
+    r->host->free(r->host, c.changed);
+    return fresh;
 }
 
 static int read_cache(const folder_request *r, const wisp_cache_file *cache, folder_index *index)
