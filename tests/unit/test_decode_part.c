@@ -1,100 +1,11 @@
 /* test_decode_part.c - parts of pictures against the same pixels of the whole ones, over every kind
  * of JPEG that the library writes, all scales, and boxes everywhere; and what is promised about
  * files that end early or are damaged below what is decoded. */
-#include "image_golden.h"
+#include "encoded_jpeg.h"
 
-#include <jpeglib.h>
-
-#include "base/memory.h"
 #include "image/decode.h"
 
 enum { BOXES = 24 };
-
-/* --- files of all kinds --- */
-
-struct kind {
-    const char *name;
-    int components;
-    int across, down; /* sampling of the first component over the others' */
-    int progressive;  /* 1: all scans; 2: not the last ones; 3: a scan for each component */
-    int arithmetic, restart;
-};
-
-static const struct kind kinds[] = {
-    {"4:4:4", 3, 1, 1, 0, 0, 0},        {"4:2:2", 3, 2, 1, 0, 0, 0},
-    {"4:2:0", 3, 2, 2, 0, 0, 0},        {"4:4:0", 3, 1, 2, 0, 0, 0},
-    {"4:1:1", 3, 4, 1, 0, 0, 0},        {"4:1:0", 3, 4, 2, 0, 0, 0},
-    {"1x4", 3, 1, 4, 0, 0, 0},          {"3x1", 3, 3, 1, 0, 0, 0},
-    {"gray", 1, 1, 1, 0, 0, 0},         {"gray 2x2", 1, 2, 2, 0, 0, 0},
-    {"CMYK", 4, 1, 1, 0, 0, 0},         {"CMYK 2x2", 4, 2, 2, 0, 0, 0},
-    {"restarts", 3, 2, 2, 0, 0, 3},     {"restarts 4:4:4", 3, 1, 1, 0, 0, 7},
-    {"progressive", 3, 2, 2, 1, 0, 0},  {"progressive 4:4:4", 3, 1, 1, 1, 0, 0},
-    {"unfinished", 3, 2, 2, 2, 0, 0},   {"unfinished 4:4:4", 3, 1, 1, 2, 0, 0},
-    {"scan by scan", 3, 2, 1, 3, 0, 0}, {"arithmetic", 3, 2, 2, 0, 1, 0},
-};
-
-static void choose_scans(struct jpeg_compress_struct *info, int progressive)
-{
-    /* DC of all, then a few of the AC coefficients of the first. */
-    static const jpeg_scan_info unfinished[] = {{3, {0, 1, 2}, 0, 0, 0, 1}, {1, {0}, 1, 2, 0, 2}};
-    static const jpeg_scan_info one_by_one[] = {
-        {1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
-    if (progressive == 1)
-        jpeg_simple_progression(info);
-    if (progressive == 2) {
-        info->scan_info = unfinished;
-        info->num_scans = 2;
-    }
-    if (progressive == 3) {
-        info->scan_info = one_by_one;
-        info->num_scans = 3;
-    }
-}
-
-static void write_rows(struct jpeg_compress_struct *info, const uint8_t *rgb, int components)
-{
-    const size_t width = info->image_width;
-    uint8_t *line = malloc(width * 4);
-    while (info->next_scanline < info->image_height) {
-        const uint8_t *row = rgb + info->next_scanline * width * 3;
-        for (size_t x = 0; x < width; x++)
-            for (int c = 0; c < components; c++)
-                line[x * (size_t)components + (size_t)c] = row[3 * x + (size_t)c % 3];
-        jpeg_write_scanlines(info, &line, 1);
-    }
-    free(line);
-}
-
-static uint8_t *encode(const struct kind *kind, int width, int height, size_t *n)
-{
-    struct jpeg_compress_struct info;
-    struct jpeg_error_mgr errors;
-    uint8_t *data = NULL, *rgb = image_golden_picture(1, (uint32_t)width, (uint32_t)height);
-    unsigned long bytes = 0;
-    info.err = jpeg_std_error(&errors);
-    jpeg_create_compress(&info);
-    jpeg_mem_dest(&info, &data, &bytes);
-    info.image_width = (unsigned)width;
-    info.image_height = (unsigned)height;
-    info.input_components = kind->components;
-    info.in_color_space = kind->components == 1   ? JCS_GRAYSCALE
-                          : kind->components == 3 ? JCS_RGB
-                                                  : JCS_CMYK;
-    jpeg_set_defaults(&info);
-    jpeg_set_quality(&info, 80, TRUE);
-    info.comp_info[0].h_samp_factor = kind->across;
-    info.comp_info[0].v_samp_factor = kind->down;
-    info.arith_code = kind->arithmetic != 0;
-    info.restart_interval = (unsigned)kind->restart;
-    choose_scans(&info, kind->progressive);
-    jpeg_start_compress(&info, TRUE);
-    write_rows(&info, rgb, kind->components);
-    jpeg_finish_compress(&info);
-    jpeg_destroy_compress(&info);
-    free(rgb);
-    *n = bytes;
-    return data;
-}
 
 /* --- parts and wholes --- */
 
@@ -175,14 +86,14 @@ static int64_t check_parts(wispi_decoder *decoder, const uint8_t *data, size_t n
 START_TEST(parts_of_all_kinds_equal_the_whole)
 {
     static const int sizes[][2] = {{203, 157}, {161, 96}, {64, 130}, {33, 3}, {3, 70}, {1, 1}};
-    const struct kind *kind = &kinds[_i];
+    const encoded_kind *kind = &encoded_kinds[_i];
     wispi_decoder *decoder;
     uint32_t state = (uint32_t)_i + 1;
     int64_t spared = 0;
     ck_assert_int_eq(wispi_decoder_create(&decoder, NULL), WISP_OK);
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         size_t n;
-        uint8_t *data = encode(kind, sizes[s][0], sizes[s][1], &n);
+        uint8_t *data = encoded_jpeg(kind, sizes[s][0], sizes[s][1], &n);
         for (int shrink = 1; shrink <= WISPI_MOST_SHRINK; shrink *= 2) {
             char what[96];
             snprintf(what, sizeof what, "%s of %d x %d at 1/%d", kind->name, sizes[s][0],
@@ -196,13 +107,84 @@ START_TEST(parts_of_all_kinds_equal_the_whole)
 }
 END_TEST
 
+/* Cut off anywhere, a file is refused whatever is decoded of it. */
+START_TEST(cut_files_are_refused_in_part)
+{
+    wispi_decoder *decoder;
+    wispi_part part;
+    wispi_picture picture;
+    ck_assert_int_eq(wispi_decoder_create(&decoder, NULL), WISP_OK);
+    for (int k = 0; k < ENCODED_KINDS; k++) {
+        size_t n;
+        uint8_t *data = encoded_jpeg(&encoded_kinds[k], 50, 90, &n);
+        const wisp_box top = {7, 3, 20, 5};
+        ck_assert_int_eq(wispi_decode_open(decoder, data, n, 0, &picture, NULL), WISP_OK);
+        ck_assert_int_eq(wispi_decode_part(decoder, &top, 1, &part, NULL), WISP_OK);
+        for (size_t cut = 0; cut < n; cut++) {
+            uint8_t *copy = malloc(cut ? cut : 1);
+            memcpy(copy, data, cut);
+            wisp_error err = {0};
+            ck_assert_msg(decode_box(decoder, copy, cut, 0, 1, top, &part, &err) == WISP_E_DATA,
+                          "%s, cut to %zu of %zu bytes", encoded_kinds[k].name, cut, n);
+            free(copy);
+        }
+        free(data);
+    }
+    wispi_decoder_destroy(decoder);
+}
+END_TEST
+
+/* A hole far below the part is not seen, one above or beside it is. */
+START_TEST(damage_below_a_part_is_not_seen)
+{
+    wispi_decoder *decoder;
+    wispi_part part;
+    size_t n;
+    uint8_t *data = encoded_jpeg(&encoded_kinds[0], 64, 256, &n);
+    const wisp_box top = {0, 0, 64, 40}, bottom = {0, 230, 8, 8}, middle = {0, 120, 8, 30};
+    ck_assert_int_eq(wispi_decoder_create(&decoder, NULL), WISP_OK);
+    data[n / 2] = 0xFF; /* a marker that has no place there */
+    data[n / 2 + 1] = 0xD3;
+    ck_assert_int_eq(decode_box(decoder, data, n, 0, 1, top, &part, NULL), WISP_OK);
+    ck_assert_int_eq(decode_box(decoder, data, n, 0, 1, bottom, &part, NULL), WISP_E_DATA);
+    ck_assert_int_eq(decode_box(decoder, data, n, 0, 1, middle, &part, NULL), WISP_E_DATA);
+    wispi_decoder_destroy(decoder);
+    free(data);
+}
+END_TEST
+
+START_TEST(senseless_requests_are_refused)
+{
+    static const wisp_box boxes[] = {{-1, 0, 5, 5}, {0, 0, 0, 5},  {0, 0, 5, 51},
+                                     {49, 0, 2, 2}, {0, 50, 1, 1}, {0, 0, INT32_MAX, 1}};
+    wispi_decoder *decoder;
+    wispi_part part = {{NULL, -7, 0}, 0, 0};
+    size_t n;
+    uint8_t *data = encoded_jpeg(&encoded_kinds[2], 50, 50, &n);
+    const wisp_box good = {0, 0, 5, 5};
+    ck_assert_int_eq(wispi_decoder_create(&decoder, NULL), WISP_OK);
+    for (size_t i = 0; i < sizeof boxes / sizeof *boxes; i++)
+        ck_assert_int_eq(decode_box(decoder, data, n, 0, 1, boxes[i], &part, NULL), WISP_E_INVALID);
+    ck_assert_int_eq(decode_box(decoder, data, n, 0, 3, good, &part, NULL), WISP_E_INVALID);
+    ck_assert_int_eq(decode_box(decoder, data, n, 0, 16, good, &part, NULL), WISP_E_INVALID);
+    ck_assert_int_eq(part.image.width, -7);
+    ck_assert_int_eq(decode_box(decoder, data, n, 0, 1, good, &part, NULL), WISP_OK);
+    /* Decoded once: the next one has to be opened. */
+    ck_assert_int_eq(wispi_decode_part(decoder, &good, 1, &part, NULL), WISP_E_INVALID);
+    wispi_decoder_destroy(decoder);
+    free(data);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("decode_part");
     TCase *tests = tcase_create("decode_part");
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, parts_of_all_kinds_equal_the_whole, 0,
-                        (int)(sizeof kinds / sizeof *kinds));
+    tcase_add_loop_test(tests, parts_of_all_kinds_equal_the_whole, 0, ENCODED_KINDS);
+    tcase_add_test(tests, cut_files_are_refused_in_part);
+    tcase_add_test(tests, damage_below_a_part_is_not_seen);
+    tcase_add_test(tests, senseless_requests_are_refused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
