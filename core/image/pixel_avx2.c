@@ -127,5 +127,6 @@ const wispi_pixel_kernels wispi_pixels_avx2 = {
     .to_f32 = wispi_to_f32_plain,
     .to_bf16 = wispi_to_bf16_plain,
     .box_blur = wispi_box_blur_avx2,
+    .gauss_blur = wispi_gauss_blur_avx2,
 };
 #endif

@@ -90,5 +90,6 @@ const wispi_pixel_kernels wispi_pixels_avx512 = {
     .to_f32 = wispi_to_f32_avx512,
     .to_bf16 = wispi_to_bf16_avx512,
     .box_blur = wispi_box_blur_avx512,
+    .gauss_blur = wispi_gauss_blur_avx512,
 };
 #endif

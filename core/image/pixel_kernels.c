@@ -37,3 +37,12 @@ size_t wispi_box_blur_bytes(wisp_box_blur box, int32_t width, int32_t height)
     const size_t lanes = lines > strips ? lines : strips;
     return plain > lanes ? plain : lanes;
 }
+
+size_t wispi_gauss_blur_bytes(int32_t radius, int32_t width, int32_t height)
+{
+    const size_t n = 3 * (size_t)width, beyond = 3 * ((size_t)radius + 1);
+    const size_t picture = (n + MOST_LANES) * (size_t)height * sizeof(uint16_t);
+    const size_t line = (n + 2 * beyond + MOST_LANES) * sizeof(uint16_t);
+    const size_t sums = n * sizeof(int32_t), rows = 2 * (size_t)radius * sizeof(uint16_t *);
+    return picture + line + (sums > rows ? sums : rows);
+}

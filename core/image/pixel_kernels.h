@@ -14,6 +14,12 @@
 #include "image/number_tables.h"
 #include "wisp/pixel_math.h"
 
+/* As from wisp_gauss_weights. */
+typedef struct wispi_gauss {
+    int32_t radius;
+    int16_t weights[WISP_GAUSS_WEIGHTS];
+} wispi_gauss;
+
 typedef struct wispi_pixel_kernels {
     /* values[i] = table[values[i]] for n bytes. */
     void (*map)(uint8_t *values, size_t n, const uint8_t table[256]);
@@ -30,9 +36,13 @@ typedef struct wispi_pixel_kernels {
     /* Pillow's box passes, three along rows and three along columns, in place. `scratch` has the
      * bytes of wispi_box_blur_bytes and the alignment of wispi_alloc. */
     void (*box_blur)(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height, void *scratch);
+    /* The sampled Gaussian, in place, likewise with wispi_gauss_blur_bytes. */
+    void (*gauss_blur)(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
+                       void *scratch);
 } wispi_pixel_kernels;
 
 /* For any level. */
+size_t wispi_gauss_blur_bytes(int32_t radius, int32_t width, int32_t height);
 size_t wispi_box_blur_bytes(wisp_box_blur box, int32_t width, int32_t height);
 
 /* NULL where the level is not built. */
@@ -63,5 +73,12 @@ void wispi_box_blur_avx2(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t
                          void *scratch);
 void wispi_box_blur_avx512(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
                            void *scratch);
+
+void wispi_gauss_blur_plain(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
+                            void *scratch);
+void wispi_gauss_blur_avx2(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
+                           void *scratch);
+void wispi_gauss_blur_avx512(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
+                             void *scratch);
 
 #endif

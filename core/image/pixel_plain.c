@@ -85,4 +85,5 @@ const wispi_pixel_kernels wispi_pixels_plain = {
     .to_f32 = wispi_to_f32_plain,
     .to_bf16 = wispi_to_bf16_plain,
     .box_blur = wispi_box_blur_plain,
+    .gauss_blur = wispi_gauss_blur_plain,
 };

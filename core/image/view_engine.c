@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/memory.h"
-#include "image/gaussian_blur.h"
+#include "image/blur.h"
 #include "image/normalise.h"
 #include "image/photometric.h"
 #include "image/resample.h"
@@ -59,6 +59,7 @@ static int parameter_fits(const wisp_pixel_op *op)
     case WISP_PIXEL_HUE:
         return p >= -0.5 && p <= 0.5;
     case WISP_PIXEL_BLUR:
+    case WISP_PIXEL_GAUSSIAN:
         return p >= 0.0 && p <= (double)WISP_BLUR_MAX_SIGMA;
     default:
         return isfinite(p) != 0;
@@ -81,7 +82,7 @@ wisp_status wispi_view_check(const wisp_view_spec *spec, wisp_error *err)
                          spec->n_ops, WISP_MAX_PIXEL_OPS);
     for (int32_t i = 0; i < spec->n_ops; i++) {
         const wisp_pixel_op *op = &spec->ops[i];
-        if (op->kind < WISP_PIXEL_BRIGHTNESS || op->kind > WISP_PIXEL_SOLARIZE)
+        if (op->kind < WISP_PIXEL_BRIGHTNESS || op->kind > WISP_PIXEL_GAUSSIAN)
             return wisp_fail(err, WISP_E_INVALID, "unknown pixel operation %d", op->kind);
         if (!parameter_fits(op))
             return wisp_fail(err, WISP_E_INVALID, "pixel operation %d cannot have parameter %g",
@@ -111,7 +112,9 @@ static wisp_status apply_op(wispi_view_worker *worker, const wisp_pixel_op *op, 
         wispi_make_gray(rgb, n);
         break;
     case WISP_PIXEL_BLUR:
-        return wispi_gaussian_blur(&worker->blur, rgb, width, height, op->p[0], err);
+        return wispi_blur_by_boxes(&worker->blur, rgb, width, height, op->p[0], err);
+    case WISP_PIXEL_GAUSSIAN:
+        return wispi_blur_by_gaussian(&worker->blur, rgb, width, height, op->p[0], err);
     default:
         wispi_solarize(rgb, n, op->p[0]);
         break;

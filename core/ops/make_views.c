@@ -215,6 +215,33 @@ static void blur(const view *v, float sigma)
             blur_line(v->y + i, v->height, row, box);
 }
 
+/* Along n values that are `step` apart: bytes to wisp_gauss_between, or those to bytes. */
+static void gauss_line(double *v, int32_t n, int64_t step, const int16_t *weights, int32_t radius,
+                       int to_bytes)
+{
+    int32_t was[MAX_SIDE];
+    for (int32_t i = 0; i < n; i++)
+        was[i] = (int32_t)v[i * step];
+    for (int32_t i = 0; i < n; i++) {
+        int32_t sum = 0;
+        for (int32_t d = -radius; d <= radius; d++)
+            sum += was[wisp_reflected(i + d, n)] * weights[d < 0 ? -d : d];
+        v[i * step] = to_bytes ? wisp_gauss_byte(sum) : wisp_gauss_between(sum);
+    }
+}
+
+static void blur_by_gaussian(const view *v, float sigma)
+{
+    int16_t weights[WISP_GAUSS_WEIGHTS];
+    const int32_t radius = wisp_gauss_weights(sigma, weights);
+    const int64_t width = v->width, row = 3 * width;
+    for (int64_t y = 0; y < v->height; y++)
+        for (int c = 0; c < 3; c++)
+            gauss_line(v->y + y * row + c, v->width, 3, weights, radius, 0);
+    for (int64_t i = 0; i < row; i++)
+        gauss_line(v->y + i, v->height, row, weights, radius, 1);
+}
+
 static void run_ops(const view *v)
 {
     const int64_t n = (int64_t)v->width * v->height;
@@ -223,6 +250,10 @@ static void run_ops(const view *v)
         const float parameter = (float)v->ops[2 * k + 1];
         if (kind == WISP_PIXEL_BLUR) {
             blur(v, parameter);
+            continue;
+        }
+        if (kind == WISP_PIXEL_GAUSSIAN) {
+            blur_by_gaussian(v, parameter);
             continue;
         }
         const int32_t mean = kind == WISP_PIXEL_CONTRAST ? mean_luma(v) : 0;
@@ -295,6 +326,7 @@ static const double chains[] = {
     5, 37, 29,       0, 0, 37, 29,   35, 37,  0, 0,  1, WISP_FILTER_BICUBIC,  12,
     SECOND, 9, 61,   1, 2, 7, 50,    35, 37,  0, 0,  0, WISP_FILTER_BILINEAR, 2,
     SECOND, 9, 61,   1, 2, 7, 50,    35, 37,  0, 0,  0, WISP_FILTER_BILINEAR, 1,
+    5, 37, 29,       3, 2, 30, 20,   35, 37,  0, 0,  0, WISP_FILTER_BICUBIC,  3,
 };
 static const double chain_ops[] = {
     WISP_PIXEL_HUE, 18, WISP_PIXEL_BRIGHTNESS, 1.25, WISP_PIXEL_CONTRAST, 0.625,
@@ -311,6 +343,9 @@ static const double chain_ops[] = {
 
     WISP_PIXEL_BLUR, 40,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+
+    WISP_PIXEL_GAUSSIAN, 1.25, WISP_PIXEL_CONTRAST, 1.5, WISP_PIXEL_GAUSSIAN, 20,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 /* clang-format on */
 static const double no_ops[5 * WISP_MAX_PIXEL_OPS * 2];
@@ -335,8 +370,8 @@ static const double no_ops[5 * WISP_MAX_PIXEL_OPS * 2];
 static const wispi_op_case cases[] = {
     VIEWS_CASE("crops", 5, 16, 11, WISP_F32, crops, no_ops),
     VIEWS_CASE("windows", 3, 33, 36, WISP_F32, windows, no_ops),
-    VIEWS_CASE("chains", 4, 35, 37, WISP_F32, chains, chain_ops),
-    VIEWS_CASE("chains_to_bf16", 4, 35, 37, WISP_BF16, chains, chain_ops),
+    VIEWS_CASE("chains", 5, 35, 37, WISP_F32, chains, chain_ops),
+    VIEWS_CASE("chains_to_bf16", 5, 35, 37, WISP_BF16, chains, chain_ops),
 };
 
 static const wispi_op make_views = {

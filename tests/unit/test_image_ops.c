@@ -175,7 +175,7 @@ START_TEST(senseless_views_are_refused)
     uint8_t *rgb = image_golden_picture(1, 20, 10);
     wispi_image image = {rgb, 20, 10};
     const wisp_view_spec good = {.out_w = 4, .out_h = 4, .box = {2, 3, 10, 7}};
-    wisp_view_spec bad[19];
+    wisp_view_spec bad[20];
     size_t n = sizeof bad / sizeof *bad;
     for (size_t i = 0; i < n; i++)
         bad[i] = good;
@@ -198,6 +198,7 @@ START_TEST(senseless_views_are_refused)
     wisp_view_add_op(&bad[16], WISP_PIXEL_HUE, 0.51);
     wisp_view_add_op(&bad[17], WISP_PIXEL_BLUR, (double)NAN);
     wisp_view_add_op(&bad[18], WISP_PIXEL_BRIGHTNESS, -0.1);
+    wisp_view_add_op(&bad[19], WISP_PIXEL_GAUSSIAN, 512.1);
     wispi_view_worker *worker;
     uint8_t out[48], before[48];
     memset(out, 7, sizeof out);
@@ -258,6 +259,7 @@ static wisp_view_spec rich_view(int32_t width, int32_t height, int32_t size)
         .out_w = size, .out_h = size, .flip = 1, .box = {1, 1, width - 2, height - 1}};
     wisp_view_add_op(&s, WISP_PIXEL_HUE, 0.07);
     wisp_view_add_op(&s, WISP_PIXEL_BLUR, 1.4);
+    wisp_view_add_op(&s, WISP_PIXEL_GAUSSIAN, 0.9);
     return s;
 }
 

@@ -307,6 +307,28 @@ START_TEST(options_reach_the_chain)
 }
 END_TEST
 
+/* The kind of blur changes nothing else in the plan. */
+START_TEST(blurs_may_be_gaussian)
+{
+    sampler_under_test box, gaussian;
+    wisp_view_plan want, got;
+    open_sampler(&box, "use = \"multicrop\"\nblur_kind = \"box\"");
+    open_sampler(&gaussian, "use = \"multicrop\"\nblur_kind = \"gaussian\"");
+    for (uint64_t n = 0; n < 200; n++) {
+        draw_plan(&box, 50, 40, n, &want);
+        draw_plan(&gaussian, 50, 40, n, &got);
+        for (int32_t v = 0; v < want.n_views; v++)
+            for (int32_t i = 0; i < want.views[v].n_ops; i++)
+                if (want.views[v].ops[i].kind == WISP_PIXEL_BLUR)
+                    want.views[v].ops[i].kind = WISP_PIXEL_GAUSSIAN;
+        ck_assert_ptr_nonnull(find_op(&got.views[0], WISP_PIXEL_GAUSSIAN));
+        ck_assert_mem_eq(&got, &want, sizeof got);
+    }
+    plugin_fixture_close(&box.fixture);
+    plugin_fixture_close(&gaussian.fixture);
+}
+END_TEST
+
 /* --- a pure function --- */
 
 START_TEST(same_key_same_plan)
@@ -467,6 +489,7 @@ int main(void)
     tcase_add_loop_test(tests, parameters_are_uniform_in_their_ranges, 0,
                         (int)(sizeof strengths / sizeof strengths[0]));
     tcase_add_test(tests, options_reach_the_chain);
+    tcase_add_test(tests, blurs_may_be_gaussian);
     tcase_add_test(tests, same_key_same_plan);
     tcase_add_test(tests, views_do_not_depend_on_each_other);
     tcase_add_test(tests, draws_of_a_view_are_independent);

@@ -246,6 +246,36 @@ START_TEST(box_blurs_agree)
 }
 END_TEST
 
+static void check_gauss(const wispi_pixel_kernels *k, int32_t level, int32_t width, int32_t height,
+                        float sigma)
+{
+    static wispi_gauss g;
+    g.radius = wisp_gauss_weights(sigma, g.weights);
+    void *scratch = malloc(wispi_gauss_blur_bytes(g.radius, width, height));
+    pair p = pair_make((size_t)width * (size_t)height, (size_t)width % 7);
+    plain->gauss_blur(&g, p.bytes[0], width, height, scratch);
+    k->gauss_blur(&g, p.bytes[1], width, height, scratch);
+    pair_end(&p, "gaussian", level);
+    free(scratch);
+}
+
+START_TEST(gaussians_agree)
+{
+    static const float sigmas[] = {0.0f, 0.1f, 0.33f, 0.5f, 0.9f, 1.3f, 2.0f, 5.0f, 17.0f, 100.0f};
+    const wispi_pixel_kernels *k;
+    for (int32_t level = 0; (k = next_level(&level));) {
+        for (size_t i = 0; i < sizeof sigmas / sizeof *sigmas; i++) {
+            for (int32_t size = 1; size <= 67; size++) {
+                check_gauss(k, level, size, 1 + size * 7 % 13, sigmas[i]);
+                check_gauss(k, level, 1 + size * 5 % 13, size, sigmas[i]);
+            }
+            check_gauss(k, level, 224, 64, sigmas[i]);
+        }
+        check_gauss(k, level, 5, 9, 512.0f);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pixel kernels");
@@ -256,6 +286,7 @@ int main(void)
     tcase_add_test(levels, all_colours_agree);
     tcase_add_test(levels, numbers_agree);
     tcase_add_test(levels, box_blurs_agree);
+    tcase_add_test(levels, gaussians_agree);
     suite_add_tcase(suite, levels);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -21,7 +21,15 @@ typedef struct wisp_photometry {
     double flip, jitter, gray;
     double brightness, contrast, saturation, hue;
     int64_t solarize_threshold;
+    int32_t blur_kind; /* WISP_PIXEL_BLUR or WISP_PIXEL_GAUSSIAN */
+    int32_t reserved;
 } wisp_photometry;
+
+static const wisp_choice wisp_blur_kinds[] = {
+    {"box", "Pillow's: three box blurs in each direction, 8 bits after each", WISP_PIXEL_BLUR, 0},
+    {"gaussian", "a sampled Gaussian, cut at 3 sigma, as torchvision's", WISP_PIXEL_GAUSSIAN, 0},
+    {NULL, NULL, 0, 0},
+};
 
 #define WISP_PROBABILITY_OPTION(name, where, value, text)                                          \
     {                                                                                              \
@@ -61,6 +69,12 @@ typedef struct wisp_photometry {
          .max_count = 2,                                                                           \
          .unit = "px",                                                                             \
          .help = "range of the blur's sigma"},                                                     \
+        {.key = "blur_kind",                                                                       \
+         .type = WISP_OPTION_ENUM,                                                                 \
+         .offset = (at) + offsetof(wisp_photometry, blur_kind),                                    \
+         .default_value = "\"box\"",                                                               \
+         .choices = wisp_blur_kinds,                                                               \
+         .help = "what blurs"},                                                                    \
     {                                                                                              \
         .key = "solarize_threshold", .type = WISP_OPTION_I64,                                      \
         .offset = (at) + offsetof(wisp_photometry, solarize_threshold), .default_value = "128",    \
@@ -113,7 +127,7 @@ static inline void wisp_draw_photometry(const wisp_photometry *p, double blur, d
     if (gray_draw < p->gray)
         wisp_view_add_op(view, WISP_PIXEL_GRAY, 0);
     if (blur_draw < blur)
-        wisp_view_add_op(view, WISP_PIXEL_BLUR, sigma);
+        wisp_view_add_op(view, p->blur_kind, sigma);
     if (solarize_draw < solarize)
         wisp_view_add_op(view, WISP_PIXEL_SOLARIZE, (double)p->solarize_threshold);
 }

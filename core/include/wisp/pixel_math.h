@@ -305,6 +305,87 @@ WISP_PIXEL_FUNCTION uint8_t wisp_blurred_byte(wisp_box_blur box, uint32_t inner,
                      WISP_BLUR_BITS);
 }
 
+/* --- blur: a sampled Gaussian ---
+ *
+ * Weights exp(-d^2 / (2 sigma^2)) up to 3 sigma, in fixed point with the sum 1; first along rows,
+ * then along columns, with WISP_GAUSS_MORE_BITS more than 8 bits between. The picture is continued
+ * by its reflection, whose axis is the edge pixel. Nothing here depends on a mathematical library,
+ * so every device has the same weights. */
+
+enum {
+    WISP_GAUSS_BITS = 14,
+    WISP_GAUSS_MORE_BITS = 7,
+    WISP_GAUSS_MAX_RADIUS = 1536, /* 3 * WISP_BLUR_MAX_SIGMA */
+    WISP_GAUSS_WEIGHTS = WISP_GAUSS_MAX_RADIUS + 2
+};
+
+/* exp(-x) for x >= 0, to 11 digits: a Taylor series at x / 128, then squares. */
+WISP_PIXEL_FUNCTION double wisp_decay(double x)
+{
+    const double y = -x / 128.0;
+    double sum = 1.0;
+    if (x > 64.0)
+        return 0.0;
+    for (int32_t i = 12; i > 0; i--)
+        sum = 1.0 + wisp_product_f64(sum, y) / i;
+    for (int32_t i = 0; i < 7; i++)
+        sum = wisp_product_f64(sum, sum);
+    return sum;
+}
+
+WISP_PIXEL_FUNCTION int32_t wisp_gauss_radius(float sigma)
+{
+    return (int32_t)ceil(wisp_product_f64(3.0, (double)sigma));
+}
+
+/* At distance d before the sum is made 1; sigma > 0. */
+WISP_PIXEL_FUNCTION double wisp_gauss_at(float sigma, int32_t d)
+{
+    const double x = (double)d / (double)sigma;
+    return wisp_decay(wisp_product_f64(0.5, wisp_product_f64(x, x)));
+}
+
+/* The weights of distances 0 to the radius, which is returned, and a 0 behind them: at most
+ * WISP_GAUSS_WEIGHTS. Rounded so that the sum over any tail is as near as can be. */
+WISP_PIXEL_FUNCTION int32_t wisp_gauss_weights(float sigma, int16_t *weights)
+{
+    const int32_t radius = wisp_gauss_radius(sigma);
+    double sum = 1.0, tail = 0.0;
+    int32_t rounded = 0;
+    for (int32_t d = radius; d > 0; d--)
+        sum += wisp_product_f64(2.0, wisp_gauss_at(sigma, d));
+    weights[radius + 1] = 0;
+    for (int32_t d = radius; d > 0; d--) {
+        const int32_t before = rounded;
+        tail += wisp_gauss_at(sigma, d);
+        rounded = (int32_t)(wisp_product_f64(tail, (double)(1 << WISP_GAUSS_BITS)) / sum + 0.5);
+        weights[d] = (int16_t)(rounded - before);
+    }
+    weights[0] = (int16_t)((1 << WISP_GAUSS_BITS) - 2 * rounded);
+    return radius;
+}
+
+/* The pixel of a line of n that stands for pixel i of the continued line. */
+WISP_PIXEL_FUNCTION int32_t wisp_reflected(int32_t i, int32_t n)
+{
+    const int32_t period = n > 1 ? 2 * (n - 1) : 1, at = (i < 0 ? -i : i) % period;
+    return at < n ? at : period - at;
+}
+
+/* From the weighted sum of a row's bytes. */
+WISP_PIXEL_FUNCTION uint16_t wisp_gauss_between(int32_t sum)
+{
+    enum { CUT = WISP_GAUSS_BITS - WISP_GAUSS_MORE_BITS };
+    return (uint16_t)((sum + (1 << (CUT - 1))) >> CUT);
+}
+
+/* From the weighted sum of those down a column. */
+WISP_PIXEL_FUNCTION uint8_t wisp_gauss_byte(int32_t sum)
+{
+    enum { CUT = WISP_GAUSS_BITS + WISP_GAUSS_MORE_BITS };
+    return (uint8_t)((sum + (1 << (CUT - 1))) >> CUT);
+}
+
 /* --- numbers --- */
 
 WISP_PIXEL_FUNCTION float wisp_normalised(int32_t v, float mean, float std)
@@ -342,10 +423,12 @@ WISP_PIXEL_FUNCTION int wisp_view_row_fits(const int64_t *row, int64_t bytes, in
 WISP_PIXEL_FUNCTION int wisp_view_op_fits(float kind, float parameter)
 {
     float low = 0, high = 1e6f;
-    if (!(kind >= WISP_PIXEL_BRIGHTNESS && kind <= WISP_PIXEL_SOLARIZE))
+    if (!(kind >= WISP_PIXEL_BRIGHTNESS && kind <= WISP_PIXEL_GAUSSIAN))
         return 0;
     low = kind == WISP_PIXEL_HUE ? -255.0f : low;
-    high = kind == WISP_PIXEL_HUE ? 255.0f : kind == WISP_PIXEL_BLUR ? WISP_BLUR_MAX_SIGMA : high;
+    high = kind == WISP_PIXEL_HUE                                   ? 255.0f
+           : kind == WISP_PIXEL_BLUR || kind == WISP_PIXEL_GAUSSIAN ? WISP_BLUR_MAX_SIGMA
+                                                                    : high;
     return kind == WISP_PIXEL_GRAY || (parameter >= low && parameter <= high);
 }
 

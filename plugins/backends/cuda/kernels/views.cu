@@ -313,7 +313,7 @@ WISP_DEVICE int32_t end_of_run(const chain &c, int32_t at, bool has_mean)
 {
     int32_t end = has_mean ? at + 1 : at;
     while (end < c.n && kind_of(c, end) != WISP_PIXEL_CONTRAST &&
-           kind_of(c, end) != WISP_PIXEL_BLUR)
+           kind_of(c, end) != WISP_PIXEL_BLUR && kind_of(c, end) != WISP_PIXEL_GAUSSIAN)
         end++;
     return end;
 }
@@ -386,6 +386,52 @@ WISP_DEVICE void blur(const views_args &a, uint8_t *map, uint8_t *spare, float s
     }
 }
 
+struct shared_gauss {
+    int16_t weights[WISP_GAUSS_WEIGHTS];
+    int32_t radius;
+};
+
+// The weighted sum about value i of lines of n that are `step` apart.
+template <class T>
+WISP_DEVICE int32_t gauss_sum(const shared_gauss &g, const T *values, int32_t i, int32_t n,
+                              int32_t step)
+{
+    const int32_t at = i / step % n;
+    const T *line = values + (i - at * step);
+    int32_t sum = line[at * step] * g.weights[0];
+    for (int32_t d = 1; d <= g.radius; d++)
+        sum += (line[wisp_reflected(at - d, n) * step] + line[wisp_reflected(at + d, n) * step]) *
+               g.weights[d];
+    return sum;
+}
+
+// `between` has two bytes for each value of the map. All threads meet in here.
+WISP_DEVICE void blur_by_gaussian(const views_args &a, shared_gauss &g, uint8_t *map,
+                                  uint16_t *between, float sigma)
+{
+    const int32_t row = 3 * a.width, bytes = row * a.height;
+    if (threadIdx.x == 0)
+        g.radius = wisp_gauss_weights(sigma, g.weights);
+    __syncthreads();
+    for (int32_t i = threadIdx.x; i < bytes; i += VIEWS_FINISH_THREADS)
+        between[i] = wisp_gauss_between(gauss_sum(g, map, i, a.width, 3));
+    __syncthreads();
+    for (int32_t i = threadIdx.x; i < bytes; i += VIEWS_FINISH_THREADS)
+        map[i] = wisp_gauss_byte(gauss_sum(g, between, i, a.height, row));
+    __syncthreads();
+}
+
+// Operation k, which looks at a pixel's neighbours. The view's place in y, two bytes or more for
+// each value, is free until the end.
+WISP_DEVICE void blur_by(const views_args &a, const chain &c, int32_t k, shared_gauss &g,
+                         uint8_t *map, uint8_t *spare, void *y)
+{
+    if (kind_of(c, k) == WISP_PIXEL_GAUSSIAN)
+        blur_by_gaussian(a, g, map, static_cast<uint16_t *>(y), c.ops[2 * k + 1]);
+    else
+        blur(a, map, spare, c.ops[2 * k + 1]);
+}
+
 WISP_DEVICE bool makes_sense(const views_args &a, const int64_t *row, const chain &c)
 {
     if (!wisp_view_row_fits(row, a.n_bytes, a.width, a.height))
@@ -417,7 +463,7 @@ WISP_DEVICE uint32_t run_over(const chain &c, int32_t at, int32_t end, int32_t m
 }
 
 // One block for each view.
-template <class T> WISP_DEVICE void finish(const views_args &a, uint32_t *room)
+template <class T> WISP_DEVICE void finish(const views_args &a, uint32_t *room, shared_gauss &g)
 {
     const int64_t n = blockIdx.x;
     const int32_t pixels = a.width * a.height;
@@ -438,7 +484,7 @@ template <class T> WISP_DEVICE void finish(const views_args &a, uint32_t *room)
         has_mean = kind_of(c, end) == WISP_PIXEL_CONTRAST;
         mean = wisp_mean_luma(sum_block(sum, room), static_cast<uint64_t>(pixels));
         if (!has_mean)
-            blur(a, map, a.spare + n * 3 * pixels, c.ops[2 * end + 1]);
+            blur_by(a, c, end, g, map, a.spare + n * 3 * pixels, y);
         at = has_mean ? end : end + 1;
     }
     for (int32_t i = threadIdx.x; i < pixels; i += VIEWS_FINISH_THREADS)
@@ -448,10 +494,12 @@ template <class T> WISP_DEVICE void finish(const views_args &a, uint32_t *room)
 WISP_KERNEL(finish_views_f32, views_args)
 {
     __shared__ uint32_t room[VIEWS_FINISH_THREADS];
-    finish<float>(a, room);
+    __shared__ shared_gauss g;
+    finish<float>(a, room, g);
 }
 WISP_KERNEL(finish_views_bf16, views_args)
 {
     __shared__ uint32_t room[VIEWS_FINISH_THREADS];
-    finish<bf16>(a, room);
+    __shared__ shared_gauss g;
+    finish<bf16>(a, room, g);
 }
