@@ -182,6 +182,27 @@ START_TEST(nobody_times_unasked)
 }
 END_TEST
 
+/* What the progress line calls data wait: all of the time where views are slow, none of it where
+ * the consumer is. */
+START_TEST(waiting_is_the_consumer_s)
+{
+    static const slow_parts slow = {2000, 0, 0, 0}, quick = {100, 0, 0, 0};
+    for (int32_t workers = 0; workers < 3; workers++) {
+        wispi_feed_options o = feed_of(&slow, workers);
+        wispi_feed *feed = open_feed(&o);
+        const double begun = wispi_seconds();
+        const double waited = consume(feed, STEPS, STEPS, 0), passed = wispi_seconds() - begun;
+        ck_assert_double_ge(waited, 0.8 * passed);
+        ck_assert_double_le(waited, passed);
+        wispi_feed_destroy(feed);
+    }
+    wispi_feed_options o = feed_of(&quick, 1);
+    wispi_feed *feed = open_feed(&o);
+    ck_assert_double_le(consume(feed, 3 * STEPS, 2 * STEPS, 20000), 0.2 * 2 * STEPS * 0.02);
+    wispi_feed_destroy(feed);
+}
+END_TEST
+
 /* --- how far ahead --- */
 
 /* One sample in 32 takes as long as four steps; on average two workers need half of a step. The
@@ -271,6 +292,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, time_is_booked_by_phase);
     tcase_add_test(tests, nobody_times_unasked);
+    tcase_add_test(tests, waiting_is_the_consumer_s);
     tcase_add_test(tests, late_samples_are_caught_up_with);
     tcase_add_test(tests, depth_keeps_to_its_memory);
     tcase_add_test(tests, only_what_helps_is_asked_for);
