@@ -248,7 +248,8 @@ static void *work(void *user)
         pthread_mutex_lock(&feed->lock);
         count_time(feed, w->maker);
         feed->active--;
-        if (++slot->n_done == slot->batch.size || feed->active == 0)
+        /* Nobody is woken for less: with one worker every sample leaves none active. */
+        if (++slot->n_done == slot->batch.size || (feed->paused && feed->active == 0))
             pthread_cond_broadcast(&feed->ready);
     }
     pthread_mutex_unlock(&feed->lock);
