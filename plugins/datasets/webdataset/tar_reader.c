@@ -276,7 +276,6 @@ static wisp_status take_header(tar_reader *r, const tar_header *h, tar_entry *en
         *found = is_file(r, h, entry);
         forget_said(r);
     }
-    r->content_end = at + bytes;
     r->position = at + (bytes + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
     return WISP_OK;
 }
@@ -288,8 +287,7 @@ static wisp_status read_header(const tar_reader *r, tar_header *h, int *more, wi
     WISP_TRY(r->source->read(r->source->user, r->position, (uint8_t *)h, TAR_BLOCK, &got, err));
     if (got == 0 && r->position == 0)
         return wisp_fail(err, WISP_E_CORRUPT, "empty");
-    /* The padding of the last content may be missing. */
-    if (got == 0 && r->source->end >= 0 && r->content_end > r->source->end)
+    if (got == 0 && r->source->end >= 0 && r->position > r->source->end)
         return cut_off(r, err);
     *more = got == TAR_BLOCK && !is_zero(h);
     if (got > 0 && got < TAR_BLOCK)

@@ -29,7 +29,6 @@ typedef struct tar_entry {
 typedef struct tar_reader {
     tar_source *source;
     int64_t position;           /* of the next header */
-    int64_t content_end;        /* of the last entry */
     int64_t n_links, n_sparse;  /* passed over so far */
     int64_t next_size;          /* what headers before an entry say of it */
     int32_t has_size, has_name; /* whether they do */
