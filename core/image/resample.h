@@ -1,4 +1,4 @@
-/* resample.h - crop, then resize, in Pillow's two 8-bit passes.
+/* resample.h - crop, resize in Pillow's two 8-bit passes, mirror.
  *
  * The crop comes first: no tap sees a pixel outside the box. One way is resized and rounded to 8
  * bits, then the other, so the result equals `image.crop(box).resize(size, filter)`, the order of
@@ -11,6 +11,7 @@
 #include "wisp/sampler.h"
 
 typedef struct wispi_resampler {
+    const wispi_resample_kernels *kernels; /* NULL: those of wispi_cpu_level, from the first job */
     wispi_table_cache tables;
     wispi_scratch between; /* the picture between the passes */
 } wispi_resampler;
@@ -20,6 +21,7 @@ typedef struct wispi_resample_job {
     int32_t out_w, out_h; /* to this size */
     wisp_box window;      /* part of the result that is wanted, in its pixels */
     int32_t filter;       /* WISP_FILTER_... */
+    int32_t mirrored;     /* left to right, within the window */
 } wispi_resample_job;
 
 /* Writes (window.h, window.w, 3) bytes to `out`. Boxes must lie inside what they cut from. On

@@ -144,11 +144,13 @@ wisp_status wispi_view_run(wispi_view_worker *worker, const wispi_image *image,
     uint8_t *rgb = NULL;
     WISP_TRY(wispi_view_check(spec, err));
     WISP_TRY(wispi_normaliser_set(&worker->normaliser, form, err));
-    wispi_resample_job job = {
-        spec->box, spec->out_w, spec->out_h, {0, 0, spec->out_w, spec->out_h}, spec->filter};
+    const wispi_resample_job job = {.box = spec->box,
+                                    .out_w = spec->out_w,
+                                    .out_h = spec->out_h,
+                                    .window = {0, 0, spec->out_w, spec->out_h},
+                                    .filter = spec->filter,
+                                    .mirrored = spec->flip};
     WISP_TRY(resample_to(worker, image, &job, &rgb, err));
-    if (spec->flip)
-        wispi_flip(rgb, spec->out_w, spec->out_h);
     for (int32_t i = 0; i < spec->n_ops; i++)
         WISP_TRY(apply_op(worker, &spec->ops[i], rgb, spec->out_w, spec->out_h, err));
     wispi_view_clock_lap(worker->clock, WISPI_PHASE_PIXELS);
@@ -193,11 +195,11 @@ wisp_status wispi_view_evaluate(wispi_view_worker *worker, const wispi_image *im
     uint8_t *rgb = NULL;
     WISP_TRY(check_size(view->crop.w, view->crop.h, err));
     WISP_TRY(wispi_normaliser_set(&worker->normaliser, form, err));
-    wispi_resample_job job = {{0, 0, image->width, image->height},
-                              view->resized_w,
-                              view->resized_h,
-                              view->crop,
-                              view->filter};
+    const wispi_resample_job job = {.box = {0, 0, image->width, image->height},
+                                    .out_w = view->resized_w,
+                                    .out_h = view->resized_h,
+                                    .window = view->crop,
+                                    .filter = view->filter};
     WISP_TRY(resample_to(worker, image, &job, &rgb, err));
     wispi_normalise(&worker->normaliser, rgb, (size_t)view->crop.w * (size_t)view->crop.h, out);
     wispi_view_clock_lap(worker->clock, WISPI_PHASE_NORMALISE);
