@@ -49,10 +49,44 @@ def resized(image, size, mode):
     return image.resize((out_w, height), filter).resize(size, filter)
 
 
-def cases(image, rng):
+def drafts(path, rng):
+    """Pictures that the JPEG library makes smaller, whole and in part."""
+    for shrink in (2, 4, 8):
+        small = Image.open(path)
+        if small.format != "JPEG" or small.mode == "CMYK":
+            return
+        small.draft(small.mode, (small.width // shrink, small.height // shrink))
+        small = small.convert("RGB")
+        w, h = rng.randint(1, small.width), rng.randint(1, small.height)
+        x, y = rng.randint(0, small.width - w), rng.randint(0, small.height - h)
+        yield f"decode at 1/{shrink}", small, [f"shrink={shrink}"]
+        yield (f"part of it at 1/{shrink}", F.crop(small, y, x, h, w),
+               [f"shrink={shrink}", f"box={x},{y},{w},{h}"])
+
+
+def chain_of_part(image, rng):
+    """One view as a recipe makes it: a crop, resized, and everything that may be done to it."""
+    width, height = image.size
+    w, h = rng.randint(1, width), rng.randint(1, height)
+    x, y = rng.randint(0, width - w), rng.randint(0, height - h)
+    a, b, c = (rng.uniform(0.6, 1.4) for _ in range(3))
+    shift, sigma = rng.uniform(-0.1, 0.1), rng.uniform(0.1, 2.0)
+    view = F.hflip(resized(F.crop(image, y, x, h, w), (96, 96), InterpolationMode.BICUBIC))
+    view = F.adjust_hue(F.adjust_contrast(F.adjust_saturation(F.adjust_brightness(view, a), b), c),
+                        shift)
+    view = ImageOps.solarize(view.filter(ImageFilter.GaussianBlur(sigma)), 128)
+    return view, [f"box={x},{y},{w},{h}", "size=96,96", "flip=1", f"op=1,{a!r}", f"op=3,{b!r}",
+                  f"op=2,{c!r}", f"op=4,{shift!r}", f"op=6,{sigma!r}", "op=7,128"]
+
+
+def cases(path, image, rng):
     """(name, Pillow's result, request to view_dump); the first is the decode itself."""
     width, height = image.size
     yield "decode", image, []
+    yield "decode upright", ImageOps.exif_transpose(Image.open(path)).convert("RGB"), ["upright=1"]
+    yield from drafts(path, rng)
+    for _ in range(4):
+        yield "part, whole chain", *chain_of_part(image, rng)
     for kind, mode in MODES.items():
         w, h = rng.randint(1, width), rng.randint(1, height)
         x, y = rng.randint(0, width - w), rng.randint(0, height - h)
@@ -108,7 +142,7 @@ def main():
     dump, rng, totals = ViewDump(program), random.Random(1), {}
     for path in files:
         image = Image.open(path).convert("RGB")
-        for name, expected, request in cases(image, rng):
+        for name, expected, request in cases(path, image, rng):
             a = np.asarray(expected).astype(np.int16)
             b = dump(path, *request).astype(np.int16)
             if a.shape != b.shape:

@@ -3,9 +3,11 @@
  * Reads one request a line from standard input; its fields are separated by tabs:
  *
  *     FILE  [box=X,Y,W,H]  [size=W,H]  [filter=N]  [flip=1]  [op=KIND,P]...  [eval=RESIZE,SIZE]
+ *     [shrink=N]  [upright=1]
  *
- * box defaults to the whole picture and size to the box. Answers each with "W H\n" and W * H * 3
- * bytes of RGB, or with "error TEXT\n". */
+ * box defaults to the whole picture and size to the box; no more than the box is decoded, at 1/N of
+ * the size, and it is in those pixels. Answers each with "W H\n" and W * H * 3 bytes of RGB, or
+ * with "error TEXT\n". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@ struct tool {
 struct request {
     wisp_view_spec spec;
     int32_t eval_resize, eval_size;
+    int32_t shrink, upright;
 };
 
 static int read_field(struct request *r, const char *field)
@@ -33,7 +36,9 @@ static int read_field(struct request *r, const char *field)
     if (sscanf(field, "box=%d,%d,%d,%d", &s->box.x, &s->box.y, &s->box.w, &s->box.h) == 4 ||
         sscanf(field, "size=%d,%d", &s->out_w, &s->out_h) == 2 ||
         sscanf(field, "filter=%d", &s->filter) == 1 || sscanf(field, "flip=%d", &s->flip) == 1 ||
-        sscanf(field, "eval=%d,%d", &r->eval_resize, &r->eval_size) == 2)
+        sscanf(field, "eval=%d,%d", &r->eval_resize, &r->eval_size) == 2 ||
+        sscanf(field, "shrink=%d", &r->shrink) == 1 ||
+        sscanf(field, "upright=%d", &r->upright) == 1)
         return 1;
     if (sscanf(field, "op=%d,%lf", &kind, &parameter) != 2)
         return 0;
@@ -41,22 +46,41 @@ static int read_field(struct request *r, const char *field)
     return 1;
 }
 
-static void fill_in(wisp_view_spec *s, const wispi_image *image)
+static void fill_in(struct request *r, const wispi_picture *picture)
 {
+    wisp_view_spec *s = &r->spec;
+    r->shrink = r->shrink ? r->shrink : 1;
     if (!s->box.w)
-        s->box = (wisp_box){0, 0, image->width, image->height};
+        s->box = (wisp_box){0, 0, (picture->width + r->shrink - 1) / r->shrink,
+                            (picture->height + r->shrink - 1) / r->shrink};
     if (!s->out_w) {
         s->out_w = s->box.w;
         s->out_h = s->box.h;
     }
 }
 
-static wisp_status load(struct tool *t, const char *path, wispi_image *image, wisp_error *err)
+/* The box becomes one of the part that was decoded. */
+static wisp_status decode(struct tool *t, const uint8_t *data, size_t n, struct request *r,
+                          wispi_image *image, wisp_error *err)
+{
+    wispi_picture picture = {0, 0, 0};
+    wispi_part part;
+    WISP_TRY(wispi_decode_open(t->decoder, data, n, r->upright, &picture, err));
+    fill_in(r, &picture);
+    WISP_TRY(wispi_decode_part(t->decoder, &r->spec.box, r->shrink, &part, err));
+    r->spec.box.x -= part.x;
+    r->spec.box.y -= part.y;
+    *image = part.image;
+    return WISP_OK;
+}
+
+static wisp_status load(struct tool *t, const char *path, struct request *r, wispi_image *image,
+                        wisp_error *err)
 {
     uint8_t *data;
     size_t n;
     WISP_TRY(wispi_file_read(path, (size_t)1 << 30, &data, &n, err));
-    wisp_status status = wispi_decode(t->decoder, data, n, image, err);
+    wisp_status status = decode(t, data, n, r, image, err);
     wispi_free(data);
     return status;
 }
@@ -76,8 +100,7 @@ static wisp_status execute(struct tool *t, struct request *r, const wispi_image 
 static wisp_status answer(struct tool *t, const char *path, struct request *r, wisp_error *err)
 {
     wispi_image image = {NULL, 0, 0};
-    WISP_TRY(load(t, path, &image, err));
-    fill_in(&r->spec, &image);
+    WISP_TRY(load(t, path, r, &image, err));
     int32_t w = r->eval_size ? r->eval_size : r->spec.out_w;
     int32_t h = r->eval_size ? r->eval_size : r->spec.out_h;
     if (w < 1 || h < 1 || w > WISPI_VIEW_MAX_SIDE || h > WISPI_VIEW_MAX_SIDE)
