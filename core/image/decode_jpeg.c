@@ -109,7 +109,7 @@ static wisp_status create_guarded(struct wispi_jpeg *s)
     s->errors.emit_message = on_message;
     s->info.client_data = s;
     jpeg_create_decompress(&s->info);
-    wispi_jpeg_memory_install(&s->info);
+    wispi_jpeg_memory_install(s->info.mem);
     s->progress.progress_monitor = on_progress;
     s->info.progress = &s->progress;
     s->source.init_source = source_nothing;

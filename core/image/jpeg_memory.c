@@ -118,9 +118,8 @@ static void keep_pool(j_common_ptr info, int pool)
     (void)pool;
 }
 
-void wispi_jpeg_memory_install(j_decompress_ptr info)
+void wispi_jpeg_memory_install(struct jpeg_memory_mgr *memory)
 {
-    struct jpeg_memory_mgr *memory = info->mem;
     memory->alloc_small = take_piece;
     memory->alloc_large = take_piece;
     memory->alloc_sarray = take_samples;
