@@ -15,7 +15,7 @@ static const wispi_flag everywhere[] = {
 
 static const struct {
     const char *letter, *name;
-} short_names[] = {{"-h", "--help"}, {"-v", "--verbose"}, {"-q", "--quiet"}};
+} short_names[] = {{"-h", "--help"}, {"-v", "--verbose"}, {"-q", "--quiet"}, {"-o", "--output"}};
 
 static const wispi_flag *find_in(const wispi_flag *flags, const char *name, size_t n)
 {

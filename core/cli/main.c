@@ -1,9 +1,20 @@
 /* main.c - the wisp command: reads the call, makes a runtime, runs one verb. */
 #include "arguments.h"
 
+#include <signal.h>
+
 const wispi_verb *const wispi_verbs[] = {
-    &wispi_verb_run,    &wispi_verb_check,  &wispi_verb_list, &wispi_verb_inspect, &wispi_verb_eval,
-    &wispi_verb_export, &wispi_verb_import, &wispi_verb_ops,  &wispi_verb_bench,   NULL,
+    &wispi_verb_run,
+    &wispi_verb_check,
+    &wispi_verb_list,
+    &wispi_verb_inspect,
+    &wispi_verb_eval,
+    &wispi_verb_export,
+    &wispi_verb_import,
+    &wispi_verb_ops,
+    &wispi_verb_bench,
+    &wispi_verb_pack,
+    NULL,
 };
 
 static int run_verb(wispi_call *call)
@@ -28,6 +39,7 @@ static int run_verb(wispi_call *call)
 int main(int argc, char **argv)
 {
     static wispi_call call;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of writing, not the end */
     int code = wispi_parse_arguments(argc, argv, &call);
     if (code != WISPI_EXIT_DONE)
         return code;

@@ -128,6 +128,26 @@ WISP_API wisp_status wisp_runtime_bench_views(wisp_runtime *runtime,
                                               const wisp_bench_views_options *options,
                                               int32_t format, char **text, wisp_error *err);
 
+typedef struct wisp_pack_options {
+    uint32_t struct_size;
+    int32_t short_side;  /* px: larger pictures are made so small; 0: none are */
+    int32_t quality;     /* of the JPEG files of these; 0: 95 */
+    int32_t jobs;        /* threads; 0: one for each processor */
+    int64_t limit;       /* > 0: only the first `limit` samples */
+    int32_t skip_broken; /* broken samples are named in the log and left out */
+    int32_t unchecked; /* files that stay as they are are not decoded to see whether they can be */
+    int32_t quiet;     /* no progress line */
+    int32_t reserved;
+    const char *use; /* the plugin of the data, or NULL: the one that recognises them */
+} wisp_pack_options;
+
+/* Packs data into `file` (wisp/packed.h): those at the source's path, with key=value as the
+ * plugin's options, or those of an experiment. `file` is there, whole, or nothing has changed.
+ * WISP_E_STOPPED after wisp_runtime_stop. The text tells counts, bytes and fingerprint. */
+WISP_API wisp_status wisp_runtime_pack(wisp_runtime *runtime, const wisp_experiment_source *source,
+                                       const char *file, const wisp_pack_options *options,
+                                       int32_t format, char **text, wisp_error *err);
+
 #ifdef __cplusplus
 }
 #endif
