@@ -115,13 +115,13 @@ static void remember_bad(wispi_feed *feed, int64_t index, const char *why)
         o->dataset->sample_name(o->dataset_self, index, name, sizeof name);
     wispi_log(WISP_LOG_WARNING, "sample %lld (%s) is unusable and replaced: %s", (long long)index,
               name, why);
-    if (feed->bad.n * 1000 <= feed->shape.n_samples)
+    if ((double)feed->bad.n <= o->bad_share * (double)feed->shape.n_samples)
         return;
     wisp_fail(&err, WISP_E_DATA,
-              "%lld of %lld samples are unusable, more than 0.1 %%: repair or remove them; the "
-              "last one was sample %lld (%s): %.700s",
-              (long long)feed->bad.n, (long long)feed->shape.n_samples, (long long)index, name,
-              why);
+              "%lld of %lld samples are unusable, more than %g %%: repair or remove them, or raise "
+              "run.bad_samples; the last one was sample %lld (%s): %.600s",
+              (long long)feed->bad.n, (long long)feed->shape.n_samples, 100 * o->bad_share,
+              (long long)index, name, why);
     fail(feed, WISP_E_DATA, &err);
 }
 

@@ -3,7 +3,7 @@
  * Order, augmentation and batches depend only on (seed, epoch, sample, view): any number of workers
  * gives the same bits, and a feed may start in the middle of an epoch. A sample that cannot be read
  * or decoded is replaced by another one that is chosen from the seed, counted and named in the log;
- * when more than 0.1 % of the data set turn out bad, the feed fails. */
+ * when more of the data set turn out bad than its options allow, the feed fails. */
 #ifndef WISPI_DATA_FEED_H
 #define WISPI_DATA_FEED_H
 
@@ -49,6 +49,7 @@ typedef struct wispi_feed_options {
      * too (linear probes). Lowest and highest share of the image; both 0: none. */
     double crop_scale[2];
     int64_t subset;           /* > 0: only the first `subset` samples */
+    double bad_share;         /* of the samples that may be replaced; 0: none */
     wispi_feed_memory memory; /* alloc NULL: plain memory */
     int32_t upright;          /* 1: pictures are turned as their EXIF orientation says */
     /* 1: batches hold decoded pictures and plans, of which a device makes the views. */

@@ -16,6 +16,7 @@ wispi_feed_options wispi_feed_settings(const wispi_experiment *x, const wispi_in
         .eval_size = (int32_t)x->input.eval_size,
         .upright = x->input.orientation == WISPI_ORIENTATION_EXIF,
         .workers = (int32_t)(workers >= 0 ? workers : processors),
+        .bad_share = x->run.bad_samples,
     };
     for (int i = 0; i < 3; i++) {
         o.mean[i] = (float)((const double *)x->input.mean.items)[i];

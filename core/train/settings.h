@@ -22,7 +22,7 @@ typedef struct wispi_run_settings {
     const char *name, *device, *comm, *out;
     int64_t seed, epochs, batch, steps, workers, threads;
     int64_t checkpoint_epochs, probe_epochs, metric_steps;
-    double checkpoint_minutes, log_seconds, bucket_mb;
+    double checkpoint_minutes, log_seconds, bucket_mb, bad_samples;
     int32_t precision; /* WISP_F32, WISP_BF16 or WISPI_PRECISION_TF32 */
     int32_t resume, deterministic, autotune, fallback, capture, baselines, drop_last;
     int32_t views; /* WISPI_VIEWS_... */

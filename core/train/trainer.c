@@ -354,10 +354,21 @@ static wisp_status write_here(trainer *t, wisp_error *err)
     return is_first(t) ? checkpoint(t, err) : WISP_OK;
 }
 
+static void tell_bad_samples(const trainer *t)
+{
+    int64_t bad = wispi_feed_bad_samples(t->feed);
+    if (bad > 0)
+        wispi_log(
+            WISP_LOG_WARNING, "%lld of %lld training images were unusable and replaced",
+            (long long)bad,
+            (long long)wispi_dataset_of(&t->experiment->data)->count(t->experiment->data.self));
+}
+
 static wisp_status stop_here(trainer *t, wisp_error *err)
 {
     WISP_TRY(read_step(t, err));
     WISP_TRY(by_first(t, checkpoint, err));
+    tell_bad_samples(t);
     t->group.is_agreed = 1;
     return wisp_fail(err, WISP_E_STOPPED,
                      "stopped at step %lld of %lld; the same command goes on from %s",
@@ -451,16 +462,6 @@ static wisp_status probe_if_due(trainer *t, wisp_error *err)
     WISP_TRY(by_first(t, probe_now, err));
     t->facts.probes_due = 0;
     return WISP_OK;
-}
-
-static void tell_bad_samples(const trainer *t)
-{
-    int64_t bad = wispi_feed_bad_samples(t->feed);
-    if (bad > 0)
-        wispi_log(
-            WISP_LOG_WARNING, "%lld of %lld training images were unusable and replaced",
-            (long long)bad,
-            (long long)wispi_dataset_of(&t->experiment->data)->count(t->experiment->data.self));
 }
 
 static wisp_status train_all(trainer *t, wisp_error *err)

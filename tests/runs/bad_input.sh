@@ -214,7 +214,7 @@ same_runs a/run/0 b/run/0
 : >many/disc/77.jpg
 echo "no image" >many/stripes/300.jpg
 run 1 run experiment.toml run.out=c
-says "of 1100 samples are unusable, more than 0.1 %: repair or remove them"
+says "of 1100 samples are unusable, more than 0.1 %: repair or remove them, or raise run.bad_samples"
 
 # --- numbers that are not finite ---
 

@@ -142,7 +142,8 @@ static wispi_feed_options training(const fake_data *d, int64_t batch, int32_t wo
                                 .dtype = WISP_F32,
                                 .mean = {0.5f, 0.4f, 0.3f},
                                 .std = {0.2f, 0.25f, 0.3f},
-                                .workers = workers};
+                                .workers = workers,
+                                .bad_share = 0.001};
 }
 
 static wispi_feed_options evaluation(const fake_data *d, int64_t batch, int32_t workers)
@@ -692,6 +693,14 @@ START_TEST(too_many_bad_samples_end_the_run)
         wispi_feed_destroy(feed);
         d.count = 3999; /* four of 3,999 is more */
         expect_failure(&o, WISP_E_DATA, "4 of 3999 samples are unusable, more than 0.1 %");
+        o.bad_share = 0.0011;
+        feed = open_feed(&o);
+        for (int i = 0; i < 3; i++)
+            take_hashes(feed, hashes, 9);
+        ck_assert_int_eq(wispi_feed_bad_samples(feed), 4);
+        wispi_feed_destroy(feed);
+        o.bad_share = 0;
+        expect_failure(&o, WISP_E_DATA, "1 of 3999 samples are unusable, more than 0 %");
         d.count = 100;
         o.batch = 20;
         expect_failure(&o, WISP_E_DATA, "apple-");
