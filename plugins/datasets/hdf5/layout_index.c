@@ -76,7 +76,7 @@ static wisp_status count_record(const reading *r, tally *t, wisp_error *err)
         t->other++;
         return WISP_OK;
     case LAYOUT_REFUSED:
-        return wisp_fail(err, WISP_E_DATA, "%s", r->text);
+        return wisp_fail(err, WISP_E_DATA, "%s", r->text[0] ? r->text : "no reason is given");
     default:
         return damaged(err);
     }
