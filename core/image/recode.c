@@ -55,8 +55,11 @@ static wisp_status resize(wispi_recoder *r, const wispi_image *image, int32_t sh
     uint8_t *pixels = wispi_scratch_reserve(&r->pixels, (size_t)w * (size_t)h * 3);
     if (!pixels)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a picture of %d x %d px", w, h);
-    const wispi_resample_job job = {
-        {0, 0, image->width, image->height}, w, h, {0, 0, w, h}, WISP_FILTER_BICUBIC};
+    const wispi_resample_job job = {.box = {0, 0, image->width, image->height},
+                                    .out_w = w,
+                                    .out_h = h,
+                                    .window = {0, 0, w, h},
+                                    .filter = WISP_FILTER_BICUBIC};
     WISP_TRY(wispi_resample(&r->resampler, image, &job, pixels, err));
     *smaller = (wispi_image){pixels, w, h};
     return WISP_OK;
