@@ -20,10 +20,10 @@ typedef struct wispi_call {
     int32_t n_arguments;
     const char *plugin_folders[WISPI_MOST_FOLDERS + 1]; /* NULL-terminated */
     int32_t n_plugin_folders;
-    int32_t help, version, verbose, quiet, json, check_finite, profile, memory;
+    int32_t help, version, verbose, quiet, json, check_finite, profile, memory, full;
     const char *backend;
-    const char *names, *network, *classifier, *from, *into;   /* of export and import */
-    const char *workers, *seconds, *use;                      /* of bench; use of pack too */
+    const char *names, *network, *classifier, *from, *into; /* of export and import */
+    const char *workers, *seconds, *use;                    /* of bench; use of data and pack too */
     const char *output, *short_side, *quality, *limit, *jobs; /* of pack */
     int32_t skip_broken, unchecked;
 } wispi_call;
@@ -49,7 +49,7 @@ typedef struct wispi_verb {
 
 extern const wispi_verb wispi_verb_run, wispi_verb_check, wispi_verb_list, wispi_verb_inspect,
     wispi_verb_eval, wispi_verb_export, wispi_verb_import, wispi_verb_ops, wispi_verb_bench,
-    wispi_verb_pack;
+    wispi_verb_pack, wispi_verb_data;
 /* All of them, NULL-terminated. */
 extern const wispi_verb *const wispi_verbs[];
 

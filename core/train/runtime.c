@@ -86,3 +86,18 @@ wisp_status wispi_runtime_give(wispi_text *made, char **text, wisp_error *err)
     *text = made->data;
     return WISP_OK;
 }
+
+wisp_status wispi_runtime_start_pool(wispi_pool **pool, wisp_error *err)
+{
+    *pool = wispi_pool_create(0, err);
+    if (!*pool)
+        return err ? err->code : WISP_E_NOMEM;
+    wispi_host_set_pool(*pool);
+    return WISP_OK;
+}
+
+void wispi_runtime_stop_pool(wispi_pool *pool)
+{
+    wispi_host_set_pool(NULL);
+    wispi_pool_destroy(pool);
+}

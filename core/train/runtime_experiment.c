@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/pool.h"
-#include "loader/host_table.h"
 #include "train/check_report.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
@@ -15,29 +13,13 @@
 #include "train/task_check.h"
 #include "train/trainer.h"
 
-/* Plugins' parallel_for works on this pool while an experiment runs. */
-static wisp_status start_pool(wispi_pool **pool, wisp_error *err)
-{
-    *pool = wispi_pool_create(0, err);
-    if (!*pool)
-        return err ? err->code : WISP_E_NOMEM;
-    wispi_host_set_pool(*pool);
-    return WISP_OK;
-}
-
-static void stop_pool(wispi_pool *pool)
-{
-    wispi_host_set_pool(NULL);
-    wispi_pool_destroy(pool);
-}
-
 wisp_status wisp_runtime_run(wisp_runtime *runtime, const wisp_experiment_source *source,
                              const wisp_run_options *options, wisp_error *err)
 {
     wispi_experiment *experiment = NULL;
     wispi_pool *pool = NULL;
     runtime->stop = 0;
-    WISP_TRY(start_pool(&pool, err));
+    WISP_TRY(wispi_runtime_start_pool(&pool, err));
     wisp_status status = wispi_experiment_load(runtime->registry, source->path, source->overrides,
                                                source->n_overrides, &experiment, err);
     if (status == WISP_OK) {
@@ -46,7 +28,7 @@ wisp_status wisp_runtime_run(wisp_runtime *runtime, const wisp_experiment_source
         status = wispi_train(experiment, &train, err);
     }
     wispi_experiment_destroy(experiment);
-    stop_pool(pool);
+    wispi_runtime_stop_pool(pool);
     return status;
 }
 
@@ -66,11 +48,15 @@ wisp_status wisp_runtime_check(wisp_runtime *runtime, const wisp_experiment_sour
                                int32_t format, char **text, wisp_error *err)
 {
     wispi_experiment *experiment = NULL;
+    wispi_pool *pool = NULL;
     wispi_text out = {0};
-    WISP_TRY(wispi_experiment_load(runtime->registry, source->path, source->overrides,
-                                   source->n_overrides, &experiment, err));
-    wisp_status status = check(experiment, format, &out, err);
+    WISP_TRY(wispi_runtime_start_pool(&pool, err));
+    wisp_status status = wispi_experiment_load(runtime->registry, source->path, source->overrides,
+                                               source->n_overrides, &experiment, err);
+    if (status == WISP_OK)
+        status = check(experiment, format, &out, err);
     wispi_experiment_destroy(experiment);
+    wispi_runtime_stop_pool(pool);
     if (status == WISP_OK)
         return wispi_runtime_give(&out, text, err);
     wispi_text_free(&out);
@@ -146,14 +132,14 @@ wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weights,
     WISP_TRY(wispi_experiment_load_for_eval(runtime->registry, run.config, task->path,
                                             task->overrides, task->n_overrides, &experiment, err));
     wispi_results *results = wispi_alloc(sizeof *results);
-    wisp_status status = results ? start_pool(&pool, err)
+    wisp_status status = results ? wispi_runtime_start_pool(&pool, err)
                                  : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
     if (status == WISP_OK)
         status = evaluate_weights(experiment, run.weights, &runtime->stop, results, err);
     if (status == WISP_OK)
         status = write_results(results, run.weights, format, &out, err);
     wispi_experiment_destroy(experiment);
-    stop_pool(pool);
+    wispi_runtime_stop_pool(pool);
     wispi_free(results);
     if (status == WISP_OK)
         return wispi_runtime_give(&out, text, err);

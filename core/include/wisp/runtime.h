@@ -148,6 +148,21 @@ WISP_API wisp_status wisp_runtime_pack(wisp_runtime *runtime, const wisp_experim
                                        const char *file, const wisp_pack_options *options,
                                        int32_t format, char **text, wisp_error *err);
 
+typedef struct wisp_data_info_options {
+    uint32_t struct_size;
+    int32_t full;    /* every pixel of every sample; else headers, of 20,000 samples at most */
+    const char *use; /* plugin of data that are named by their path; NULL: who knows them best */
+} wisp_data_info_options;
+
+/* What is there: classes, kinds of files, sizes, the fingerprint that runs store, and samples that
+ * cannot be used, of which *n_broken counts those that were found. The source is an experiment,
+ * whose [data] counts, or data by their path; overrides are then the plugin's options.
+ * wisp_runtime_stop ends it early. */
+WISP_API wisp_status wisp_runtime_data_info(wisp_runtime *runtime,
+                                            const wisp_experiment_source *source,
+                                            const wisp_data_info_options *options, int32_t format,
+                                            char **text, int64_t *n_broken, wisp_error *err);
+
 #ifdef __cplusplus
 }
 #endif
