@@ -4,7 +4,9 @@
  * or 128 bytes, the same for every four weights of a block, brings each sum its four bytes. Where
  * they draw on many, a vector holds 16 pixels of the source by channel, and each pixel of the
  * result is summed up by itself. */
-#if defined(__AVX512VNNI__)
+#include "image/resample_kernels.h"
+
+#if defined(__x86_64__)
 #include "image/resample_avx512.h"
 
 #include <string.h>

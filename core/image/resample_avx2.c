@@ -4,11 +4,12 @@
  * 16 bits, and pairs of pixels are multiplied with each by the instruction that sums two products
  * in 32 bits. The halves are put together at the end, modulo 2^32, which is exact because the sum
  * that they stand for fits. */
-#if defined(__AVX2__)
+#include "image/resample_table.h"
+
+#if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
 
-#include "image/resample_table.h"
 #include "image/resample_weigh.h"
 
 enum { ROWS = 4, WIDTH = 32 };

@@ -1,8 +1,9 @@
 /* resample_avx512.c - the pass down in AVX-512: four rows are woven together, so that the four
  * bytes of a column lie side by side. */
-#if defined(__AVX512VNNI__)
-#include "image/resample_avx512.h"
 #include "image/resample_weigh.h"
+
+#if defined(__x86_64__)
+#include "image/resample_avx512.h"
 
 enum { WIDTH = 64 };
 

@@ -62,6 +62,8 @@ const wispi_resample_kernels *wispi_resample_kernels_of(int32_t level);
 extern const wispi_resample_kernels wispi_resample_plain;
 #if defined(__x86_64__)
 extern const wispi_resample_kernels wispi_resample_avx2, wispi_resample_avx512;
+#elif defined(__aarch64__)
+extern const wispi_resample_kernels wispi_resample_neon;
 #endif
 
 #endif

@@ -82,6 +82,9 @@ const wispi_resample_kernels *wispi_resample_kernels_of(int32_t level)
         return &wispi_resample_avx2;
     case WISPI_CPU_AVX512:
         return &wispi_resample_avx512;
+#elif defined(__aarch64__)
+    case WISPI_CPU_NEON:
+        return &wispi_resample_neon;
 #endif
     default:
         return NULL;
