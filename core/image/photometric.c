@@ -45,10 +45,3 @@ void wispi_solarize(uint8_t *rgb, size_t n, double threshold)
         table[v] = (uint8_t)(v < threshold ? v : 255 - v);
     wispi_pixel_kernels_here()->map(rgb, 3 * n, table);
 }
-
-void wispi_flip(uint8_t *rgb, int32_t width, int32_t height)
-{
-    const wispi_pixel_kernels *kernels = wispi_pixel_kernels_here();
-    for (int32_t y = 0; y < height; y++)
-        kernels->mirror(rgb + (size_t)y * (size_t)width * 3, (size_t)width);
-}

@@ -23,7 +23,4 @@ void wispi_make_gray(uint8_t *rgb, size_t n);
 /* v < threshold keeps v, else 255 - v. */
 void wispi_solarize(uint8_t *rgb, size_t n, double threshold);
 
-/* Mirrors left to right. */
-void wispi_flip(uint8_t *rgb, int32_t width, int32_t height);
-
 #endif

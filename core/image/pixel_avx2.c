@@ -98,32 +98,12 @@ static void saturate(uint8_t *rgb, size_t n, float factor)
     wispi_pixels_plain.saturate(rgb, n, factor);
 }
 
-/* 8 pixels in reverse order, in the lanes of wispi_store_rgb256. */
-static inline __m256i load_backwards(const uint8_t *rgb)
-{
-    return _mm256_permutevar8x32_epi32(wispi_load_rgb256(rgb),
-                                       _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
-}
-
-void wispi_mirror_avx2(uint8_t *rgb, size_t n)
-{
-    uint8_t *left = rgb, *right = rgb + 3 * n;
-    for (; n >= 16; n -= 16, left += 24) {
-        right -= 24;
-        const __m256i l = load_backwards(left), r = load_backwards(right);
-        wispi_store_rgb256(left, r);
-        wispi_store_rgb256(right, l);
-    }
-    wispi_pixels_plain.mirror(left, n);
-}
-
 const wispi_pixel_kernels wispi_pixels_avx2 = {
     .map = map,
     .luma_sum = luma_sum,
     .make_gray = make_gray,
     .saturate = saturate,
     .turn_hue = wispi_turn_hue_avx2,
-    .mirror = wispi_mirror_avx2,
     .to_f32 = wispi_to_f32_plain,
     .to_bf16 = wispi_to_bf16_plain,
     .box_blur = wispi_box_blur_avx2,

@@ -86,7 +86,6 @@ const wispi_pixel_kernels wispi_pixels_avx512 = {
     .make_gray = make_gray,
     .saturate = saturate,
     .turn_hue = wispi_turn_hue_avx512,
-    .mirror = wispi_mirror_avx2,
     .to_f32 = wispi_to_f32_avx512,
     .to_bf16 = wispi_to_bf16_avx512,
     .box_blur = wispi_box_blur_avx512,

@@ -29,8 +29,6 @@ typedef struct wispi_pixel_kernels {
     void (*saturate)(uint8_t *rgb, size_t n, float factor);
     /* `step` as from wisp_hue_step. */
     void (*turn_hue)(uint8_t *rgb, size_t n, int32_t step);
-    /* The n pixels in reverse order. */
-    void (*mirror)(uint8_t *rgb, size_t n);
     void (*to_f32)(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
     void (*to_bf16)(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out);
     /* Pillow's box passes, three along rows and three along columns, in place. `scratch` has the
@@ -54,8 +52,6 @@ const wispi_pixel_kernels *wispi_pixel_kernels_here(void);
 /* --- of the variants' files --- */
 
 extern const wispi_pixel_kernels wispi_pixels_plain, wispi_pixels_avx2, wispi_pixels_avx512;
-
-void wispi_mirror_avx2(uint8_t *rgb, size_t n);
 
 void wispi_turn_hue_plain(uint8_t *rgb, size_t n, int32_t step);
 void wispi_turn_hue_avx2(uint8_t *rgb, size_t n, int32_t step);

@@ -43,18 +43,6 @@ static void saturate(uint8_t *rgb, size_t n, float factor)
         saturate_chunk(rgb + 3 * i, n - i < CHUNK ? n - i : CHUNK, factor);
 }
 
-static void mirror(uint8_t *rgb, size_t n)
-{
-    for (size_t i = 0, j = n; i + 1 < j; i++) {
-        uint8_t *left = rgb + 3 * i, *right = rgb + 3 * --j;
-        for (size_t c = 0; c < 3; c++) {
-            uint8_t v = left[c];
-            left[c] = right[c];
-            right[c] = v;
-        }
-    }
-}
-
 void wispi_to_f32_plain(const wispi_number_tables *m, const uint8_t *restrict rgb, size_t n,
                         float *restrict out)
 {
@@ -81,7 +69,6 @@ const wispi_pixel_kernels wispi_pixels_plain = {
     .make_gray = make_gray,
     .saturate = saturate,
     .turn_hue = wispi_turn_hue_plain,
-    .mirror = mirror,
     .to_f32 = wispi_to_f32_plain,
     .to_bf16 = wispi_to_bf16_plain,
     .box_blur = wispi_box_blur_plain,

@@ -98,12 +98,6 @@ static void run_hue(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int va
     k->turn_hue(rgb, n, variant * 31 - 127);
 }
 
-static void run_mirror(const wispi_pixel_kernels *k, uint8_t *rgb, size_t n, int variant)
-{
-    (void)variant;
-    k->mirror(rgb, n);
-}
-
 static void compare(const char *what, body *run, int variants)
 {
     const wispi_pixel_kernels *k;
@@ -125,7 +119,6 @@ START_TEST(levels_agree)
     compare("gray", run_gray, 1);
     compare("saturation", run_saturate, 9);
     compare("hue", run_hue, 9);
-    compare("mirror", run_mirror, 1);
 }
 END_TEST
 
