@@ -177,3 +177,9 @@ if [ -f "$build/plugins/wisp-dataset-hdf5.so" ]; then
     cp "$source_folder/tests/data/hdf5/images.h5" .
     from_one_file hdf5 images.h5
 fi
+run 0 pack folder -o images.wisp
+from_one_file packed images.wisp
+if [ -f "$build/plugins/wisp-dataset-webdataset.so" ]; then
+    tar -C folder -cf images.tar disc stripes
+    from_one_file webdataset images.tar
+fi
