@@ -92,6 +92,7 @@ static wisp_crops crops_of(int scaled)
                         .local = {3, 10, scale, p, p},
                         .ratio = {2, wide_ratio},
                         .photometry = {.blur_sigma = {2, sigmas},
+                                       .blur_kind = WISP_PIXEL_BLUR,
                                        .flip = 0.5,
                                        .jitter = 0.5,
                                        .brightness = 0.4,
@@ -243,6 +244,14 @@ static void compare_sample(oracle *o, const wispi_feed_batch *batch, int64_t k)
     }
 }
 
+static wispi_feed_batch *next_batch(wispi_feed *feed)
+{
+    wispi_feed_batch *batch = NULL;
+    wisp_error err = {0};
+    ck_assert_msg(wispi_feed_next(feed, &batch, &err) == WISP_OK, "%s", err.message);
+    return batch;
+}
+
 static void compare_feed(int scaled, int upright, int workers)
 {
     files f = make_files();
@@ -251,8 +260,7 @@ static void compare_feed(int scaled, int upright, int workers)
     wispi_feed *feed = open_feed(&options);
     oracle o = open_oracle(&options, feed);
     for (int step = 0; step < 3 * COUNT / BATCH; step++) {
-        wispi_feed_batch *batch = NULL;
-        ck_assert_int_eq(wispi_feed_next(feed, &batch, NULL), WISP_OK);
+        wispi_feed_batch *batch = next_batch(feed);
         for (int64_t k = 0; k < batch->size; k++)
             compare_sample(&o, batch, k);
         wispi_feed_release(feed, batch);
@@ -280,11 +288,8 @@ END_TEST
 
 static void take(wispi_feed *feed, int n)
 {
-    for (int i = 0; i < n; i++) {
-        wispi_feed_batch *batch = NULL;
-        ck_assert_int_eq(wispi_feed_next(feed, &batch, NULL), WISP_OK);
-        wispi_feed_release(feed, batch);
-    }
+    for (int i = 0; i < n; i++)
+        wispi_feed_release(feed, next_batch(feed));
 }
 
 START_TEST(a_warm_feed_allocates_nothing)
