@@ -29,7 +29,7 @@ measure() {
     opencv) "$python" "$here/peers/opencv_views.py" "${peer[@]}" --workers "$workers" ;;
     *) "$python" "$here/peers/torch_views.py" "${peer[@]}" --path "$1" \
         --workers $((workers > 1 ? workers : 0)) 2>/dev/null ;;
-    esac | rate
+    esac | rate | xargs printf '%.1f'
 }
 
 declare -A rates
