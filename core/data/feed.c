@@ -424,6 +424,20 @@ int32_t wispi_feed_ahead(wispi_feed *feed)
     return ahead;
 }
 
+int wispi_feed_is_full(wispi_feed *feed)
+{
+    int full = 1;
+    pthread_mutex_lock(&feed->lock);
+    for (int32_t i = 0; i < feed->n_slots && feed->n_workers > 0; i++) {
+        const wispi_batch_slot *slot = &feed->slots[i];
+        full &= slot->state == WISPI_SLOT_HELD || (slot->state == WISPI_SLOT_FILLING &&
+                                                   slot->n_done == slot->batch.size);
+    }
+    full |= feed->status != WISP_OK;
+    pthread_mutex_unlock(&feed->lock);
+    return full;
+}
+
 void wispi_feed_times(wispi_feed *feed, wispi_view_clock *times)
 {
     pthread_mutex_lock(&feed->lock);

@@ -102,6 +102,9 @@ int64_t wispi_feed_bad_samples(wispi_feed *feed);
 
 /* Batches that it makes ahead of the one that is taken next. */
 int32_t wispi_feed_ahead(wispi_feed *feed);
+/* Whether workers can do nothing more until a batch is taken or given back; true of a feed that
+ * failed. */
+int wispi_feed_is_full(wispi_feed *feed);
 /* Time of all workers by phase since the feed was made; zeros unless the options ask for it. */
 void wispi_feed_times(wispi_feed *feed, wispi_view_clock *times);
 

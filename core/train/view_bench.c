@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/pool.h"
 #include "data/memory_dataset.h"
@@ -47,12 +48,25 @@ static wisp_status pass_batch(wispi_feed *feed, wisp_error *err)
     return WISP_OK;
 }
 
-/* Before the clock starts, each slot of the feed was filled once: memory and tables are there. */
+/* Fills every slot of the feed once, as a consumer that takes its time would have it: two batches
+ * are held until all others are made. */
+static wisp_status warm_up(wispi_feed *feed, const wispi_view_bench_request *request,
+                           wisp_error *err)
+{
+    wispi_feed_batch *held[2] = {NULL, NULL};
+    WISP_TRY(wispi_feed_next(feed, &held[0], err));
+    wisp_status status = wispi_feed_next(feed, &held[1], err);
+    while (status == WISP_OK && !*request->stop && !wispi_feed_is_full(feed))
+        usleep(1000);
+    wispi_feed_release(feed, held[0]);
+    wispi_feed_release(feed, held[1]);
+    return status;
+}
+
 static wisp_status make_batches(wispi_feed *feed, const wispi_view_bench_request *request,
                                 wispi_view_bench *b, wisp_error *err)
 {
-    for (int32_t i = 0; i < wispi_feed_ahead(feed) + 2 && !*request->stop; i++)
-        WISP_TRY(pass_batch(feed, err));
+    WISP_TRY(warm_up(feed, request, err));
     const moment first = moment_of(feed);
     moment last = first;
     while (!*request->stop && last.time - first.time < request->seconds) {
