@@ -4,6 +4,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "image/streamed_numbers.h"
+
 /* Constants of lanes whose channels are first, first + step, first + 2 step ... */
 typedef struct lanes {
     __m512 mean, inverse, rest;
@@ -30,17 +32,40 @@ static inline __m512 numbers(const lanes *k, __m512i bytes)
     return _mm512_fmadd_ps(share, k->inverse, _mm512_mul_ps(share, k->rest));
 }
 
+static inline void write_register(void *out, __m512i v, int streamed)
+{
+    if (streamed)
+        _mm512_stream_si512(out, v);
+    else
+        _mm512_storeu_si512(out, v);
+}
+
+static inline void f32_registers(const lanes k[3], const uint8_t *rgb, size_t n, float *out,
+                                 int streamed)
+{
+    for (size_t i = 0; i < n; i += 48) {
+        for (size_t j = 0; j < 3; j++) {
+            const size_t at = i + 16 * j;
+            const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(rgb + at));
+            const __m512 x = numbers(&k[j], _mm512_cvtepu8_epi32(v));
+            write_register(out + at, _mm512_castps_si512(x), streamed);
+        }
+    }
+}
+
 void wispi_to_f32_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out)
 {
     const lanes k[3] = {lanes_of(m, 0, 1), lanes_of(m, 1, 1), lanes_of(m, 2, 1)};
-    size_t i = 0;
-    for (; m->is_exact && i + 48 <= 3 * n; i += 48) {
-        for (size_t j = 0; j < 3; j++) {
-            const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(rgb + i + 16 * j));
-            _mm512_storeu_ps(out + i + 16 * j, numbers(&k[j], _mm512_cvtepu8_epi32(v)));
-        }
-    }
-    wispi_to_f32_plain(m, rgb + i, n - i / 3, out + i);
+    const int streamed = numbers_are_streamed(out, n, sizeof *out);
+    const size_t before = streamed ? pixels_before_line(out, sizeof *out) : 0;
+    const size_t whole = m->is_exact ? (n - before) / 16 * 16 : 0, done = before + whole;
+    wispi_to_f32_plain(m, rgb, before, out);
+    if (streamed)
+        f32_registers(k, rgb + 3 * before, 3 * whole, out + 3 * before, 1);
+    else
+        f32_registers(k, rgb, 3 * whole, out, 0);
+    wispi_to_f32_plain(m, rgb + 3 * done, n - done, out + 3 * done);
+    _mm_sfence();
 }
 
 /* The upper half of the bits, to nearest, ties to even; no number here is a NaN. */
@@ -60,18 +85,31 @@ static inline __m512i halves(const lanes *even, const lanes *odd, __m512i words)
     return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(e, 16), o);
 }
 
-void wispi_to_bf16_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out)
+static inline void bf16_registers(const lanes k[3], const uint8_t *rgb, size_t n, uint16_t *out,
+                                  int streamed)
 {
-    const lanes k[3] = {lanes_of(m, 0, 2), lanes_of(m, 1, 2), lanes_of(m, 2, 2)};
-    size_t i = 0;
-    for (; m->is_exact && i + 96 <= 3 * n; i += 96) {
+    for (size_t i = 0; i < n; i += 96) {
         for (size_t j = 0; j < 3; j++) {
             const size_t first = 32 * j % 3, at = i + 32 * j;
             const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(rgb + at));
-            _mm512_storeu_si512(out + at,
-                                halves(&k[first], &k[(first + 1) % 3], _mm512_cvtepu8_epi16(v)));
+            const __m512i x = halves(&k[first], &k[(first + 1) % 3], _mm512_cvtepu8_epi16(v));
+            write_register(out + at, x, streamed);
         }
     }
-    wispi_to_bf16_plain(m, rgb + i, n - i / 3, out + i);
+}
+
+void wispi_to_bf16_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out)
+{
+    const lanes k[3] = {lanes_of(m, 0, 2), lanes_of(m, 1, 2), lanes_of(m, 2, 2)};
+    const int streamed = numbers_are_streamed(out, n, sizeof *out);
+    const size_t before = streamed ? pixels_before_line(out, sizeof *out) : 0;
+    const size_t whole = m->is_exact ? (n - before) / 32 * 32 : 0, done = before + whole;
+    wispi_to_bf16_plain(m, rgb, before, out);
+    if (streamed)
+        bf16_registers(k, rgb + 3 * before, 3 * whole, out + 3 * before, 1);
+    else
+        bf16_registers(k, rgb, 3 * whole, out, 0);
+    wispi_to_bf16_plain(m, rgb + 3 * done, n - done, out + 3 * done);
+    _mm_sfence();
 }
 #endif

@@ -104,8 +104,8 @@ const wispi_pixel_kernels wispi_pixels_avx2 = {
     .make_gray = make_gray,
     .saturate = saturate,
     .turn_hue = wispi_turn_hue_avx2,
-    .to_f32 = wispi_to_f32_plain,
-    .to_bf16 = wispi_to_bf16_plain,
+    .to_f32 = wispi_to_f32_avx2,
+    .to_bf16 = wispi_to_bf16_avx2,
     .box_blur = wispi_box_blur_avx2,
     .gauss_blur = wispi_gauss_blur_avx2,
 };

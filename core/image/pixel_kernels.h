@@ -58,8 +58,10 @@ void wispi_turn_hue_avx2(uint8_t *rgb, size_t n, int32_t step);
 void wispi_turn_hue_avx512(uint8_t *rgb, size_t n, int32_t step);
 
 void wispi_to_f32_plain(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
+void wispi_to_f32_avx2(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
 void wispi_to_f32_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n, float *out);
 void wispi_to_bf16_plain(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out);
+void wispi_to_bf16_avx2(const wispi_number_tables *m, const uint8_t *rgb, size_t n, uint16_t *out);
 void wispi_to_bf16_avx512(const wispi_number_tables *m, const uint8_t *rgb, size_t n,
                           uint16_t *out);
 

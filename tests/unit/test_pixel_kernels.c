@@ -202,6 +202,20 @@ static const float moments[][6] = {
     {-3.5f, 1e9f, 0.1f, 1e-30f, 0.7f, 1e-43f},
 };
 
+static void check_numbers(const wispi_pixel_kernels *k, int32_t level, const wispi_number_tables *m,
+                          size_t n, size_t at)
+{
+    pair p = pair_make(n, 1), f32 = pair_make(4 * n + at, 1), bf16 = pair_make(2 * n + at, 1);
+    plain->to_f32(m, p.bytes[0], n, (float *)(void *)(f32.bytes[0] + 3 * at));
+    k->to_f32(m, p.bytes[1], n, (float *)(void *)(f32.bytes[1] + 3 * at));
+    plain->to_bf16(m, p.bytes[0], n, (uint16_t *)(void *)(bf16.bytes[0] + 3 * at));
+    k->to_bf16(m, p.bytes[1], n, (uint16_t *)(void *)(bf16.bytes[1] + 3 * at));
+    pair_end(&f32, "f32", level);
+    pair_end(&bf16, "bf16", level);
+    pair_end(&p, "source", level);
+}
+
+/* Small results, and such that are written past the caches. */
 START_TEST(numbers_agree)
 {
     const wispi_pixel_kernels *k;
@@ -210,15 +224,11 @@ START_TEST(numbers_agree)
         wispi_number_tables_set(&m, moments[i], moments[i] + 3);
         ck_assert_msg(i > 3 || m.is_exact, "the numbers of row %zu are looked up", i);
         for (int32_t level = 0; (k = next_level(&level));) {
-            for (size_t n = 1; n <= LONGEST; n++) {
-                pair p = pair_make(n, 1), f32 = pair_make(4 * n, 1), bf16 = pair_make(2 * n, 1);
-                plain->to_f32(&m, p.bytes[0], n, (float *)(void *)f32.bytes[0]);
-                k->to_f32(&m, p.bytes[1], n, (float *)(void *)f32.bytes[1]);
-                plain->to_bf16(&m, p.bytes[0], n, (uint16_t *)(void *)bf16.bytes[0]);
-                k->to_bf16(&m, p.bytes[1], n, (uint16_t *)(void *)bf16.bytes[1]);
-                pair_end(&f32, "f32", level);
-                pair_end(&bf16, "bf16", level);
-                pair_end(&p, "source", level);
+            for (size_t n = 1; n <= LONGEST; n++)
+                check_numbers(k, level, &m, n, 0);
+            for (size_t at = 0; at <= 40; at += 4) {
+                check_numbers(k, level, &m, 5461 + at, at);
+                check_numbers(k, level, &m, 10950 + at / 2, at);
             }
         }
     }
