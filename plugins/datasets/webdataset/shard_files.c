@@ -9,10 +9,13 @@
 
 enum { MAX_OPEN = 256, WORKERS_STRAY = 256 /* samples that several at once may be apart */ };
 
-/* The system takes a long request for one of its usual length, so it is told in pieces. */
 #define AHEAD_BYTES ((int64_t)16 << 20) /* beyond what was asked for */
 #define AHEAD_STEP ((int64_t)1 << 20)   /* less is not worth a call */
 #define AHEAD_MOST ((int64_t)32 << 20)  /* that one reader tells at a time */
+/* The system cuts what it is told to the length of a request of the device, or to its usual
+ * reading ahead. So it is told of what most devices take, then of the pieces in it, which costs
+ * little where they are on their way. */
+#define AHEAD_LONG ((int64_t)1 << 20)
 #define AHEAD_PIECE ((int64_t)128 << 10)
 
 wisp_status shard_files_fill(shard_files *f, const shard_index *index, int64_t window,
@@ -88,6 +91,8 @@ static wisp_status open_shard_file(shard_files *f, int64_t i, wisp_error *err)
         return wisp_fail(err, WISP_E_DATA,
                          "the shard \"%.500s\" is not what it was when the run began", path);
     }
+    if (!expected->is_gz)
+        posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* what is read ahead is told */
     f->shards[i].fd = fd;
     f->n_open++;
     return WISP_OK;
@@ -169,13 +174,21 @@ static void claim_ahead(shard_files *f, int64_t i, int64_t sample, int64_t *from
     pthread_mutex_unlock(&f->lock);
 }
 
+static void tell(int fd, int64_t from, int64_t to, int64_t piece)
+{
+    for (; from < to; from += piece)
+        posix_fadvise(fd, from, to - from < piece ? to - from : piece, POSIX_FADV_WILLNEED);
+}
+
 static void read_ahead(shard_files *f, int64_t i, int fd, int64_t sample)
 {
     int64_t from, to;
     claim_ahead(f, i, sample, &from, &to);
-    for (; from < to; from += AHEAD_PIECE)
-        posix_fadvise(fd, from, to - from < AHEAD_PIECE ? to - from : AHEAD_PIECE,
-                      POSIX_FADV_WILLNEED);
+    for (; from < to; from += AHEAD_LONG) {
+        const int64_t end = to - from < AHEAD_LONG ? to : from + AHEAD_LONG;
+        tell(fd, from, end, AHEAD_LONG);
+        tell(fd, from, end, AHEAD_PIECE);
+    }
 }
 
 /* --- reading --- */
