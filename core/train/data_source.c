@@ -94,10 +94,10 @@ static wisp_status find_plugin(wispi_registry *registry, const char *path, char 
 
 /* --- data by their path --- */
 
-/* A path with one of these may be a pattern that only a plugin can read. */
+/* A path with one of these may be a pattern, or several paths, that only a plugin can read. */
 static int may_be_pattern(const char *path)
 {
-    return strpbrk(path, "*?{[") != NULL;
+    return strpbrk(path, "*?{[") != NULL || strstr(path, "::") != NULL;
 }
 
 static wisp_status check_path(const char *path, wisp_error *err)
