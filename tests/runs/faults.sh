@@ -142,7 +142,7 @@ says "1 of 24 training images were unusable and replaced" "stopped at step"
 
 # No fault of an image: the run ends, with its name, and can go on.
 WISP_FAULT_AFTER=40 on_a_bad_disk 1 open:$EMFILE:.jpg
-says "Too many open files" ".jpg"
+says "Too many open files; raise the limit (ulimit -n)" ".jpg"
 
 # --- one file for all ---
 

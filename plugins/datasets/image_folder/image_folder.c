@@ -140,9 +140,10 @@ static void sample_name(const void *self, int64_t index, char *text, size_t byte
 static wisp_status read_failure(const char *what, const char *name, wisp_error *err)
 {
     char text[128];
-    int shortage = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-    return wisp_fail(err, shortage ? WISP_E_IO : WISP_E_DATA, "cannot %s \"%.500s\": %s", what,
-                     name, strerror_r(errno, text, sizeof text));
+    int files = errno == EMFILE || errno == ENFILE, shortage = files || errno == ENOMEM;
+    return wisp_fail(err, shortage ? WISP_E_IO : WISP_E_DATA, "cannot %s \"%.500s\": %s%s", what,
+                     name, strerror_r(errno, text, sizeof text),
+                     files ? "; raise the limit (ulimit -n), or take fewer run.workers" : "");
 }
 
 /* An index from an earlier start may be older than the file. */
