@@ -6,7 +6,7 @@
 # findings/TARGET, inputs that crash, leak or hang; executions/TARGET, how many inputs were tried in
 # all; log/TARGET, what libFuzzer said last. Exit status: 0, or that of a finding.
 #   tests/fuzz/run.sh minimise TARGET [BUILD_FOLDER]
-# copies into the committed corpus the smallest inputs that add to its coverage.
+# adds to the committed corpus what was found and widens its coverage, by the smallest inputs.
 set -euo pipefail
 source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
@@ -50,17 +50,9 @@ fuzz() { # TARGET SECONDS OPTION...
     return $code
 }
 
+# What is committed stays as it is; inputs that add nothing to it are left out.
 minimise() { # TARGET
-    local merged=$build/fuzzing/merged/$1
-    rm -rf "$merged" && mkdir -p "$merged"
-    "$program" -merge=1 -max_len=4096 "$merged" "$committed" "$found" >"$build/fuzzing/log/$1" 2>&1
-    # What has a name of its own stays; the others are named by their content.
-    local file
-    for file in "$merged"/*; do
-        cmp -s "$file" "$committed/$(basename "$file")" || ls "$committed" |
-            while read -r known; do cmp -s "$file" "$committed/$known" && echo "$known"; done |
-            grep -q . || cp "$file" "$committed/"
-    done
+    "$program" -merge=1 -use_counters=0 -max_len=2048 -timeout=20 "$committed" "$found" >"$build/fuzzing/log/$1" 2>&1
     du -sh "$committed"
 }
 
