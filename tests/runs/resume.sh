@@ -79,6 +79,7 @@ else
 fi
 # --- other means ---
 
+export CUDA_VISIBLE_DEVICES= # what changes below belongs to the cpu backend
 changed="this run may not end with the bits of one that was never stopped: "
 steps() { # NUMBER THREADS
     run 0 run experiment.toml run.out=changed run.steps=$1 run.threads=$2

@@ -3,6 +3,7 @@
 #include "soft_driver.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { MOST_DEVICES = 8 };
 
@@ -14,6 +15,9 @@ static struct CUctx_st contexts[MOST_DEVICES];
 
 static int n_devices(void)
 {
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    if (visible != NULL && visible[0] == '\0')
+        return 0;
     const int64_t n = soft_setting("WISP_SOFTGPU_DEVICES", 1);
     return n < MOST_DEVICES ? (int)n : MOST_DEVICES;
 }
