@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "plugin_fixture.h"
 #include "wisp/dataset.h"
 
@@ -72,6 +73,26 @@ static inline wisp_status refused(const char *toml, wisp_error *err)
     wisp_status status = plugin_fixture_try(&fixture, "dataset", toml, err);
     ck_assert_int_ne(status, WISP_OK);
     return status;
+}
+
+/* Opens the set over and over, while each allocation in turn fails: it says so and leaves nothing.
+ */
+static inline void check_failing_allocations(const char *toml)
+{
+    for (int64_t nth = 1, reached = 1; reached; nth++) {
+        plugin_fixture fixture;
+        wisp_error err = {0};
+        const int64_t blocks = wispi_live_blocks();
+        wispi_fail_allocation(nth);
+        const wisp_status status = plugin_fixture_try(&fixture, "dataset", toml, &err);
+        wispi_fail_allocation(-1);
+        reached = status != WISP_OK;
+        ck_assert_msg(status == WISP_OK || err.message[0], "allocation %lld", (long long)nth);
+        if (status == WISP_OK)
+            plugin_fixture_close(&fixture);
+        ck_assert_int_eq(wispi_live_blocks(), blocks);
+        ck_assert_int_lt(nth, 5000);
+    }
 }
 
 /* Folder for files of one test, removed with all it holds. */

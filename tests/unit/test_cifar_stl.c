@@ -242,26 +242,9 @@ END_TEST
 
 START_TEST(opening_survives_any_failing_allocation)
 {
-    static const char *const sets[] = {
-        "use = \"stl10\"\npath = \"tests/data/stl10\"\nfold = 3\nfraction = 0.5",
-        "use = \"cifar100\"\npath = \"tests/data/cifar100\"\nfraction = 0.5"};
-    for (int i = 0; i < 2; i++) {
-        wisp_status status = WISP_E_NOMEM;
-        for (int64_t nth = 1; status != WISP_OK; nth++) {
-            plugin_fixture fixture;
-            wisp_error err = {0};
-            int64_t live = wispi_live_blocks();
-            wispi_fail_allocation(nth);
-            status = plugin_fixture_try(&fixture, "dataset", sets[i], &err);
-            wispi_fail_allocation(-1);
-            if (status == WISP_OK)
-                plugin_fixture_close(&fixture);
-            else
-                ck_assert_int_eq(status, WISP_E_NOMEM);
-            ck_assert_int_eq(wispi_live_blocks(), live);
-            ck_assert_int_lt(nth, 5000);
-        }
-    }
+    check_failing_allocations(
+        "use = \"stl10\"\npath = \"tests/data/stl10\"\nfold = 3\nfraction = 0.5");
+    check_failing_allocations("use = \"cifar100\"\npath = \"tests/data/cifar100\"\nfraction = 0.5");
 }
 END_TEST
 

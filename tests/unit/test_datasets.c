@@ -454,21 +454,7 @@ END_TEST
 START_TEST(listing_survives_any_failing_allocation)
 {
     make_tree();
-    for (int64_t nth = 1, reached = 1; reached; nth++) {
-        plugin_fixture fixture;
-        wisp_error err = {0};
-        int64_t blocks = wispi_live_blocks();
-        wispi_fail_allocation(nth);
-        wisp_status status =
-            plugin_fixture_try(&fixture, "dataset", toml_of("image_folder", ""), &err);
-        wispi_fail_allocation(-1);
-        reached = status != WISP_OK;
-        ck_assert_msg(status == WISP_OK || err.message[0], "allocation %lld", (long long)nth);
-        if (status == WISP_OK)
-            plugin_fixture_close(&fixture);
-        ck_assert_int_eq(wispi_live_blocks(), blocks);
-        ck_assert_int_lt(nth, 5000);
-    }
+    check_failing_allocations(toml_of("image_folder", ""));
     remove_folder();
 }
 END_TEST

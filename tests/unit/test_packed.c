@@ -363,22 +363,7 @@ END_TEST
 
 START_TEST(opening_survives_any_failing_allocation)
 {
-    wisp_status status = WISP_E_NOMEM;
-    for (int64_t nth = 1; status != WISP_OK; nth++) {
-        plugin_fixture fixture;
-        wisp_error err = {0};
-        int64_t live = wispi_live_blocks();
-        wispi_fail_allocation(nth);
-        status =
-            plugin_fixture_try(&fixture, "dataset", packed_toml(foreign, "fraction = 0.5"), &err);
-        wispi_fail_allocation(-1);
-        if (status == WISP_OK)
-            plugin_fixture_close(&fixture);
-        else
-            ck_assert_int_eq(status, WISP_E_NOMEM);
-        ck_assert_int_eq(wispi_live_blocks(), live);
-        ck_assert_int_lt(nth, 5000);
-    }
+    check_failing_allocations(packed_toml(foreign, "fraction = 0.5"));
 }
 END_TEST
 
