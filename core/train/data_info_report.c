@@ -29,11 +29,17 @@ static void add_classes(const wispi_data_info *info, wispi_text *out)
         wispi_text_append(out, "classes      none, so no labels; pre-training needs none\n");
         return;
     }
-    wispi_text_printf(out, "classes      %d, of %lld (%s)", info->n_classes,
-                      (long long)info->class_counts[info->fewest],
-                      wispi_data_info_class(info, info->fewest, number));
-    wispi_text_printf(out, " to %lld samples (%s)", (long long)info->class_counts[info->most],
-                      wispi_data_info_class(info, info->most, number));
+    const long long fewest = info->class_counts[info->fewest],
+                    most = info->class_counts[info->most];
+    wispi_text_printf(out, "classes      %d, of ", info->n_classes);
+    if (fewest == most) {
+        wispi_text_printf(out, "%lld samples each", most);
+    } else {
+        wispi_text_printf(out, "%lld (%s)", fewest,
+                          wispi_data_info_class(info, info->fewest, number));
+        wispi_text_printf(out, " to %lld samples (%s)", most,
+                          wispi_data_info_class(info, info->most, number));
+    }
     if (info->n_empty)
         wispi_text_printf(out, "; %d of them empty", info->n_empty);
     if (info->n_unlabelled)

@@ -69,7 +69,7 @@ static wisp_status check_labels(const wispi_experiment *x, const wispi_instance 
         return wisp_fail(
             err, WISP_E_CONFIG,
             "[[%s]] %s needs labels, but the data set of [data] has none (a flat folder?): "
-            "remove it, or give a folder with one sub-folder a class",
+            "remove it, or give data with classes, such as a folder with a sub-folder for each",
             path, name);
     if (!(needs & WISP_TASK_NEEDS_TEST))
         return WISP_OK;
@@ -77,10 +77,11 @@ static wisp_status check_labels(const wispi_experiment *x, const wispi_instance 
         return wisp_fail(err, WISP_E_CONFIG, "[[%s]] %s needs a table [test] with labelled images",
                          path, name);
     if (classes_of(&x->test) == 0)
-        return wisp_fail(err, WISP_E_CONFIG,
-                         "[[%s]] %s needs labels, but the data set of [test] has none (a flat "
-                         "folder?): give a folder with one sub-folder a class",
-                         path, name);
+        return wisp_fail(
+            err, WISP_E_CONFIG,
+            "[[%s]] %s needs labels, but the data set of [test] has none (a flat "
+            "folder?): give data with classes, such as a folder with a sub-folder for each",
+            path, name);
     return WISP_OK;
 }
 
