@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "data/sample_memory.h"
 
 struct wispi_memory_dataset {
     wisp_dataset_v0 table;
@@ -56,35 +57,15 @@ static void sample_name(const void *self, int64_t index, char *text, size_t byte
 
 /* --- loading --- */
 
-typedef struct loader {
-    wisp_sample_sink sink; /* first: the handle converts */
-    uint8_t *bytes;
-    size_t capacity;
-} loader;
-
-static uint8_t *reserve(wisp_sample_sink *sink, size_t bytes)
-{
-    loader *l = (loader *)(void *)sink;
-    if (bytes > l->capacity) {
-        void *grown = wispi_grow(l->bytes, l->capacity, bytes);
-        if (!grown)
-            return NULL;
-        l->bytes = grown;
-        l->capacity = bytes;
-    }
-    return l->bytes;
-}
-
 /* 0 in *fits: the limit is reached. */
-static wisp_status keep_one(wispi_memory_dataset *d, loader *l, size_t limit, int *fits,
-                            wisp_error *err)
+static wisp_status keep_one(wispi_memory_dataset *d, wispi_sample_memory *memory, size_t limit,
+                            int *fits, wisp_error *err)
 {
     wisp_sample sample;
-    memset(&sample, 0, sizeof sample);
-    wisp_status status = d->from->read(d->from_self, d->n, &l->sink, &sample, err);
+    wisp_status status = wispi_sample_read(memory, d->from, d->from_self, d->n, &sample, err);
     if (status != WISP_OK && status != WISP_E_DATA)
         return status;
-    if (status == WISP_E_DATA || sample.data != l->bytes || sample.bytes > l->capacity)
+    if (status == WISP_E_DATA)
         sample.bytes = 0;
     *fits = sample.bytes <= limit - d->bytes;
     if (!*fits)
@@ -102,16 +83,17 @@ static wisp_status keep_one(wispi_memory_dataset *d, loader *l, size_t limit, in
 
 static wisp_status keep_all(wispi_memory_dataset *d, size_t limit, wisp_error *err)
 {
-    loader l = {.sink = {.struct_size = sizeof l.sink, .reserve = reserve}};
+    wispi_sample_memory memory = {0};
     const int64_t n = d->from->count(d->from_self);
     wisp_status status = WISP_OK;
     int fits = 1;
     d->samples = wispi_alloc_array((size_t)(n > 0 ? n : 1), sizeof *d->samples);
     if (!d->samples)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a list of %lld samples", (long long)n);
+    wispi_sample_memory_open(&memory);
     while (status == WISP_OK && fits && d->n < n)
-        status = keep_one(d, &l, limit, &fits, err);
-    wispi_free(l.bytes);
+        status = keep_one(d, &memory, limit, &fits, err);
+    wispi_sample_memory_free(&memory);
     return status;
 }
 

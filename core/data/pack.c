@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "image/pixels.h"
+#include "data/sample_memory.h"
 #include "wisp/packed.h"
 
 /* A slot that held a larger sample than this gives its memory back. */
@@ -19,9 +19,7 @@ enum { SLOTS_PER_THREAD = 16, NAME_BYTES = 4096 };
 
 /* One sample between being read and being written. */
 typedef struct pack_slot {
-    wisp_sample_sink sink; /* first: the handle converts */
-    uint8_t *bytes;
-    size_t capacity;
+    wispi_sample_memory memory;
     wisp_sample sample;
     uint64_t hash;
     int32_t recoded;
@@ -50,56 +48,25 @@ typedef struct packing {
 
 /* --- making one sample --- */
 
-static uint8_t *reserve(wisp_sample_sink *sink, size_t bytes)
-{
-    pack_slot *slot = (pack_slot *)(void *)sink;
-    if (bytes > slot->capacity) {
-        void *grown = wispi_grow(slot->bytes, slot->capacity, bytes);
-        if (!grown)
-            return NULL;
-        slot->bytes = grown;
-        slot->capacity = bytes;
-    }
-    return slot->bytes;
-}
-
-/* What a data set gives must lie in the memory it was lent, and be what it says. */
-static wisp_status check_sample(const pack_slot *slot, wisp_error *err)
-{
-    const wisp_sample *s = &slot->sample;
-    const int raw = s->form == WISP_SAMPLE_RGB8;
-    if (s->data && s->data == slot->bytes && s->bytes <= slot->capacity &&
-        (s->form == WISP_SAMPLE_ENCODED ||
-         (raw && s->width >= 1 && s->height >= 1 && s->width <= WISPI_IMAGE_MAX_SIDE &&
-          s->height <= WISPI_IMAGE_MAX_SIDE &&
-          s->bytes == (size_t)s->width * (size_t)s->height * 3)))
-        return WISP_OK;
-    return wisp_fail(err, WISP_E_PLUGIN,
-                     "the data set gave it as form %d, %d x %d px, %zu bytes: these do not fit, or "
-                     "are not in the memory it was lent",
-                     s->form, s->width, s->height, s->bytes);
-}
-
 static wisp_status make_sample(const packing *p, wispi_recoder *recoder, int64_t index,
                                pack_slot *slot, wisp_error *err)
 {
     const wispi_pack_request *r = p->request;
     const uint8_t *data = NULL;
     size_t bytes = 0;
-    memset(&slot->sample, 0, sizeof slot->sample);
-    WISP_TRY(r->dataset->read(r->dataset_self, index, &slot->sink, &slot->sample, err));
-    WISP_TRY(check_sample(slot, err));
+    WISP_TRY(
+        wispi_sample_read(&slot->memory, r->dataset, r->dataset_self, index, &slot->sample, err));
     WISP_TRY(wispi_recode(recoder, &slot->sample, &r->recode, &data, &bytes, err));
     slot->recoded = data != NULL;
     if (data) {
-        if (!reserve(&slot->sink, bytes))
+        if (!slot->memory.sink.reserve(&slot->memory.sink, bytes))
             return wisp_fail(err, WISP_E_NOMEM, "no memory for %zu bytes", bytes);
-        memcpy(slot->bytes, data, bytes);
+        memcpy(slot->memory.bytes, data, bytes);
         slot->sample = (wisp_sample){.form = WISP_SAMPLE_ENCODED, .bytes = bytes};
     }
     if (slot->sample.form == WISP_SAMPLE_ENCODED)
         slot->sample.width = slot->sample.height = 0;
-    slot->hash = wispi_hash64(slot->bytes, slot->sample.bytes, 0);
+    slot->hash = wispi_hash64(slot->memory.bytes, slot->sample.bytes, 0);
     return WISP_OK;
 }
 
@@ -139,7 +106,7 @@ static wisp_status write_slot(packing *p, pack_slot *slot, int64_t index)
         return tell_failure(p, slot, name);
     const wispi_packed_sample sample = {
         .name = name,
-        .data = slot->bytes,
+        .data = slot->memory.bytes,
         .bytes = slot->sample.bytes,
         .hash = slot->hash,
         .label = p->facts.n_classes > 0 ? r->dataset->label(r->dataset_self, index) : -1,
@@ -160,11 +127,8 @@ static void write_round(packing *p)
         p->status = write_slot(p, &round->slots[i], round->first + i);
     for (int64_t i = 0; i < round->n; i++) {
         pack_slot *slot = &round->slots[i];
-        if (slot->capacity > KEPT_BYTES) {
-            wispi_free(slot->bytes);
-            slot->bytes = NULL;
-            slot->capacity = 0;
-        }
+        if (slot->memory.capacity > KEPT_BYTES)
+            wispi_sample_memory_free(&slot->memory);
     }
     round->n = 0;
 }
@@ -269,7 +233,7 @@ static wisp_status open_packing(packing *p, const char *path, wisp_error *err)
         if (!p->rounds[i].slots)
             return wisp_fail(err, WISP_E_NOMEM, "no memory for %lld samples", (long long)slots);
         for (int64_t k = 0; k < slots; k++)
-            p->rounds[i].slots[k].sink = (wisp_sample_sink){sizeof(wisp_sample_sink), 0, reserve};
+            wispi_sample_memory_open(&p->rounds[i].slots[k].memory);
     }
     p->making = &p->rounds[0];
     p->writing = &p->rounds[1];
@@ -289,7 +253,7 @@ static void close_packing(packing *p)
     wispi_free(p->recoders);
     for (int i = 0; i < 2; i++) {
         for (int64_t k = 0; p->rounds[i].slots && k < (int64_t)p->n_threads * SLOTS_PER_THREAD; k++)
-            wispi_free(p->rounds[i].slots[k].bytes);
+            wispi_sample_memory_free(&p->rounds[i].slots[k].memory);
         wispi_free(p->rounds[i].slots);
     }
 }

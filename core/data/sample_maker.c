@@ -5,15 +5,14 @@
 
 #include "base/memory.h"
 #include "data/picture_store.h"
+#include "data/sample_memory.h"
 #include "data/sample_plan.h"
 #include "image/plan_extent.h"
 #include "image/view_engine.h"
 #include "image/view_table.h"
 
 struct wispi_sample_maker {
-    wisp_sample_sink sink; /* first: the handle converts */
-    uint8_t *bytes;
-    size_t capacity;
+    wispi_sample_memory memory;
     const wispi_feed_options *options;
     const wisp_view_group *groups;
     int32_t n_groups;
@@ -29,20 +28,6 @@ struct wispi_sample_maker {
     wispi_view_clock *timed; /* the clock, or NULL */
 };
 
-static uint8_t *reserve(wisp_sample_sink *sink, size_t bytes)
-{
-    wispi_sample_maker *maker = (wispi_sample_maker *)(void *)sink;
-    if (bytes > maker->capacity) {
-        size_t wanted = bytes + bytes / 2 + 4096;
-        void *grown = wispi_grow(maker->bytes, maker->capacity, wanted);
-        if (!grown)
-            return NULL;
-        maker->bytes = grown;
-        maker->capacity = wanted;
-    }
-    return maker->bytes;
-}
-
 wisp_status wispi_sample_maker_create(const wispi_feed_options *options,
                                       const wisp_view_group *groups, int32_t n_groups,
                                       wispi_sample_maker **out, wisp_error *err)
@@ -50,8 +35,7 @@ wisp_status wispi_sample_maker_create(const wispi_feed_options *options,
     wispi_sample_maker *maker = wispi_alloc(sizeof *maker);
     if (!maker)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a worker's buffers");
-    maker->sink.struct_size = sizeof maker->sink;
-    maker->sink.reserve = reserve;
+    wispi_sample_memory_open(&maker->memory);
     maker->options = options;
     maker->groups = groups;
     maker->n_groups = n_groups;
@@ -77,40 +61,13 @@ void wispi_sample_maker_destroy(wispi_sample_maker *maker)
         return;
     wispi_decoder_destroy(maker->decoder);
     wispi_view_worker_destroy(maker->worker);
-    wispi_free(maker->bytes);
+    wispi_sample_memory_free(&maker->memory);
     wispi_free(maker);
 }
 
 wispi_view_clock *wispi_sample_maker_clock(wispi_sample_maker *maker)
 {
     return maker->timed;
-}
-
-/* What a data set gives must lie in the memory it was lent. */
-static int sample_fits(const wispi_sample_maker *maker, const wisp_sample *sample)
-{
-    if (!sample->data || sample->data != maker->bytes || sample->bytes > maker->capacity)
-        return 0;
-    if (sample->form == WISP_SAMPLE_ENCODED)
-        return 1;
-    return sample->form == WISP_SAMPLE_RGB8 && sample->width >= 1 && sample->height >= 1 &&
-           sample->width <= WISPI_IMAGE_MAX_SIDE && sample->height <= WISPI_IMAGE_MAX_SIDE &&
-           sample->bytes == (size_t)sample->width * (size_t)sample->height * 3;
-}
-
-static wisp_status read_sample(wispi_sample_maker *maker, int64_t index, wisp_sample *sample,
-                               wisp_error *err)
-{
-    const wispi_feed_options *o = maker->options;
-    memset(sample, 0, sizeof *sample);
-    WISP_TRY(o->dataset->read(o->dataset_self, index, &maker->sink, sample, err));
-    if (!sample_fits(maker, sample))
-        return wisp_fail(
-            err, WISP_E_PLUGIN,
-            "the data set gave sample %lld as form %d, %d x %d px, %zu bytes: these do not fit, or "
-            "are not in the memory it was lent",
-            (long long)index, sample->form, sample->width, sample->height, sample->bytes);
-    return WISP_OK;
 }
 
 /* Reads as much as tells the size of the picture. */
@@ -297,7 +254,8 @@ wisp_status wispi_sample_make(wispi_sample_maker *maker, int64_t epoch, int64_t 
     wisp_sample sample;
     WISP_TRY(check_index(o, index, err));
     wispi_view_clock_lap(maker->timed, WISPI_PHASE_OTHER);
-    WISP_TRY(read_sample(maker, index, &sample, err));
+    WISP_TRY(wispi_sample_read(&maker->memory, maker->options->dataset,
+                               maker->options->dataset_self, index, &sample, err));
     wispi_view_clock_lap(maker->timed, WISPI_PHASE_READ);
     WISP_TRY(open_picture(maker, &sample, err));
     if (o->sampler || o->crop_scale[1] > 0)

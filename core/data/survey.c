@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/sample_memory.h"
 #include "image/decode.h"
 #include "image/picture_facts.h"
 #include "wisp/order.h"
@@ -15,9 +16,7 @@
 enum { GRAB = 8, SECONDS_BETWEEN_LINES = 10 };
 
 typedef struct lane {
-    wisp_sample_sink sink; /* first: the handle converts */
-    uint8_t *bytes;
-    size_t capacity;
+    wispi_sample_memory memory;
     wispi_decoder *decoder;
     wisp_status status; /* not OK: the survey cannot go on */
     wisp_error err;
@@ -35,29 +34,16 @@ typedef struct work {
 
 /* --- one sample --- */
 
-static uint8_t *reserve(wisp_sample_sink *sink, size_t bytes)
-{
-    lane *l = (lane *)(void *)sink;
-    if (bytes > l->capacity) {
-        void *grown = wispi_grow(l->bytes, l->capacity, bytes);
-        if (!grown)
-            return NULL;
-        l->bytes = grown;
-        l->capacity = bytes;
-    }
-    return l->bytes;
-}
-
 static wisp_status open_lane(lane *l, wisp_error *err)
 {
-    l->sink = (wisp_sample_sink){.struct_size = sizeof l->sink, .reserve = reserve};
+    wispi_sample_memory_open(&l->memory);
     return wispi_decoder_create(&l->decoder, err);
 }
 
 static void close_lane(lane *l)
 {
     wispi_decoder_destroy(l->decoder);
-    wispi_free(l->bytes);
+    wispi_sample_memory_free(&l->memory);
 }
 
 static uint32_t flags_of(const wisp_sample *sample)
@@ -69,21 +55,6 @@ static uint32_t flags_of(const wisp_sample *sample)
            (f.gray ? WISPI_LOOK_GRAY : 0u) | (f.cmyk ? WISPI_LOOK_CMYK : 0u) |
            (f.progressive ? WISPI_LOOK_PROGRESSIVE : 0u) | (f.deep ? WISPI_LOOK_DEEP : 0u) |
            (f.orientation != 1 ? WISPI_LOOK_TURNED : 0u);
-}
-
-static wisp_status look_at_raw(const wisp_sample *sample, wispi_look *look, wisp_error *err)
-{
-    if (sample->form != WISP_SAMPLE_RGB8)
-        return wisp_fail(err, WISP_E_PLUGIN, "the data set gave a sample of the unknown form %d",
-                         sample->form);
-    if (sample->width < 1 || sample->height < 1 ||
-        sample->bytes / 3 / (size_t)sample->width < (size_t)sample->height)
-        return wisp_fail(err, WISP_E_DATA, "%d x %d pixels do not fit into %zu bytes",
-                         sample->width, sample->height, sample->bytes);
-    look->width = sample->width;
-    look->height = sample->height;
-    look->flags = WISPI_LOOK_RAW;
-    return WISP_OK;
 }
 
 static wisp_status look_at_file(const wispi_survey_options *o, lane *l, const wisp_sample *sample,
@@ -103,11 +74,15 @@ static wisp_status look_at_file(const wispi_survey_options *o, lane *l, const wi
 static wisp_status look_at(const wispi_survey_options *o, lane *l, int64_t index, wispi_look *look,
                            wisp_error *err)
 {
-    wisp_sample sample = {0};
-    WISP_TRY(o->set->read(o->self, index, &l->sink, &sample, err));
+    wisp_sample sample;
+    WISP_TRY(wispi_sample_read(&l->memory, o->set, o->self, index, &sample, err));
     look->bytes = (int64_t)sample.bytes;
-    return sample.form == WISP_SAMPLE_ENCODED ? look_at_file(o, l, &sample, look, err)
-                                              : look_at_raw(&sample, look, err);
+    if (sample.form == WISP_SAMPLE_ENCODED)
+        return look_at_file(o, l, &sample, look, err);
+    look->width = sample.width;
+    look->height = sample.height;
+    look->flags = WISPI_LOOK_RAW;
+    return WISP_OK;
 }
 
 /* --- all of them --- */

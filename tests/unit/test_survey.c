@@ -207,8 +207,8 @@ START_TEST(what_is_wrong_is_told)
     wisp_error err = {0};
     ck_assert_int_eq(wispi_survey_explain(&o, 6, &err), WISP_E_DATA);
     ck_assert_str_eq(err.message, "sample 6 is away");
-    ck_assert_int_eq(wispi_survey_explain(&o, 10, &err), WISP_E_DATA);
-    ck_assert_ptr_nonnull(strstr(err.message, "4 x 4 pixels do not fit"));
+    ck_assert_int_eq(wispi_survey_explain(&o, 10, &err), WISP_E_PLUGIN);
+    ck_assert_ptr_nonnull(strstr(err.message, "4 x 4 px, 36 bytes: these do not fit"));
     ck_assert_int_eq(wispi_survey_explain(&o, 1, &err), WISP_E_DATA);
     ck_assert_ptr_nonnull(strstr(err.message, "neither a JPEG nor a PNG"));
     ck_assert_int_eq(wispi_survey_explain(&o, 5, &err), WISP_OK);
