@@ -160,13 +160,13 @@ from_one_file() {
     cut_file() {
         truncate -s $middle "$file"
     }
-    while_running "cut_$source" cut_file
+    while_running "cut_$file" cut_file
     says "is unusable and replaced"
     cp whole "$file"
     # The name is gone, the data are not: who has the file open reads on.
-    "$wisp" run experiment.toml run.out="gone_$source" run.steps=120 >out 2>err &
+    "$wisp" run experiment.toml run.out="gone_$file" run.steps=120 >out 2>err &
     pid=$!
-    wait_for has_steps "gone_$source/run/0" 8 || fail "the run does not begin"
+    wait_for has_steps "gone_$file/run/0" 8 || fail "the run does not begin"
     rm "$file"
     wait $pid || fail "the run ends when the file has lost its name"
     ! said "is unusable" || fail "a file that is open cannot be read when its name is gone"
