@@ -11,6 +11,9 @@ const wispi_pixel_kernels *wispi_pixel_kernels_of(int32_t level)
         return &wispi_pixels_avx2;
     case WISPI_CPU_AVX512:
         return &wispi_pixels_avx512;
+#elif defined(__aarch64__)
+    case WISPI_CPU_NEON:
+        return &wispi_pixels_neon;
 #endif
     default:
         return NULL;

@@ -51,9 +51,11 @@ const wispi_pixel_kernels *wispi_pixel_kernels_here(void);
 
 /* --- of the variants' files --- */
 
-extern const wispi_pixel_kernels wispi_pixels_plain, wispi_pixels_avx2, wispi_pixels_avx512;
+extern const wispi_pixel_kernels wispi_pixels_plain, wispi_pixels_neon, wispi_pixels_avx2,
+    wispi_pixels_avx512;
 
 void wispi_turn_hue_plain(uint8_t *rgb, size_t n, int32_t step);
+void wispi_turn_hue_neon(uint8_t *rgb, size_t n, int32_t step);
 void wispi_turn_hue_avx2(uint8_t *rgb, size_t n, int32_t step);
 void wispi_turn_hue_avx512(uint8_t *rgb, size_t n, int32_t step);
 
@@ -67,6 +69,8 @@ void wispi_to_bf16_avx512(const wispi_number_tables *m, const uint8_t *rgb, size
 
 void wispi_box_blur_plain(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
                           void *scratch);
+void wispi_box_blur_neon(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
+                         void *scratch);
 void wispi_box_blur_avx2(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
                          void *scratch);
 void wispi_box_blur_avx512(wisp_box_blur box, uint8_t *rgb, int32_t width, int32_t height,
@@ -74,6 +78,8 @@ void wispi_box_blur_avx512(wisp_box_blur box, uint8_t *rgb, int32_t width, int32
 
 void wispi_gauss_blur_plain(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
                             void *scratch);
+void wispi_gauss_blur_neon(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
+                           void *scratch);
 void wispi_gauss_blur_avx2(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
                            void *scratch);
 void wispi_gauss_blur_avx512(const wispi_gauss *g, uint8_t *rgb, int32_t width, int32_t height,
