@@ -471,7 +471,8 @@ START_TEST(readers_may_ask_as_they_like)
 }
 END_TEST
 
-/* A shard that is larger than the memory that samples may wait in, with points on the way. */
+/* A shard that is larger than the memory that samples may wait in, with points on the way. What
+ * comes on top is the stream, a point for each 4 MiB, and the index. */
 START_TEST(little_memory_is_told_and_enough)
 {
     enum { LARGE = 300, BYTES = 50000 };
@@ -493,11 +494,13 @@ START_TEST(little_memory_is_told_and_enough)
     for (int memory = 1; memory < 101; memory += 99) {
         char rest[64];
         snprintf(rest, sizeof rest, "memory = %d", memory);
+        const int64_t before = wispi_live_bytes(), overhead = 2 << 20;
         open_set(&set, toml_in("large.tar.gz", rest));
         for (int64_t k = 0; k < 2 * LARGE; k++) {
             const int64_t i = k < LARGE ? LARGE - 1 - k : k * 7 % LARGE;
             const wisp_sample sample = read_one(&set, i, &s);
             ck_assert_uint_eq(sample.bytes, BYTES);
+            ck_assert_int_lt(wispi_live_bytes() - before, ((int64_t)memory << 20) + overhead);
             for (int64_t at = 0; at < BYTES; at += 97)
                 ck_assert_int_eq(sample.data[at], (uint8_t)(i + at % 251 * (i | 1)));
         }
