@@ -46,7 +46,10 @@ typedef struct hdf5_set {
 enum { LAYOUT_VERSION = 1 };
 
 /* Smaller files are read anew in less than a blink, and get no second file beside them. */
-enum { CACHED_IMAGES = 1000 };
+enum { CACHED_IMAGES = 1000, SETTLED_SECONDS = 2 };
+
+/* What takes seconds is told beforehand. */
+#define TOLD_BYTES ((int64_t)1 << 28)
 
 /* No picture that can be decoded is larger. */
 #define MAX_IMAGE_BYTES ((int64_t)1 << 30)
@@ -111,6 +114,13 @@ static wisp_status open_file(hdf5_set *s, wisp_error *err)
     return WISP_OK;
 }
 
+static void write_log(const hdf5_set *s, int32_t level, const char *what)
+{
+    char line[700];
+    snprintf(line, sizeof line, "\"%.400s\" %s", s->path, what);
+    s->host->log(s->host, level, line);
+}
+
 /* --- the layout --- */
 
 /* The program lies beside this plugin, wherever that was loaded from. */
@@ -156,6 +166,8 @@ static wisp_status ask_program(hdf5_set *s, layout_bytes *records, wisp_error *e
     /* Each object's header in the file is longer than a record, and each name stands in it. */
     const size_t most = (size_t)s->state.bytes * 4 + ((size_t)1 << 20);
     WISP_TRY(find_program(program, err));
+    if (s->state.bytes >= TOLD_BYTES)
+        write_log(s, WISP_LOG_INFO, "is looked through for its images, which may take a while");
     WISP_TRY(layout_reader_run(s->host, program, s->path, LAYOUT_PATIENCE, most, records, err));
     wisp_status status = check_unchanged(s, err);
     if (status == WISP_OK)
@@ -214,11 +226,17 @@ static int read_cache(hdf5_set *s, const wisp_cache_file *cache)
     return good;
 }
 
+/* A file that has just been written may be written again within the same tick of a coarse clock. */
+static int is_worth_keeping(const hdf5_set *s)
+{
+    return s->index.n_images >= CACHED_IMAGES && s->state.seconds + SETTLED_SECONDS < time(NULL);
+}
+
 static void write_cache(const hdf5_set *s, const wisp_cache_file *cache,
                         const layout_bytes *records)
 {
     const size_t bytes = sizeof s->state + records->used;
-    uint8_t *content = s->index.n_images < CACHED_IMAGES ? NULL : s->host->alloc(s->host, bytes);
+    uint8_t *content = is_worth_keeping(s) ? s->host->alloc(s->host, bytes) : NULL;
     if (!content)
         return;
     memcpy(content, &s->state, sizeof s->state);
@@ -408,13 +426,6 @@ static wisp_status check_images(const hdf5_set *s, wisp_error *err)
                      "path = \"%.500s\" holds no image: looked in it for groups, one a class, and "
                      "in these for data sets of bytes; saw %d empty groups and %lld other things",
                      s->path, s->index.n_empty, (long long)s->index.n_other);
-}
-
-static void write_log(const hdf5_set *s, int32_t level, const char *what)
-{
-    char line[700];
-    snprintf(line, sizeof line, "\"%.400s\" %s", s->path, what);
-    s->host->log(s->host, level, line);
 }
 
 /* What is allowed but seldom meant. */
