@@ -254,6 +254,11 @@ START_TEST(paths_are_files_folders_and_patterns)
     takes_paths(path, 4 * (16 + 27));
     snprintf(path, sizeof path, "%s/s-001.tar::%s/s-00{4,5}.tar", folder, folder);
     takes_paths(path, 16 + 49 + 60);
+    snprintf(path, sizeof path, "mkdir %s/a %s/b && cp %s/s-001.tar %s/a && cp %s/s-002.tar %s/b",
+             folder, folder, folder, folder, folder, folder);
+    ck_assert_int_eq(system(path), 0);
+    snprintf(path, sizeof path, "%s/{a,b}", folder);
+    takes_paths(path, 16 + 27);
     static const char *const wrong[][2] = {
         {"s-{0..2.tar", "not closed"},   {"s-{a..c}.tar", "neither a range"},
         {"s-{0,{1,2}}.tar", "within"},   {"s-{000000..9999999}.tar", "more than 1000000"},

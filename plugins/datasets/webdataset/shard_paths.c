@@ -224,6 +224,15 @@ static int write_path(const pattern *p, int64_t k, char *out, size_t room)
     return 1;
 }
 
+/* A folder, or a file that need not be there. */
+static wisp_status add_found(shard_paths *p, const char *path, wisp_error *err)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return add_folder(p, path, err);
+    return add_path(p, NULL, path, err);
+}
+
 static wisp_status add_pattern(shard_paths *paths, const char *text, wisp_error *err)
 {
     pattern p = {.text = text};
@@ -233,7 +242,7 @@ static wisp_status add_pattern(shard_paths *paths, const char *text, wisp_error 
     for (int64_t k = 0; k < n; k++) {
         if (!write_path(&p, k, path, sizeof path))
             return wisp_fail(err, WISP_E_CONFIG, "path = \"%.200s...\" is too long", text);
-        WISP_TRY(add_path(paths, NULL, path, err));
+        WISP_TRY(add_found(paths, path, err));
     }
     return WISP_OK;
 }
@@ -244,8 +253,7 @@ static wisp_status add_part(shard_paths *paths, const char *text, wisp_error *er
 {
     struct stat status;
     if (stat(text, &status) == 0)
-        return S_ISDIR(status.st_mode) ? add_folder(paths, text, err)
-                                       : add_path(paths, NULL, text, err);
+        return add_found(paths, text, err);
     if (strchr(text, '{'))
         return add_pattern(paths, text, err);
     char reason[128];

@@ -335,11 +335,12 @@ static wisp_status scan_file(scanner *s, const wisp_host *host, wisp_error *err)
     s->bytes->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (s->bytes->fd < 0 || !shard_look(s->bytes->fd, &s->scan->bytes, &s->scan->mtime)) {
         char text[128];
-        const char *why = s->bytes->fd < 0 ? strerror_r(errno, text, sizeof text) : NULL;
-        if (errno == EMFILE || errno == ENFILE)
+        const int reason = s->bytes->fd < 0 ? errno : 0;
+        const char *why = reason ? strerror_r(reason, text, sizeof text) : "no ordinary file";
+        if (reason == EMFILE || reason == ENFILE)
             return wisp_fail(err, WISP_E_IO, "cannot open \"%.700s\": %s", s->path, why);
         s->scan->is_broken = 1;
-        snprintf(s->scan->damage, sizeof s->scan->damage, "%s", why ? why : "no ordinary file");
+        snprintf(s->scan->damage, sizeof s->scan->damage, "%s", why);
         return WISP_OK;
     }
     WISP_TRY(begin_bytes(s, host, err));
