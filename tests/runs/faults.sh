@@ -176,6 +176,9 @@ from_one_file() {
 if [ -f "$build/plugins/wisp-dataset-hdf5.so" ]; then
     cp "$source_folder/tests/data/hdf5/images.h5" .
     from_one_file hdf5 images.h5
+    experiment hdf5 images.h5
+    WISP_FAULT_FROM=600 on_a_bad_disk 1 read:$EIO:images.h5
+    says '"images.h5": libhdf5 says: file read failed: Input/output error'
 fi
 run 0 pack folder -o images.wisp
 from_one_file packed images.wisp

@@ -54,7 +54,7 @@ static int __attribute__((format(printf, 2, 3))) refuse(walk *w, const char *for
 /* --- what libhdf5 says --- */
 
 typedef struct complaint {
-    char text[256];
+    char text[1024];
 } complaint;
 
 static herr_t first_complaint(unsigned n, const H5E_error2_t *error, void *user)
@@ -65,12 +65,27 @@ static herr_t first_complaint(unsigned n, const H5E_error2_t *error, void *user)
     return 0;
 }
 
+/* Of a failed read libhdf5 tells the time and addresses too; what the system said is enough. */
+static void shorten(char *text)
+{
+    static const char before_reason[] = "error message = '";
+    char *rest = strstr(text, ": time = ");
+    const char *reason = rest ? strstr(rest, before_reason) : NULL;
+    if (reason) {
+        reason += sizeof before_reason - 1;
+        const size_t length = strcspn(reason, "'");
+        memmove(rest + 2, reason, length);
+        rest[2 + length] = 0;
+    }
+    text[strcspn(text, "\n")] = 0;
+}
+
 /* Where it failed, not what failed because of that. */
 static complaint innermost(void)
 {
     complaint c = {"no reason given"};
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, NULL, NULL);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_complaint, &c);
+    shorten(c.text);
     return c;
 }
 
