@@ -66,10 +66,19 @@ static inline __m256i without_fraction(half_sums sums)
 
 /* --- across: the pixel of two rows in a vector, a half for each --- */
 
-/* Four pixels of a row, 12 bytes, and no byte more. */
-static inline __m128i four_pixels(const uint8_t *at)
+/* Rows that are handled together; where there are fewer than four, some come twice. */
+typedef struct row_group {
+    const uint8_t *from[ROWS];
+    size_t length; /* bytes that may be read of each; where rows follow, theirs count too */
+    uint8_t *out[ROWS];
+} row_group;
+
+/* Four pixels, 12 bytes; no byte more unless 16 may be read. */
+WISPI_FLATTEN __m128i four_pixels(const uint8_t *at, int inside)
 {
-    return _mm_maskload_epi32((const int *)(const void *)at, _mm_setr_epi32(-1, -1, -1, 0));
+    return inside
+               ? _mm_loadu_si128((const __m128i *)(const void *)at)
+               : _mm_maskload_epi32((const int *)(const void *)at, _mm_setr_epi32(-1, -1, -1, 0));
 }
 
 static inline void add_four_pixels(half_sums *sums, __m256i pixels, const weight_pair weights[2])
@@ -82,37 +91,47 @@ static inline void add_four_pixels(half_sums *sums, __m256i pixels, const weight
     add_pairs(sums, _mm256_shuffle_epi8(pixels, second), weights[1]);
 }
 
-/* A pixel of each of four rows; 4 bytes for each, in the order 0, 2, 1, 3. */
-static inline __m256i pixel_across(const uint8_t *const rows[ROWS], size_t at,
-                                   const int32_t *halves, int32_t n_weights)
+/* A pixel of each row; 4 bytes for each, in the order 0, 2, 1, 3. */
+WISPI_FLATTEN __m256i pixel_across(const row_group *rows, size_t at, const int32_t *halves,
+                                   int32_t n_weights, int inside)
 {
     half_sums sums[2] = {one_half(), one_half()};
     for (int32_t t = 0; t < n_weights; t += 4, at += 12) {
         const weight_pair weights[2] = {pair_of(halves + t, 0), pair_of(halves + t, 1)};
-        for (int i = 0; i < 2; i++)
-            add_four_pixels(
-                &sums[i],
-                _mm256_inserti128_si256(_mm256_castsi128_si256(four_pixels(rows[2 * i] + at)),
-                                        four_pixels(rows[2 * i + 1] + at), 1),
-                weights);
+        for (int i = 0; i < 2; i++) {
+            const __m128i left = four_pixels(rows->from[2 * i] + at, inside);
+            const __m128i right = four_pixels(rows->from[2 * i + 1] + at, inside);
+            add_four_pixels(&sums[i], _mm256_set_m128i(right, left), weights);
+        }
     }
     const __m256i words = _mm256_packs_epi32(without_fraction(sums[0]), without_fraction(sums[1]));
     return _mm256_packus_epi16(words, words);
 }
 
-/* `rows` are read, `out` is written; where there are fewer than four rows, some come twice. */
-static void four_rows_across(const wispi_resample_table *table, const uint8_t *const rows[ROWS],
-                             uint8_t *const out[ROWS])
+/* `n` bytes of a pixel for each row; the fourth belongs to the next pixel, which is yet to come. */
+WISPI_FLATTEN void store_pixels(const row_group *rows, size_t at, __m256i pixels, size_t n)
 {
+    const int32_t pixel[ROWS] = {_mm256_extract_epi32(pixels, 0), _mm256_extract_epi32(pixels, 4),
+                                 _mm256_extract_epi32(pixels, 1), _mm256_extract_epi32(pixels, 5)};
+    for (size_t r = 0; r < ROWS; r++)
+        memcpy(rows->out[r] + at, &pixel[r], n);
+}
+
+/* A constant number of weights lets the compiler lay out all that becomes of a pixel. */
+WISPI_FLATTEN void four_rows_across(const wispi_resample_table *table, const row_group *rows,
+                                    int32_t n_weights)
+{
+    const size_t reach = (size_t)n_weights * 3 + 4, last = (size_t)table->line.count - 1;
     const int32_t *halves = table->ordered;
-    for (size_t x = 0; x < (size_t)table->line.count; x++, halves += table->n_weights) {
-        const __m256i pixels =
-            pixel_across(rows, (size_t)table->start[x] * 3, halves, table->n_weights);
-        const int32_t pixel[ROWS] = {
-            _mm256_extract_epi32(pixels, 0), _mm256_extract_epi32(pixels, 4),
-            _mm256_extract_epi32(pixels, 1), _mm256_extract_epi32(pixels, 5)};
-        for (size_t r = 0; r < ROWS; r++)
-            memcpy(out[r] + 3 * x, &pixel[r], 3);
+    for (size_t x = 0; x <= last; x++, halves += n_weights) {
+        const size_t at = (size_t)table->start[x] * 3;
+        const __m256i pixels = at + reach <= rows->length
+                                   ? pixel_across(rows, at, halves, n_weights, 1)
+                                   : pixel_across(rows, at, halves, n_weights, 0);
+        if (x < last)
+            store_pixels(rows, 3 * x, pixels, 4);
+        else
+            store_pixels(rows, 3 * x, pixels, 3);
     }
 }
 
@@ -120,14 +139,19 @@ static void across(const wispi_resample_table *table, wispi_rows from, uint8_t *
 {
     const size_t row_bytes = (size_t)table->line.count * 3;
     for (int32_t y = 0; y < from.count; y += ROWS) {
-        const uint8_t *rows[ROWS];
-        uint8_t *to[ROWS];
+        const int32_t below = y + ROWS < from.count ? from.count - y - ROWS : 0;
+        row_group rows = {.length = (size_t)below * from.stride + from.length};
         for (int32_t r = 0; r < ROWS; r++) {
             const size_t at = (size_t)(y + r < from.count ? y + r : from.count - 1);
-            rows[r] = from.bytes + at * from.stride;
-            to[r] = out + at * row_bytes;
+            rows.from[r] = from.bytes + at * from.stride;
+            rows.out[r] = out + at * row_bytes;
         }
-        four_rows_across(table, rows, to);
+        if (table->n_weights == 4)
+            four_rows_across(table, &rows, 4);
+        else if (table->n_weights == 8)
+            four_rows_across(table, &rows, 8);
+        else
+            four_rows_across(table, &rows, table->n_weights);
     }
 }
 
