@@ -107,27 +107,57 @@ START_TEST(parts_of_all_kinds_equal_the_whole)
 }
 END_TEST
 
+START_TEST(parts_of_other_files_equal_the_whole)
+{
+    static const char *const names[] = {"files/rgb8.png",          "files/gray16.png",
+                                        "files/palette4.png",      "files/rgba8_adam7.png",
+                                        "../odd/files/exif_6.png", "../odd/files/exif_7.jpg",
+                                        "../odd/files/exif_2.jpg", "../odd/files/tall.png",
+                                        "../odd/files/long.jpg",   "../odd/files/exif_long.jpg"};
+    wispi_decoder *decoder;
+    uint32_t state = 9;
+    ck_assert_int_eq(wispi_decoder_create(&decoder, NULL), WISP_OK);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t n;
+        uint8_t *data = image_golden_read(names[i], &n);
+        check_parts(decoder, data, n, 1, 1, names[i], &state);
+        free(data);
+    }
+    wispi_decoder_destroy(decoder);
+}
+END_TEST
+
+static void check_cuts(wispi_decoder *decoder, const uint8_t *data, size_t n, wisp_box top,
+                       const char *name)
+{
+    wispi_part part;
+    ck_assert_int_eq(decode_box(decoder, data, n, 0, 1, top, &part, NULL), WISP_OK);
+    for (size_t cut = 0; cut < n; cut++) {
+        uint8_t *copy = malloc(cut ? cut : 1);
+        memcpy(copy, data, cut);
+        wisp_error err = {0};
+        ck_assert_msg(decode_box(decoder, copy, cut, 0, 1, top, &part, &err) == WISP_E_DATA,
+                      "%s, cut to %zu of %zu bytes", name, cut, n);
+        free(copy);
+    }
+}
+
 /* Cut off anywhere, a file is refused whatever is decoded of it. */
 START_TEST(cut_files_are_refused_in_part)
 {
+    static const char *const pngs[] = {"files/rgb8.png", "files/gray16.png", "files/palette4.png",
+                                       "files/rgba8_adam7.png"};
     wispi_decoder *decoder;
-    wispi_part part;
-    wispi_picture picture;
+    size_t n;
     ck_assert_int_eq(wispi_decoder_create(&decoder, NULL), WISP_OK);
     for (int k = 0; k < ENCODED_KINDS; k++) {
-        size_t n;
         uint8_t *data = encoded_jpeg(&encoded_kinds[k], 50, 90, &n);
-        const wisp_box top = {7, 3, 20, 5};
-        ck_assert_int_eq(wispi_decode_open(decoder, data, n, 0, &picture, NULL), WISP_OK);
-        ck_assert_int_eq(wispi_decode_part(decoder, &top, 1, &part, NULL), WISP_OK);
-        for (size_t cut = 0; cut < n; cut++) {
-            uint8_t *copy = malloc(cut ? cut : 1);
-            memcpy(copy, data, cut);
-            wisp_error err = {0};
-            ck_assert_msg(decode_box(decoder, copy, cut, 0, 1, top, &part, &err) == WISP_E_DATA,
-                          "%s, cut to %zu of %zu bytes", encoded_kinds[k].name, cut, n);
-            free(copy);
-        }
+        check_cuts(decoder, data, n, (wisp_box){7, 3, 20, 5}, encoded_kinds[k].name);
+        free(data);
+    }
+    for (size_t i = 0; i < sizeof pngs / sizeof *pngs; i++) {
+        uint8_t *data = image_golden_read(pngs[i], &n);
+        check_cuts(decoder, data, n, (wisp_box){2, 1, 9, 4}, pngs[i]);
         free(data);
     }
     wispi_decoder_destroy(decoder);
@@ -182,6 +212,7 @@ int main(void)
     TCase *tests = tcase_create("decode_part");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, parts_of_all_kinds_equal_the_whole, 0, ENCODED_KINDS);
+    tcase_add_test(tests, parts_of_other_files_equal_the_whole);
     tcase_add_test(tests, cut_files_are_refused_in_part);
     tcase_add_test(tests, damage_below_a_part_is_not_seen);
     tcase_add_test(tests, senseless_requests_are_refused);
