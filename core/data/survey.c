@@ -46,11 +46,12 @@ static void close_lane(lane *l)
     wispi_sample_memory_free(&l->memory);
 }
 
+/* Of a file that the decoder has opened. It forgives more than a look at the header does. */
 static uint32_t flags_of(const wisp_sample *sample)
 {
-    wispi_picture_facts f;
-    if (!wispi_picture_facts_of(sample->data, sample->bytes, &f))
-        return 0;
+    wispi_picture_facts f = {.format = sample->data[0] == 0xFF ? WISPI_FILE_JPEG : WISPI_FILE_PNG,
+                             .orientation = 1};
+    wispi_picture_facts_of(sample->data, sample->bytes, &f);
     return (f.format == WISPI_FILE_PNG ? WISPI_LOOK_PNG : WISPI_LOOK_JPEG) |
            (f.gray ? WISPI_LOOK_GRAY : 0u) | (f.cmyk ? WISPI_LOOK_CMYK : 0u) |
            (f.progressive ? WISPI_LOOK_PROGRESSIVE : 0u) | (f.deep ? WISPI_LOOK_DEEP : 0u) |
@@ -68,7 +69,7 @@ static wisp_status look_at_file(const wispi_survey_options *o, lane *l, const wi
     look->width = picture.width;
     look->height = picture.height;
     look->flags = flags_of(sample);
-    return look->flags ? WISP_OK : wisp_fail(err, WISP_E_DATA, "its header is damaged");
+    return WISP_OK;
 }
 
 static wisp_status look_at(const wispi_survey_options *o, lane *l, int64_t index, wispi_look *look,

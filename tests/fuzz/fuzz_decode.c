@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "image/decode.h"
+#include "image/picture_facts.h"
 #include "image/view_engine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -137,6 +138,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wispi_picture picture;
     wisp_error err = {0};
     struct request r = {.random = wispi_hash64(data, size, 1)};
+    wispi_picture_facts facts;
+    wispi_picture_facts_of(data, size, &facts);
     if (!decoder)
         start_workers();
     renew_other((uint64_t)draw(&r.random, 1 << 16));

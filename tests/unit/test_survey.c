@@ -175,6 +175,26 @@ START_TEST(every_sample_is_looked_at)
 }
 END_TEST
 
+/* libjpeg passes over markers that stand alone, and so does a run. */
+START_TEST(what_the_decoder_takes_is_not_broken)
+{
+    size_t bytes = 0;
+    uint8_t *file = load("gray.jpg", &bytes), *odd = malloc(bytes + 2);
+    memcpy(odd, file, 2);
+    memcpy(odd + 2, "\xFF\x01", 2);
+    memcpy(odd + 4, file + 2, bytes - 2);
+    wispi_picture_facts f;
+    ck_assert(!wispi_picture_facts_of(odd, bytes + 2, &f));
+    const blobs b = {2, odd, bytes + 2};
+    wispi_survey s = look(&b, 2, 1, NULL);
+    ck_assert_uint_eq(s.looks[1].flags, WISPI_LOOK_JPEG);
+    ck_assert_int_eq(s.looks[1].width, 37);
+    wispi_survey_free(&s);
+    free(odd);
+    wispi_free(file);
+}
+END_TEST
+
 START_TEST(shares_are_drawn_once_and_for_all)
 {
     size_t bytes = 0;
@@ -303,6 +323,7 @@ int main(void)
     tcase_add_test(tests, facts_are_those_that_files_are_named_for);
     tcase_add_test(tests, no_beginning_of_a_file_is_read_beyond);
     tcase_add_test(tests, every_sample_is_looked_at);
+    tcase_add_test(tests, what_the_decoder_takes_is_not_broken);
     tcase_add_test(tests, shares_are_drawn_once_and_for_all);
     tcase_add_test(tests, what_is_wrong_is_told);
     tcase_add_test(tests, surveys_end_when_asked);
