@@ -129,11 +129,13 @@ wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weights,
     wispi_text out = {0};
     runtime->stop = 0;
     WISP_TRY(wispi_stored_run_find(weights, &run, err));
-    WISP_TRY(wispi_experiment_load_for_eval(runtime->registry, run.config, task->path,
-                                            task->overrides, task->n_overrides, &experiment, err));
     wispi_results *results = wispi_alloc(sizeof *results);
     wisp_status status = results ? wispi_runtime_start_pool(&pool, err)
                                  : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    if (status == WISP_OK)
+        status =
+            wispi_experiment_load_for_eval(runtime->registry, run.config, task->path,
+                                           task->overrides, task->n_overrides, &experiment, err);
     if (status == WISP_OK)
         status = evaluate_weights(experiment, run.weights, &runtime->stop, results, err);
     if (status == WISP_OK)

@@ -4,9 +4,10 @@
  * A cache is a convenience: nothing that goes wrong with it is an error. A file that is damaged,
  * cut short or of another layout is passed over, a folder that cannot be written gets none, and
  * either costs one line of the log. A reader finds a whole file or none, however many processes
- * write at once. What the file says of the data is as old as the file: the plugin stores with it
- * what the data looked like (sizes, times) and compares, and it checks what it reads as it would
- * any file. All functions are [setup].
+ * write at once; one that is killed while it writes leaves a file of the same name with .tmp behind
+ * it, of no use and no harm. What the file says of the data is as old as the file: the plugin
+ * stores with it what the data looked like (sizes, times) and compares, and it checks what it reads
+ * as it would any file. All functions are [setup].
  *
  * Takes POSIX: _GNU_SOURCE, or _POSIX_C_SOURCE of 200809L, defined before the first include. */
 #ifndef WISP_CACHE_FILE_H
