@@ -7,6 +7,7 @@
 mkdir plain packed
 cp "$source_folder"/tests/data/webdataset/*.tar plain
 cp "$source_folder"/tests/golden/webdataset/gz-*.tar.gz packed
+touch -d "1 hour ago" plain/* packed/*
 
 cat >experiment.toml <<END
 extends = "$base"

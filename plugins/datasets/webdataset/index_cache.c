@@ -9,7 +9,7 @@
 
 #include "tar_reader.h"
 
-enum { LAYOUT = 1 };
+enum { LAYOUT = 1, SETTLED_SECONDS = 3 };
 
 /* The content: this, then shards, samples and names, as they are in memory. */
 typedef struct cache_head {
@@ -179,13 +179,24 @@ int index_cache_read(shard_index *index, const scan_rules *rules)
 
 /* --- writing --- */
 
+/* A shard that has just been written may be written again within the same tick of a coarse clock.
+ */
+static int is_settled(const shard_index *index, int64_t began)
+{
+    const int64_t before = (began - SETTLED_SECONDS) * 1000000000;
+    for (int64_t i = 0; i < index->n_shards; i++)
+        if (index->shards[i].mtime >= before)
+            return 0;
+    return 1;
+}
+
 static char *put(char *to, const void *data, size_t bytes)
 {
     memcpy(to, data, bytes);
     return to + bytes;
 }
 
-void index_cache_write(const shard_index *index, const scan_rules *rules)
+void index_cache_write(const shard_index *index, const scan_rules *rules, int64_t began)
 {
     const wisp_host *host = index->host;
     wisp_cache_file c;
@@ -202,7 +213,7 @@ void index_cache_write(const shard_index *index, const scan_rules *rules)
     const size_t shards = (size_t)(index->n_shards + 1) * sizeof(indexed_shard);
     const size_t samples = (size_t)index->n_samples * sizeof(shard_sample);
     const size_t bytes = sizeof head + shards + samples + (size_t)index->name_bytes;
-    char *content = host->alloc(host, bytes);
+    char *content = is_settled(index, began) ? host->alloc(host, bytes) : NULL;
     if (!content)
         return; /* the next start scans again */
     char *end = put(content, &head, sizeof head);

@@ -1,6 +1,8 @@
 /* shard_index.c - scans the shards in parallel and puts together what was found. */
 #include "shard_index.h"
 
+#include <time.h>
+
 #include <wisp/hash64.h>
 
 #include "index_cache.h"
@@ -147,6 +149,7 @@ static wisp_status fill_by_scanning(shard_index *index, const index_options *o, 
 wisp_status shard_index_fill(shard_index *index, const wisp_host *host, const index_options *o,
                              wisp_error *err)
 {
+    const int64_t began = time(NULL);
     index->host = host;
     index->path = o->path;
     WISP_TRY(shard_paths_fill(&index->paths, host, o->path, err));
@@ -155,7 +158,7 @@ wisp_status shard_index_fill(shard_index *index, const wisp_host *host, const in
         return WISP_OK;
     WISP_TRY(fill_by_scanning(index, o, err));
     if (index->n_broken == 0 && index->n_samples > 0)
-        index_cache_write(index, &o->rules);
+        index_cache_write(index, &o->rules, began);
     return WISP_OK;
 }
 
