@@ -38,7 +38,7 @@ static int vectors_for(const wispi_resample_line *line)
 
 /* --- 16 bytes of the result in a vector --- */
 
-/* What a block of 16 bytes needs; for each digit n_weights / 4 vectors follow it. */
+/* What a block of 16 bytes needs; for every four weights a vector of each digit follows it. */
 typedef struct block_head {
     __m512i places;   /* of bytes, from the first of its pixels on */
     size_t first;     /* byte of the row */

@@ -118,22 +118,36 @@ static void compare_sizes(family_pair *pair)
     compare_random(pair, &rng, 1, 1, 1, 1);
 }
 
-/* Around the scales where a family changes its way. */
+static void compare_line(family_pair *pair, wisp_rng *rng, int32_t in, int32_t out)
+{
+    const wispi_image image = random_image(rng, in, 5);
+    for (int32_t filter = WISP_FILTER_BICUBIC; filter <= WISP_FILTER_LANCZOS; filter++) {
+        for (int32_t mirrored = 0; mirrored < 2; mirrored++) {
+            const wispi_resample_job job = {.box = {0, 0, in, 5},
+                                            .out_w = out,
+                                            .out_h = 3,
+                                            .window = {0, 0, out, 3},
+                                            .filter = filter,
+                                            .mirrored = mirrored};
+            compare(pair, &image, &job);
+        }
+    }
+    free((void *)(uintptr_t)image.pixels);
+}
+
+/* Around the scales where the pixels for 16 bytes fill one vector or two. */
 static void compare_scales(family_pair *pair)
 {
+    static const int32_t fifths[] = {16, 37};
     wisp_rng rng = wisp_rng_begin(wisp_rng_derive(key, 1, 0));
-    for (int32_t out = 1; out <= 40; out++)
-        for (int32_t in = out * 16 / 5 - 1; in <= out * 16 / 5 + 1; in++)
-            if (in >= 1)
-                for (int32_t mirrored = 0; mirrored < 2; mirrored++)
-                    for (int32_t filter = WISP_FILTER_BICUBIC; filter <= WISP_FILTER_LANCZOS;
-                         filter++) {
-                        const wispi_image image = random_image(&rng, in, 5);
-                        const wispi_resample_job job = {{0, 0, in, 5},  out,    3,
-                                                        {0, 0, out, 3}, filter, mirrored};
-                        compare(pair, &image, &job);
-                        free((void *)(uintptr_t)image.pixels);
-                    }
+    for (int i = 0; i < 2; i++) {
+        for (int32_t out = 1; out <= 60; out++) {
+            const int32_t in = out * fifths[i] / 5;
+            compare_line(pair, &rng, in - 1, out);
+            compare_line(pair, &rng, in, out);
+            compare_line(pair, &rng, in + 1, out);
+        }
+    }
 }
 
 START_TEST(families_agree)
