@@ -65,8 +65,13 @@ begin 0 2 dino_resnet.toml run.device=cuda run.out=none
 sleep 1
 RANK=0 WORLD_SIZE=2 run 1 run dino_resnet.toml run.device=cuda run.out=none
 says "cannot listen at port $MASTER_PORT" "another MASTER_PORT"
-kill -9 ${pids[0]}
-wait ${pids[0]} 2>/dev/null
+holder=${pids[0]} # as torchrun's own process, which says that it has the port
+export TORCHELASTIC_USE_AGENT_STORE=True
+both dino_resnet.toml run.device=cuda run.out=next
+unset TORCHELASTIC_USE_AGENT_STORE
+same_losses dino_resnet next
+kill -9 $holder
+wait $holder 2>/dev/null
 RANK=2 WORLD_SIZE=2 run 2 run dino_resnet.toml run.device=cuda run.out=none
 says "WORLD_SIZE is 2, but RANK is \"2\""
 begin 1 2 dino_resnet.toml run.device=cpu run.comm=nccl run.out=none

@@ -1,5 +1,6 @@
 #include "nccl_launch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,13 +42,25 @@ static wisp_status read_place(nccl_launch *l, const char *rank, const char *loca
     return WISP_OK;
 }
 
+/* torchrun's own process listens at the port that it tells its ranks, and says so by a variable of
+ * its own: then the ranks meet at the next one. */
+static void read_port(nccl_launch *l)
+{
+    enum { LAST_PORT = 65535 };
+    const char *text = getenv("MASTER_PORT"), *taken = getenv("TORCHELASTIC_USE_AGENT_STORE");
+    const int port = number("MASTER_PORT", LAST_PORT);
+    l->port = text && *text ? text : "29500"; /* as torchrun */
+    if (port < 1 || !taken || strcmp(taken, "True") != 0)
+        return;
+    snprintf(l->next_port, sizeof l->next_port, "%d", port < LAST_PORT ? port + 1 : port - 1);
+    l->port = l->next_port;
+}
+
 /* Ranks of one machine find each other without being told. */
 static wisp_status read_address(nccl_launch *l, const char *local_size, wisp_error *err)
 {
     l->address = getenv("MASTER_ADDR");
-    l->port = getenv("MASTER_PORT");
-    if (!l->port || !*l->port)
-        l->port = "29500"; /* as torchrun */
+    read_port(l);
     if (l->address && *l->address)
         return WISP_OK;
     if (l->size > 1 && number(local_size, NCCL_MOST_RANKS) != l->size)

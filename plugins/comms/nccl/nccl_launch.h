@@ -11,7 +11,8 @@ typedef struct nccl_launch {
     int local_rank;     /* -1: not said */
     const char *source; /* the variable that `size` came from */
     const char *address, *port;
-    double seconds; /* to wait for the others */
+    char next_port[8]; /* what `port` is where the launcher keeps MASTER_PORT for itself */
+    double seconds;    /* to wait for the others */
 } nccl_launch;
 
 /* RANK, WORLD_SIZE, LOCAL_RANK (torchrun), else those of srun, else of mpirun; MASTER_ADDR and
