@@ -20,7 +20,11 @@ import torch
 from PIL import Image, ImageFilter, ImageOps
 from torchvision import transforms as v1
 from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms import v2
+
+try:
+    from torchvision.transforms import v2
+except ImportError:  # before 0.15
+    v2 = None
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
