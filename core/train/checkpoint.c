@@ -254,6 +254,21 @@ static wisp_status load_tensors(const char *path, const wispi_safetensors *file,
     return WISP_OK;
 }
 
+wisp_status wispi_checkpoint_read_facts(const char *folder, wispi_checkpoint_facts *facts,
+                                        wisp_error *err)
+{
+    char path[PATH_BYTES];
+    wispi_safetensors *file = NULL;
+    wispi_checkpoint_facts read;
+    checkpoint_path(path, folder, "last");
+    WISP_TRY(wispi_safetensors_open(path, 1, &file, err));
+    wisp_status status = read_facts(path, file, &read, err);
+    if (status == WISP_OK)
+        *facts = read;
+    wispi_safetensors_close(file);
+    return status;
+}
+
 static wisp_status resume_from(const char *folder, const char *name, wispi_model *model,
                                wispi_checkpoint_facts *facts, wisp_error *err)
 {

@@ -39,6 +39,11 @@ wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *mode
 wisp_status wispi_checkpoint_resume(const char *folder, wispi_model *model,
                                     wispi_checkpoint_facts *facts, wisp_error *err);
 
+/* What last.safetensors below `folder` says, without its tensors. facts->results is the caller's to
+ * free(). Changes nothing there. */
+wisp_status wispi_checkpoint_read_facts(const char *folder, wispi_checkpoint_facts *facts,
+                                        wisp_error *err);
+
 /* Loads the parameters and buffers below one module, or all (NULL). What the module has and the
  * file lacks is an error, by name; what the file has beyond is ignored. */
 wisp_status wispi_checkpoint_load_weights(const char *path, wispi_model *model,

@@ -104,8 +104,11 @@ int wispi_run_folder_has_checkpoint(const wispi_run_folder *folder)
     return 0;
 }
 
-static int is_volatile(const char *line)
+static int is_volatile(const char *line, int as)
 {
+    if (as == WISPI_SAME_EXPERIMENT &&
+        (strncmp(line, "name ", 5) == 0 || strncmp(line, "seed ", 5) == 0))
+        return 1;
     for (size_t i = 0; i < WISP_COUNT(volatile_keys); i++)
         if (strncmp(line, volatile_keys[i], strlen(volatile_keys[i])) == 0)
             return 1;
@@ -113,33 +116,42 @@ static int is_volatile(const char *line)
 }
 
 /* From the first line on that must not differ. */
-static const char *skip_volatile(const char *text)
+static const char *skip_volatile(const char *text, int as)
 {
-    while (is_volatile(text)) {
+    while (is_volatile(text, as)) {
         text += strcspn(text, "\n");
         text += *text == '\n';
     }
     return text;
 }
 
+/* Where of several devices of a kind a run goes on does not matter. */
+static int is_same_device(const char *before, const char *now)
+{
+    static const char key[] = "device = \"";
+    const size_t n = strcspn(before, ":\n"), m = strcspn(now, ":\n");
+    return strncmp(before, key, sizeof key - 1) == 0 && n == m && memcmp(before, now, n) == 0 &&
+           before[n] == ':' && now[m] == ':';
+}
+
 /* Both texts come from the same writer, so lines correspond; [run] is the first table. */
-static wisp_status compare(const wispi_run_folder *folder, const char *before, const char *now,
-                           wisp_error *err)
+wisp_status wispi_run_folder_compare(const char *folder, const char *before, const char *now,
+                                     int as, wisp_error *err)
 {
     int in_run = 1;
     for (int line = 0; *before || *now; line++) {
         in_run &= line == 0 || *before != '[';
         if (in_run) {
-            before = skip_volatile(before);
-            now = skip_volatile(now);
+            before = skip_volatile(before, as);
+            now = skip_volatile(now, as);
         }
         const size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
-        if (n != m || memcmp(before, now, n) != 0)
+        if ((n != m || memcmp(before, now, n) != 0) && !(in_run && is_same_device(before, now)))
             return wisp_fail(
                 err, WISP_E_CONFIG,
                 "%s holds a run with another configuration: it has `%.*s`, this one `%.*s`; "
                 "change run.name or run.seed, or remove the folder",
-                folder->path, (int)(n < 300 ? n : 300), before, (int)(m < 300 ? m : 300), now);
+                folder, (int)(n < 300 ? n : 300), before, (int)(m < 300 ? m : 300), now);
         before += n + (before[n] == '\n');
         now += m + (now[m] == '\n');
     }
@@ -163,7 +175,8 @@ wisp_status wispi_run_folder_config(const wispi_run_folder *folder, const char *
         uint8_t *before = NULL;
         size_t n = 0;
         WISP_TRY(wispi_file_read(path, MAX_CONFIG, &before, &n, err));
-        wisp_status status = compare(folder, (const char *)before, resolved, err);
+        wisp_status status = wispi_run_folder_compare(folder->path, (const char *)before, resolved,
+                                                      WISPI_SAME_RUN, err);
         wispi_free(before);
         WISP_TRY(status);
     }

@@ -22,9 +22,16 @@ void wispi_run_folder_close(wispi_run_folder *folder);
 
 /* Writes config.toml. When there is one already and checkpoints with it, the two must agree but for
  * settings that do not change results (threads, workers, log and checkpoint cadence, out, resume,
- * steps); the error names the first line that differs. */
+ * steps, which of several devices); the error names the first line that differs. */
 wisp_status wispi_run_folder_config(const wispi_run_folder *folder, const char *resolved,
                                     int has_checkpoint, wisp_error *err);
+enum {
+    WISPI_SAME_RUN = 0,
+    WISPI_SAME_EXPERIMENT = 1 /* name and seed of the run may differ too */
+};
+/* The same check of two resolved texts; `folder` is for the message. */
+wisp_status wispi_run_folder_compare(const char *folder, const char *before, const char *now,
+                                     int as, wisp_error *err);
 int wispi_run_folder_has_checkpoint(const wispi_run_folder *folder);
 
 /* Replaces <folder>/<name>. */
