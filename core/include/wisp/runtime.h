@@ -102,6 +102,21 @@ WISP_API wisp_status wisp_runtime_import(wisp_runtime *runtime, const char *file
                                          const wisp_import_options *options, int32_t format,
                                          char **text, wisp_error *err);
 
+typedef struct wisp_report_options {
+    uint32_t struct_size;
+    int32_t images; /* test images whose embeddings are shown; 0: 1,000 */
+    int32_t live;   /* logs alone are read, no weights are opened */
+    int32_t reserved;
+    const char *file; /* of the page; NULL: report.html in the first folder, and none as JSON */
+} wisp_report_options;
+
+/* One HTML page about runs: folders of runs, or the one of a comparison or of a sweep. Folders are
+ * read, never locked. The text tells where the page is; as JSON it is what the page shows.
+ * WISP_E_STOPPED after wisp_runtime_stop. */
+WISP_API wisp_status wisp_runtime_report(wisp_runtime *runtime, const char *const *folders,
+                                         int32_t n_folders, const wisp_report_options *options,
+                                         int32_t format, char **text, wisp_error *err);
+
 enum { WISP_OPS_TEST = 0, WISP_OPS_GRAD = 1, WISP_OPS_SUPPORT = 2, WISP_OPS_PERF = 3 };
 
 /* Checks operations; `filter` is a glob over "op/case/dtype", NULL for all; `backend` NULL: "cpu".
