@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/file.h"
+#include "report/page.h"
 #include "report/report_runs.h"
 
 static json_t *run_json(const wispi_report_run *run)
@@ -32,10 +34,24 @@ wisp_status wispi_report_data(const wispi_report_request *request, json_t **page
     return WISP_OK;
 }
 
+wisp_status wispi_report_save(json_t *page, const char *file, wisp_error *err)
+{
+    wispi_text html = {0};
+    wisp_status status = wispi_page_write(page, &html, err);
+    if (status == WISP_OK)
+        status = wispi_file_replace(file, html.data, html.length, err);
+    wispi_text_free(&html);
+    return status;
+}
+
 wisp_status wispi_report_write(const wispi_report_request *request, const char *file,
                                wisp_error *err)
 {
-    (void)request;
-    return wisp_fail(err, WISP_E_UNSUPPORTED, "%s: pages are not written yet",
-                     file ? file : "report.html");
+    char usual[WISPI_REPORT_PATH + 64];
+    json_t *page = NULL;
+    WISP_TRY(wispi_report_data(request, &page, err));
+    snprintf(usual, sizeof usual, "%.*s/report.html", WISPI_REPORT_PATH, request->folders[0]);
+    const wisp_status status = wispi_report_save(page, file ? file : usual, err);
+    json_decref(page);
+    return status;
 }

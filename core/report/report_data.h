@@ -26,8 +26,10 @@ typedef struct wispi_report_request {
  * pool, if any, is at work. */
 wisp_status wispi_report_data(const wispi_report_request *request, json_t **page, wisp_error *err);
 
-/* The page as one HTML file, which is there whole or not at all. `file` NULL: report.html in the
- * first folder. */
+/* The page as one HTML file, which is there whole or not at all. */
+wisp_status wispi_report_save(json_t *page, const char *file, wisp_error *err);
+
+/* Both. `file` NULL: report.html in the first folder. */
 wisp_status wispi_report_write(const wispi_report_request *request, const char *file,
                                wisp_error *err);
 

@@ -16,17 +16,20 @@ static wisp_status write_page(const wispi_report_request *request, const char *f
     return WISP_OK;
 }
 
-static wisp_status tell_data(const wispi_report_request *request, wispi_text *out, wisp_error *err)
+static wisp_status tell_data(const wispi_report_request *request, const char *file, wispi_text *out,
+                             wisp_error *err)
 {
     json_t *page = NULL;
     WISP_TRY(wispi_report_data(request, &page, err));
+    wisp_status status = file ? wispi_report_save(page, file, err) : WISP_OK;
     char *text = json_dumps(page, JSON_COMPACT);
     json_decref(page);
-    if (!text)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for a report");
-    wispi_text_printf(out, "%s\n", text);
+    if (text)
+        wispi_text_printf(out, "%s\n", text);
+    else if (status == WISP_OK)
+        status = wisp_fail(err, WISP_E_NOMEM, "no memory for a report");
     free(text);
-    return WISP_OK;
+    return status;
 }
 
 /* What a caller built from older headers does not have reads as zero (ABI-4). */
@@ -37,16 +40,6 @@ static wisp_report_options read_options(const wisp_report_options *given)
         memcpy(&options, given,
                given->struct_size < sizeof options ? given->struct_size : sizeof options);
     return options;
-}
-
-static wisp_status report(const wispi_report_request *request, const char *file, int32_t format,
-                          wispi_text *out, wisp_error *err)
-{
-    if (format == WISP_FORMAT_TEXT)
-        return write_page(request, file, out, err);
-    if (file)
-        WISP_TRY(wispi_report_write(request, file, err));
-    return tell_data(request, out, err);
 }
 
 wisp_status wisp_runtime_report(wisp_runtime *runtime, const char *const *folders,
@@ -64,7 +57,9 @@ wisp_status wisp_runtime_report(wisp_runtime *runtime, const char *const *folder
     wispi_text out = {0};
     runtime->stop = 0;
     WISP_TRY(wispi_runtime_start_pool(&pool, err));
-    const wisp_status status = report(&request, options.file, format, &out, err);
+    const wisp_status status = format == WISP_FORMAT_JSON
+                                   ? tell_data(&request, options.file, &out, err)
+                                   : write_page(&request, options.file, &out, err);
     wispi_runtime_stop_pool(pool);
     if (status == WISP_OK)
         return wispi_runtime_give(&out, text, err);
