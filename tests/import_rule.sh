@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "${1:-$(dirname "$0")/..}"
 folders=()
-for folder in core plugins tests bench examples cmake docs configs; do
+for folder in core plugins sdk tests bench examples cmake docs configs; do
     [ -d "$folder" ] && folders+=("$folder")
 done
 
@@ -94,12 +94,12 @@ part[1] == "core" && !system_header && room == "include" {
 part[1] == "core" && !system_header && first != "wisp" && !((room, first) in may) {
     wrong("core/" room " may not include " first)
 }
-part[1] == "plugins" && (!system_header || first == "wisp") {
+(part[1] == "plugins" || part[1] == "sdk") && (!system_header || first == "wisp") {
     if (name == "wisp/runtime.h" || (first != "wisp" && !in_own_folder(name)))
         wrong("plugins include wisp/ (without runtime.h) and their own folder")
     next
 }
-part[1] == "plugins" && !(what in libc) {
+(part[1] == "plugins" || part[1] == "sdk") && !(what in libc) {
     backend = own ~ /^plugins\/(backends|comms)\//
     # Processes that meet by TCP.
     if (own == "plugins/comms/nccl" && name ~ /^(poll|pthread|netdb|netinet\/.*|sys\/(socket|eventfd))\.h$/)
@@ -122,7 +122,8 @@ diff <(tr -d ':' <<<"$arrows" | sed 's/ *$//') \
 # --- names of files ---
 find "${folders[@]}" -type f ! -path 'tests/golden/*' ! -path 'tests/fuzz/corpus/*' \
     ! -path '*/__pycache__/*' ! -name CMakeLists.txt ! -name README.md ! -name test.toml \
-    ! -path 'configs/*' ! -path 'tests/data/*' | awk -F/ '
+    ! -path 'configs/*' ! -path 'tests/data/*' ! -path 'sdk/templates/*/smoke.toml' \
+    ! -path 'sdk/templates/every_kind/*' | awk -F/ '
 # A plugin is called what it is called in experiments, and its file like its folder.
 $1 == "plugins" && $NF == $(NF - 1) ".c" { next }
 seen[$NF] { print $0 ": the name is taken by " seen[$NF] }
@@ -156,7 +157,7 @@ strip_and_find() { # FORBIDDEN WHY file...
 }
 banned="strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok|rand|srand|system|exit|_exit|abort"
 prints="printf|vprintf|puts|putchar|perror|setlocale|chdir|signal|sigaction|raise|longjmp|fork"
-mapfile -t plugin_files < <(find plugins -name '*.c' -o -name '*.cpp' -o -name '*.cu' -o -name '*.h')
+mapfile -t plugin_files < <(find plugins $([ -d sdk ] && echo sdk) -name '*.c' -o -name '*.cpp' -o -name '*.cu' -o -name '*.h')
 strip_and_find "$banned|$prints" "banned in plugins (ABI-10, 12)" "${plugin_files[@]}" >>"$violations"
 mapfile -t core_files < <(find core \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) \
     ! -path 'core/cli/*' ! -path core/loader/probe.c)

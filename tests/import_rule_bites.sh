@@ -4,7 +4,7 @@ set -euo pipefail
 rule=$(cd "$(dirname "$0")" && pwd)/import_rule.sh
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/core/{base,nn,cli} "$tree"/plugins/methods/x "$tree"/docs
+mkdir -p "$tree"/core/{base,nn,cli} "$tree"/plugins/methods/x "$tree"/sdk/templates/method "$tree"/docs
 sed -n '/^wisp_room(/p' "$(dirname "$rule")/../CMakeLists.txt" >"$tree/CMakeLists.txt"
 failed=0
 
@@ -31,6 +31,7 @@ expect "not a header that plugins may use" plugins/methods/x/x.c '#include <pthr
 expect "only plugins/backends/cpu uses OpenMP" plugins/methods/x/x.c '#pragma omp parallel for'
 expect "banned in plugins" plugins/methods/x/x.c 'int a(void) { return atoi("1"); }'
 expect "banned in plugins" plugins/methods/x/x.c '/* b */ void a(void) { exit(1); } /* c'
+expect "plugins include wisp/" sdk/templates/method/x.c '#include "nn/model.h"'
 expect "banned in the host" core/nn/a.c 'void a(void) { abort(); }'
 expect "the heap is core/base/memory.h" core/nn/a.c 'void *a = malloc(1);'
 expect "a name that says nothing" core/nn/nn_utils.c ''

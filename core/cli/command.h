@@ -49,7 +49,7 @@ typedef struct wispi_verb {
 
 extern const wispi_verb wispi_verb_run, wispi_verb_check, wispi_verb_list, wispi_verb_inspect,
     wispi_verb_eval, wispi_verb_export, wispi_verb_import, wispi_verb_ops, wispi_verb_bench,
-    wispi_verb_pack, wispi_verb_data, wispi_verb_report;
+    wispi_verb_pack, wispi_verb_data, wispi_verb_report, wispi_verb_new;
 /* All of them, NULL-terminated. */
 extern const wispi_verb *const wispi_verbs[];
 

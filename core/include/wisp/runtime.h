@@ -69,6 +69,13 @@ WISP_API wisp_status wisp_runtime_list(wisp_runtime *runtime, const char *kind, 
 /* `what` is "kind/name" or a path to a .so. */
 WISP_API wisp_status wisp_runtime_inspect(wisp_runtime *runtime, const char *what, int32_t format,
                                           char **text, wisp_error *err);
+/* Writes the folder of a new plugin that builds and runs as it stands: `kind` is "method",
+ * "sampler", "backbone", "task", "dataset" or "backend", `name` [a-z][a-z0-9_]*. `folder` NULL: the
+ * name. The folder must not be there; it then is, whole, or nothing has changed. The text says how
+ * to go on. */
+WISP_API wisp_status wisp_runtime_new(wisp_runtime *runtime, const char *kind, const char *name,
+                                      const char *folder, int32_t format, char **text,
+                                      wisp_error *err);
 /* Runs the [[task]] tables of `task` on stored weights: a run folder or a checkpoint file. */
 WISP_API wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weights,
                                        const wisp_experiment_source *task, int32_t format,
