@@ -54,7 +54,8 @@ typedef struct wispi_feed_options {
     int32_t upright;          /* 1: pictures are turned as their EXIF orientation says */
     /* 1: batches hold decoded pictures and plans, of which a device makes the views. */
     int32_t as_plans;
-    int32_t timed; /* 1: times by phase are kept */
+    int32_t as_bytes; /* with as_plans: the pictures are the views, which only want normalising */
+    int32_t timed;    /* 1: times by phase are kept */
 } wispi_feed_options;
 
 struct wispi_picture_store;

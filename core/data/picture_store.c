@@ -56,23 +56,21 @@ void wispi_picture_store_close(wispi_picture_store *store)
     memset(store, 0, sizeof *store);
 }
 
-wisp_status wispi_picture_store_add(wispi_picture_store *store, int64_t sample,
-                                    const wispi_image *image, int64_t *offset, wisp_error *err)
+wisp_status wispi_picture_store_take(wispi_picture_store *store, int64_t sample, size_t bytes,
+                                     int64_t *offset, uint8_t **pixels, wisp_error *err)
 {
-    const size_t bytes = (size_t)image->width * (size_t)image->height * 3;
     const size_t at = atomic_fetch_add(&store->used, (bytes + ALIGN - 1) / ALIGN * ALIGN);
     *offset = (int64_t)at;
     if (at <= store->capacity && bytes <= store->capacity - at) {
-        memcpy(store->memory + at, image->pixels, bytes);
+        *pixels = store->memory + at;
         return WISP_OK;
     }
     uint8_t *apart = wispi_alloc(bytes);
     if (!apart)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for a picture of %d x %d pixels",
-                         image->width, image->height);
-    memcpy(apart, image->pixels, bytes);
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for %zu bytes of pixels of a sample", bytes);
     wispi_free(store->spilled[sample].pixels);
     store->spilled[sample] = (wispi_spilled_picture){apart, at, bytes};
+    *pixels = apart;
     return WISP_OK;
 }
 

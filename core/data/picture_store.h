@@ -32,9 +32,9 @@ void wispi_picture_store_close(wispi_picture_store *store);
 
 /* Forgets the pictures of the batch before. */
 void wispi_picture_store_empty(wispi_picture_store *store);
-/* Copies the picture of a sample; it begins at `offset`. [worker] */
-wisp_status wispi_picture_store_add(wispi_picture_store *store, int64_t sample,
-                                    const wispi_image *image, int64_t *offset, wisp_error *err);
+/* Room for the pixels of a sample, to be written by the caller; they begin at `offset`. [worker] */
+wisp_status wispi_picture_store_take(wispi_picture_store *store, int64_t sample, size_t bytes,
+                                     int64_t *offset, uint8_t **pixels, wisp_error *err);
 /* Makes room for so many bytes; when no worker adds any, in the thread that made the store. */
 wisp_status wispi_picture_store_reserve(wispi_picture_store *store, size_t bytes, wisp_error *err);
 /* Puts all pictures in their places, in more memory if need be. When no worker adds any more, in

@@ -23,7 +23,9 @@ struct wispi_sample_maker {
     wispi_picture picture;     /* of this sample, all of it */
     int32_t shrink;            /* it was decoded this much smaller, */
     wispi_part part;           /* and of that only a part */
-    wispi_picture_place place; /* as plans: where the part went */
+    wispi_picture_place place; /* as plans: where the part, or this view, went */
+    int64_t views_offset;      /* as bytes: where the views went */
+    uint8_t *views;
     wispi_view_clock clock;
     wispi_view_clock *timed; /* the clock, or NULL */
 };
@@ -39,7 +41,9 @@ wisp_status wispi_sample_maker_create(const wispi_feed_options *options,
     maker->options = options;
     maker->groups = groups;
     maker->n_groups = n_groups;
-    maker->form.form = options->dtype == WISP_BF16 ? WISPI_VIEW_BF16 : WISPI_VIEW_F32;
+    maker->form.form = options->as_bytes             ? WISPI_VIEW_U8
+                       : options->dtype == WISP_BF16 ? WISPI_VIEW_BF16
+                                                     : WISPI_VIEW_F32;
     memcpy(maker->form.mean, options->mean, sizeof maker->form.mean);
     memcpy(maker->form.std, options->std, sizeof maker->form.std);
     wisp_status status = wispi_decoder_create(&maker->decoder, err);
@@ -98,15 +102,30 @@ static wisp_status load_part(wispi_sample_maker *maker, const wisp_sample *sampl
     return WISP_OK;
 }
 
-/* As plans: keeps the part for the device. */
+/* Keeps the part for the device. */
 static wisp_status place_part(wispi_sample_maker *maker, wispi_feed_batch *batch, int64_t slot,
                               wisp_error *err)
 {
     const wispi_image *image = &maker->part.image;
-    if (!maker->options->as_plans)
-        return WISP_OK;
+    const size_t bytes = wispi_view_bytes(image->width, image->height, WISPI_VIEW_U8);
+    uint8_t *pixels;
     maker->place = (wispi_picture_place){0, image->width, image->height};
-    return wispi_picture_store_add(batch->store, slot, image, &maker->place.offset, err);
+    WISP_TRY(
+        wispi_picture_store_take(batch->store, slot, bytes, &maker->place.offset, &pixels, err));
+    memcpy(pixels, image->pixels, bytes);
+    return WISP_OK;
+}
+
+/* Room for all views of the sample, as bytes. */
+static wisp_status place_views(wispi_sample_maker *maker, wispi_feed_batch *batch, int64_t slot,
+                               wisp_error *err)
+{
+    size_t bytes = 0;
+    for (int32_t g = 0; g < maker->n_groups; g++)
+        bytes += (size_t)maker->groups[g].count *
+                 wispi_view_bytes(maker->groups[g].width, maker->groups[g].height, WISPI_VIEW_U8);
+    return wispi_picture_store_take(batch->store, slot, bytes, &maker->views_offset, &maker->views,
+                                    err);
 }
 
 static wisp_status load_extent(wispi_sample_maker *maker, const wisp_sample *sample,
@@ -114,17 +133,12 @@ static wisp_status load_extent(wispi_sample_maker *maker, const wisp_sample *sam
                                wisp_error *err)
 {
     WISP_TRY(load_part(maker, sample, extent, err));
-    WISP_TRY(place_part(maker, batch, slot, err));
+    if (maker->options->as_bytes)
+        WISP_TRY(place_views(maker, batch, slot, err));
+    else if (maker->options->as_plans)
+        WISP_TRY(place_part(maker, batch, slot, err));
     wispi_view_clock_lap(maker->timed, WISPI_PHASE_OTHER);
     return WISP_OK;
-}
-
-static void *view_memory(const wispi_sample_maker *maker, const wispi_feed_batch *batch,
-                         int32_t group, int32_t k, int64_t slot)
-{
-    const wisp_view_group *g = &maker->groups[group];
-    size_t bytes = wispi_view_bytes(g->width, g->height, maker->form.form);
-    return (uint8_t *)batch->groups[group] + (size_t)(k * batch->size + slot) * bytes;
 }
 
 static wispi_view_row row_of(const wispi_feed_batch *batch, int32_t view, int64_t slot)
@@ -132,6 +146,29 @@ static wispi_view_row row_of(const wispi_feed_batch *batch, int32_t view, int64_
     const int64_t row = view * batch->size + slot;
     return (wispi_view_row){batch->views + row * WISP_VIEW_COLUMNS,
                             batch->ops + row * WISP_MAX_PIXEL_OPS * 2};
+}
+
+/* Where a view made here goes. As bytes its row says that it is to be taken as it is. */
+static void *view_memory(wispi_sample_maker *maker, const wispi_feed_batch *batch, int32_t v,
+                         int32_t group, int32_t k, int64_t slot)
+{
+    const wisp_view_group *g = &maker->groups[group];
+    const size_t bytes = wispi_view_bytes(g->width, g->height, maker->form.form);
+    if (!maker->options->as_bytes)
+        return (uint8_t *)batch->groups[group] + (size_t)(k * batch->size + slot) * bytes;
+    const wispi_eval_view as_it_is = {
+        g->width, g->height, WISP_FILTER_BICUBIC, 0, {0, 0, g->width, g->height}};
+    maker->place = (wispi_picture_place){maker->views_offset, g->width, g->height};
+    wispi_view_row_evaluate(row_of(batch, v, slot), &maker->place, &as_it_is);
+    maker->views += bytes;
+    maker->views_offset += (int64_t)bytes;
+    return maker->views - bytes;
+}
+
+/* Views are made by a device of pictures and rows. */
+static int by_device(const wispi_sample_maker *maker)
+{
+    return maker->options->as_plans && !maker->options->as_bytes;
 }
 
 /* --- views of training --- */
@@ -144,10 +181,10 @@ static wisp_status show_view(wispi_sample_maker *maker, wispi_feed_batch *batch,
     view.box = wispi_box_shrunk(view.box, maker->shrink);
     view.box.x -= maker->part.x;
     view.box.y -= maker->part.y;
-    if (maker->options->as_plans)
+    if (by_device(maker))
         return wispi_view_row_write(row_of(batch, v, slot), &maker->place, &view, err);
     return wispi_view_run(maker->worker, &maker->part.image, &view, &maker->form,
-                          view_memory(maker, batch, g, k, slot), err);
+                          view_memory(maker, batch, v, g, k, slot), err);
 }
 
 static wisp_status make_views(wispi_sample_maker *maker, wispi_feed_batch *batch, int64_t slot,
@@ -205,11 +242,11 @@ static wisp_status make_evaluation_view(wispi_sample_maker *maker, const wisp_sa
     wispi_eval_view view;
     WISP_TRY(evaluation_spec(maker->options, picture, &view, err));
     WISP_TRY(load_extent(maker, sample, &whole, batch, slot, err));
-    if (maker->options->as_plans)
+    if (by_device(maker))
         wispi_view_row_evaluate(row_of(batch, 0, slot), &maker->place, &view);
     else
         WISP_TRY(wispi_view_evaluate(maker->worker, &maker->part.image, &view, &maker->form,
-                                     view_memory(maker, batch, 0, 0, slot), err));
+                                     view_memory(maker, batch, 0, 0, 0, slot), err));
     float wide = (float)picture->width / (float)view.resized_w;
     float high = (float)picture->height / (float)view.resized_h;
     float *box = batch->boxes + slot * 4;

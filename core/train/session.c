@@ -148,6 +148,7 @@ wisp_status wispi_session_feed(const wispi_session *s, const wispi_instance *dat
     if (how == WISPI_FEED_SAMPLED) {
         wispi_feed_settings_sampled(&o, s->experiment);
         o.as_plans = s->view_maker != NULL;
+        o.as_bytes = o.as_plans && s->experiment->run.views == WISPI_VIEWS_BYTES;
         o.world = world_of(s);
         o.rank = o.world > 1 ? s->experiment->ranks->rank : 0;
     }
@@ -298,7 +299,8 @@ static wisp_status make_view_maker(wispi_session *s, wisp_error *err)
         return WISP_OK;
     }
     if (status == WISP_E_UNSUPPORTED)
-        return wisp_fail(err, WISP_E_CONFIG, "run.views = \"device\": %s", cause.message);
+        return wisp_fail(err, WISP_E_CONFIG, "run.views = \"%s\": %s",
+                         wanted == WISPI_VIEWS_BYTES ? "bytes" : "device", cause.message);
     return status == WISP_OK ? status : wisp_fail(err, status, "%s", cause.message);
 }
 

@@ -32,6 +32,9 @@ static const wisp_choice view_places[] = {
     {"auto", "on the device, if it has memory of its own and the kernels", WISPI_VIEWS_AUTO, 0},
     {"device", "on the device; an error where it cannot", WISPI_VIEWS_DEVICE, 0},
     {"host", "in the workers", WISPI_VIEWS_HOST, 0},
+    {"bytes",
+     "in the workers but for normalisation, which the device does; an error where it cannot",
+     WISPI_VIEWS_BYTES, 0},
     {NULL, NULL, 0, 0}};
 
 const wisp_option wispi_run_options_table[] = {

@@ -115,12 +115,14 @@ wisp_status wispi_view_bench_run(const wispi_experiment *x, const wispi_view_ben
     wispi_feed_settings_sampled(&o, x);
     if (request->workers >= 0)
         o.workers = request->workers;
-    o.as_plans = x->run.views == WISPI_VIEWS_DEVICE;
+    o.as_bytes = x->run.views == WISPI_VIEWS_BYTES;
+    o.as_plans = o.as_bytes || x->run.views == WISPI_VIEWS_DEVICE;
     o.timed = 1;
     b.workers = o.workers;
     b.batch = o.batch;
     b.dtype = o.dtype;
     b.as_plans = o.as_plans;
+    b.as_bytes = o.as_bytes;
     b.images = o.dataset->count(o.dataset_self);
     wisp_status status =
         request->in_memory ? run_in_memory(&o, request, &b, err) : run_feed(&o, request, &b, err);

@@ -18,7 +18,8 @@ typedef struct wispi_view_bench {
     int32_t workers, processors; /* 0 workers: the calling thread */
     int64_t batch, images;       /* of the data set, or as many of it as memory was granted for */
     size_t loaded;               /* bytes in memory */
-    int32_t as_plans;            /* pictures and plans for a device: no views are made here */
+    int32_t as_plans;            /* pictures and plans for a device: no views are made here, */
+    int32_t as_bytes;            /* or all but their normalisation */
     int32_t ahead;               /* batches that the feed works ahead at the end */
     double seconds;              /* measured */
     wispi_view_clock times;      /* of all workers within them */

@@ -54,17 +54,24 @@ static double per_image(const wispi_view_bench *b, double seconds)
     return b->times.samples > 0 ? 1e3 * seconds / (double)b->times.samples : 0;
 }
 
+static const char *dtype_name(const wispi_view_bench *b)
+{
+    return b->as_bytes ? "u8" : b->dtype == WISP_BF16 ? "bf16" : "f32";
+}
+
 static void add_head(wispi_text *t, const wispi_view_bench *b, const char *source)
 {
     wispi_text_printf(t, "%s: %lld images", source, (long long)b->images);
     if (b->loaded > 0)
         wispi_text_printf(t, " in memory, %.1f MiB", (double)b->loaded / (1 << 20));
-    wispi_text_append(t, b->as_plans ? "; pictures and plans for a device\n" : "\n");
+    wispi_text_append(t, b->as_bytes   ? "; a device normalises\n"
+                         : b->as_plans ? "; pictures and plans for a device\n"
+                                       : "\n");
     for (int32_t g = 0; g < b->n_groups; g++)
         wispi_text_printf(t, "%s%d x %d x %d px", g ? " + " : "views ", b->groups[g].count,
                           b->groups[g].width, b->groups[g].height);
-    wispi_text_printf(t, ", %s, batch %lld, %d ahead\n", b->dtype == WISP_BF16 ? "bf16" : "f32",
-                      (long long)b->batch, b->ahead);
+    wispi_text_printf(t, ", %s, batch %lld, %d ahead\n", dtype_name(b), (long long)b->batch,
+                      b->ahead);
     wispi_text_printf(t, "%d worker%s on %d processor%s, vector code %s, %.1f s\n\n", b->workers,
                       b->workers == 1 ? "" : "s", b->processors, b->processors == 1 ? "" : "s",
                       wispi_cpu_level_name(wispi_cpu_level()), b->seconds);
@@ -139,14 +146,14 @@ wisp_status wispi_view_bench_json(const wispi_view_bench *b, const char *source,
 {
     const rates r = rates_of(b);
     json_t *report = rates_json(b, &r);
-    json_t *facts =
-        json_pack("{s:o, s:I, s:I, s:I, s:s, s:b, s:i, s:i, s:i, s:s, s:f, s:o, s:o}", "source",
-                  wispi_json_string(source), "images", (json_int_t)b->images, "measured_images",
-                  (json_int_t)b->times.samples, "bytes_in_memory", (json_int_t)b->loaded, "dtype",
-                  b->dtype == WISP_BF16 ? "bf16" : "f32", "as_plans", (int)b->as_plans, "workers",
-                  (int)b->workers, "processors", (int)b->processors, "ahead", (int)b->ahead,
-                  "vector_code", wispi_cpu_level_name(wispi_cpu_level()), "seconds", b->seconds,
-                  "groups", groups_json(b), "phases", phases_json(b, &r));
+    json_t *facts = json_pack(
+        "{s:o, s:I, s:I, s:I, s:s, s:b, s:b, s:i, s:i, s:i, s:s, s:f, s:o, s:o}", "source",
+        wispi_json_string(source), "images", (json_int_t)b->images, "measured_images",
+        (json_int_t)b->times.samples, "bytes_in_memory", (json_int_t)b->loaded, "dtype",
+        dtype_name(b), "as_plans", (int)b->as_plans, "as_bytes", (int)b->as_bytes, "workers",
+        (int)b->workers, "processors", (int)b->processors, "ahead", (int)b->ahead, "vector_code",
+        wispi_cpu_level_name(wispi_cpu_level()), "seconds", b->seconds, "groups", groups_json(b),
+        "phases", phases_json(b, &r));
     if (!report || !facts || json_object_update(report, facts) != 0) {
         json_decref(report);
         report = NULL;

@@ -27,6 +27,9 @@ for workers in 0 2; do
 done
 expect 0 bench views "$work/views.toml" --seconds 0.05 run.views=device --json
 value as_plans true
+expect 0 bench views "$work/views.toml" --seconds 0.05 run.views=bytes --json
+value as_bytes true
+value dtype u8
 
 expect 2 bench steps "$work/views.toml"
 expect 2 bench views

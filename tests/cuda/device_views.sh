@@ -21,4 +21,6 @@ run 0 run experiment.toml run.device=cuda run.views=host run.out=host
 for workers in 0 3; do
     run 0 run experiment.toml run.device=cuda run.views=device run.workers=$workers run.out=device.$workers
     same_runs host/smoke/0 device.$workers/smoke/0
+    run 0 run experiment.toml run.device=cuda run.views=bytes run.workers=$workers run.out=bytes.$workers
+    same_runs host/smoke/0 bytes.$workers/smoke/0
 done

@@ -1,6 +1,6 @@
-/* test_view_maker.c - views of photographs made by a device of a feed's plans against those that
- * the feed makes itself, under two samplers and as evaluation views. WISP_TEST_DEVICE names the
- * device, WISP_TEST_PHOTOS a folder of other photographs. */
+/* test_view_maker.c - views of photographs made by a device of a feed's plans, or normalised by it,
+ * against those that the feed makes itself, under two samplers and as evaluation views.
+ * WISP_TEST_DEVICE names the device, WISP_TEST_PHOTOS a folder of other photographs. */
 #include <math.h>
 
 #include "built_plugin.h"
@@ -23,7 +23,9 @@ struct pair {
     double largest; /* levels of 255 */
 };
 
-static wispi_feed *open_feed(const wispi_instance *data, const wispi_instance *sampler, int plans)
+enum { AS_VIEWS, AS_PLANS, AS_BYTES };
+
+static wispi_feed *open_feed(const wispi_instance *data, const wispi_instance *sampler, int how)
 {
     wispi_feed_options o = {.dataset = data->plugin->descriptor->vtable,
                             .dataset_self = data->self,
@@ -33,8 +35,9 @@ static wispi_feed *open_feed(const wispi_instance *data, const wispi_instance *s
                             .dtype = WISP_F32,
                             .eval_resize = 40,
                             .eval_size = 32,
-                            .workers = plans ? 3 : 0,
-                            .as_plans = plans};
+                            .workers = how == AS_VIEWS ? 0 : 3,
+                            .as_plans = how != AS_VIEWS,
+                            .as_bytes = how == AS_BYTES};
     wisp_error err = {0};
     wispi_feed *feed = NULL;
     if (sampler) {
@@ -114,7 +117,7 @@ static void close_pair(struct pair *p, wispi_device *device)
 }
 
 /* `sampler` is its table; NULL: evaluation views. */
-static void compare(const char *name, const char *sampler)
+static void compare_how(const char *name, const char *sampler, int how)
 {
     const char *photos = getenv("WISP_TEST_PHOTOS");
     char toml[2048];
@@ -124,17 +127,25 @@ static void compare(const char *name, const char *sampler)
     chosen_device chosen = chosen_device_open();
     const wispi_instance *data = built_plugin(&plugins, "dataset", "data");
     const wispi_instance *draws = sampler ? built_plugin(&plugins, "sampler", "sampler") : NULL;
-    struct pair p = {.host = open_feed(data, draws, 0), .plans = open_feed(data, draws, 1)};
+    struct pair p = {.host = open_feed(data, draws, AS_VIEWS),
+                     .plans = open_feed(data, draws, how)};
     p.n_groups = wispi_feed_groups(p.plans, p.groups);
     open_maker(&p, chosen.device);
     for (int step = 0; step < STEPS; step++)
         compare_batch(&p, chosen.device);
-    printf("%s: %lld values, %lld differ, by %.2g levels at most\n", name, (long long)p.values,
-           (long long)p.differ, p.largest);
-    ck_assert_double_le(p.largest, 1.0);
+    printf("%s%s: %lld values, %lld differ, by %.2g levels at most\n", name,
+           how == AS_BYTES ? " as bytes" : "", (long long)p.values, (long long)p.differ, p.largest);
+    ck_assert_double_le(p.largest, how == AS_BYTES ? 0.0 : 1.0);
+    ck_assert_int_gt(p.values, 0);
     close_pair(&p, chosen.device);
     chosen_device_close(&chosen);
     built_plugins_close(&plugins);
+}
+
+static void compare(const char *name, const char *sampler)
+{
+    compare_how(name, sampler, AS_PLANS);
+    compare_how(name, sampler, AS_BYTES);
 }
 
 /* Sizes of real recipes where photographs of a real size are named. */
