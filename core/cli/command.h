@@ -26,6 +26,7 @@ typedef struct wispi_call {
     const char *workers, *seconds, *use;                    /* of bench; use of data and pack too */
     const char *output, *short_side, *quality, *limit, *jobs; /* of pack */
     int32_t skip_broken, unchecked;
+    const char *images, *samples; /* of views */
 } wispi_call;
 
 /* One `--name` or `--name VALUE`. Where it goes: `offset` in wispi_call. */
@@ -49,7 +50,7 @@ typedef struct wispi_verb {
 
 extern const wispi_verb wispi_verb_run, wispi_verb_check, wispi_verb_list, wispi_verb_inspect,
     wispi_verb_eval, wispi_verb_export, wispi_verb_import, wispi_verb_ops, wispi_verb_bench,
-    wispi_verb_pack, wispi_verb_data, wispi_verb_report, wispi_verb_new;
+    wispi_verb_pack, wispi_verb_data, wispi_verb_report, wispi_verb_new, wispi_verb_views;
 /* All of them, NULL-terminated. */
 extern const wispi_verb *const wispi_verbs[];
 

@@ -150,6 +150,25 @@ WISP_API wisp_status wisp_runtime_bench_views(wisp_runtime *runtime,
                                               const wisp_bench_views_options *options,
                                               int32_t format, char **text, wisp_error *err);
 
+typedef struct wisp_views_options {
+    uint32_t struct_size;
+    int32_t images;             /* on the sheet, at most 64; 0: 6 */
+    int64_t samples;            /* plans that the numbers come from; 0: 10,000 */
+    const char *file;           /* the sheet to draw, a PNG file; NULL: numbers alone */
+    const char *use;            /* plugin of data that are named by their path; or NULL */
+    const char *const *others;  /* paths of more experiments, to stand beside the source */
+    int32_t n_others, reserved; /* at most 7 */
+} wisp_views_options;
+
+/* What samplers draw: crop scale, pixel scale, overlap and pixels of their views, beside published
+ * recipes, and a contact sheet of images with the boxes and views that training gets. All samplers
+ * draw for the source's images with its seed; overrides hold for all. [data], [sampler], [input]
+ * and [run] count, and a path may name data, as above. `file` is there, whole, or nothing has
+ * changed. */
+WISP_API wisp_status wisp_runtime_views(wisp_runtime *runtime, const wisp_experiment_source *source,
+                                        const wisp_views_options *options, int32_t format,
+                                        char **text, wisp_error *err);
+
 typedef struct wisp_pack_options {
     uint32_t struct_size;
     int32_t short_side;  /* px: larger pictures are made so small; 0: none are */
