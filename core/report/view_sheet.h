@@ -4,7 +4,7 @@
 #ifndef WISPI_REPORT_VIEW_SHEET_H
 #define WISPI_REPORT_VIEW_SHEET_H
 
-#include "report/views.h"
+#include "report/drawn_views.h"
 
 typedef struct wispi_sheet_request {
     const wispi_views *views;

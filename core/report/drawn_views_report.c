@@ -1,10 +1,10 @@
-/* views_report.c - the numbers of views.c for people and for programs. */
+/* drawn_views_report.c - the numbers of drawn_views.c for people and for programs. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "report/published_recipes.h"
-#include "report/views.h"
+#include "report/drawn_views.h"
 #include "train/json_text.h"
 
 enum { FIRST_COLUMN = 30, COLUMN = 14 };

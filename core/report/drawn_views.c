@@ -1,5 +1,5 @@
-/* views.c - looks up images, then draws plans for them, arm by arm. */
-#include "report/views.h"
+/* drawn_views.c - looks up images, then draws plans for them, arm by arm. */
+#include "report/drawn_views.h"
 
 #include <stdio.h>
 #include <string.h>
