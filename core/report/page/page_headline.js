@@ -1,0 +1,91 @@
+/* page_headline.js - the outcome first, in words and large numbers. */
+
+function statTile(label, value, detail) {
+    return el('div', {class: 'stat'}, el('div', {class: 'stat-name'}, label), el('div', {class: 'stat-value'}, value),
+        detail ? el('div', {class: 'stat-detail'}, detail) : null);
+}
+
+/* Of each metric what counts most: a task at the end, else the newest probe. */
+function finalResults(run) {
+    const best = new Map();
+    for (const kind of ['probe', 'best_probe', 'task']) {
+        for (const result of run.results || []) {
+            if (result.kind === kind && !(kind === 'best_probe' && best.has(result.metric)) && !/_best_epoch$/.test(result.metric))
+                best.set(result.metric, result);
+        }
+    }
+    return [...best.values()];
+}
+
+function baselineWords(run, metric) {
+    return (run.results || []).filter((one) => one.metric === metric && ['untrained', 'raw_pixels'].includes(one.kind))
+        .map((one) => inWords(one.kind) + ' ' + score(metric, one.value)).join(' · ');
+}
+
+function lastOf(run, key) {
+    const curve = (run.curves || {})[key];
+    return curve && curve.value && curve.value.length ? curve.value[curve.value.length - 1] : NaN;
+}
+
+function runTiles(run) {
+    const tiles = finalResults(run).slice(0, 6).map((result) =>
+        statTile(capital(inWords(result.metric)) + (result.kind === 'task' ? '' : ', probe'), score(result.metric, result.value),
+            baselineWords(run, result.metric)));
+    const loss = lastOf(run, 'train/loss');
+    if (isNumber(loss) && tiles.length < 6)
+        tiles.push(statTile('Loss', show(loss), 'last logged'));
+    return el('div', {class: 'stats'}, tiles);
+}
+
+function healthNotes(run) {
+    return (run.health || []).map((one) => el('p', {class: 'warning', role: 'note'},
+        el('strong', null, isNumber(one.step) ? 'Step ' + one.step + ': ' : ''), one.words));
+}
+
+/* All runs in one table, where there are several. */
+function runTable(page) {
+    const metrics = [...new Set(page.runs.flatMap((run) => finalResults(run).map((result) => result.metric)))].slice(0, 6);
+    const rows = page.runs.map((run) => [run.label, run.state === 'running' ? 'running' : 'done',
+        ...metrics.map((metric) => {
+            const found = finalResults(run).find((result) => result.metric === metric);
+            return found ? score(metric, found.value) : '–';
+        }), show(lastOf(run, 'train/loss'))]);
+    return table(['Run', 'State', ...metrics.map((metric) => '#' + capital(inWords(metric))), '#Last loss'], rows);
+}
+
+function verdictKind(verdict) {
+    return /better/.test(verdict || '') ? 'shown' : 'open';
+}
+
+function verdictTag(verdict) {
+    return el('span', {class: 'tag ' + verdictKind(verdict)}, verdict);
+}
+
+/* The first metric is the one that the comparison is about. */
+function comparisonHeadline(comparison) {
+    const metrics = comparison.metrics || [];
+    const first = metrics.filter((one) => one.metric === metrics[0].metric && one.source === metrics[0].source);
+    return el('div', {class: 'verdicts'}, first.map((one) => el('div', {class: 'verdict ' + verdictKind(one.verdict)},
+        el('div', {class: 'stat-name'}, metricTitle(one, comparison)),
+        el('div', {class: 'verdict-line'}, capital(one.verdict || 'not judged')),
+        el('div', {class: 'verdict-number'}, intervalText(one)),
+        one.words ? el('p', null, one.words) : null)));
+}
+
+function headline(page) {
+    const parts = [];
+    if (page.comparison && (page.comparison.metrics || []).length)
+        parts.push(comparisonHeadline(page.comparison));
+    if (page.sweep && (page.sweep.metrics || []).length)
+        parts.push(el('p', {class: 'lead'}, capital(page.sweep.metrics[0].words || '')));
+    if (page.runs.length === 1)
+        parts.push(runTiles(page.runs[0]));
+    else if (page.runs.length > 1 && !page.comparison && !page.sweep)
+        parts.push(runTable(page));
+    for (const run of page.runs)
+        parts.push(...healthNotes(run));
+    const unfinished = page.comparison || page.sweep;
+    if (unfinished && unfinished.complete === false)
+        parts.push(el('p', {class: 'warning'}, 'Not all runs are there yet: the numbers are those of the runs that are.'));
+    return parts.length ? parts : [el('p', {class: 'note'}, 'No results yet.')];
+}
