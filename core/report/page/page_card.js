@@ -12,13 +12,14 @@ const markPlugin = {
         context.strokeStyle = context.fillStyle = ink.muted;
         context.font = '11px ' + ink.font;
         context.textAlign = 'right';
+        const highest = Math.max(...options.levels.map((level) => level.value));
         for (const level of options.levels) {
             const y = chart.scales.y.getPixelForValue(level.value);
             if (!(y >= top && y <= bottom))
                 continue;
             context.setLineDash([6, 4]);
             strokeLine(context, left, y, right, y);
-            context.fillText(level.text, right - 4, y - top > 16 ? y - 5 : y + 13);
+            context.fillText(level.text, right - 4, level.value === highest && y - top > 16 ? y - 5 : y + 13);
         }
         const [item] = chart.tooltip ? chart.tooltip.getActiveElements() : [];
         if (item && !chart.$zoom.both && chart.scales.x.type !== 'category') {

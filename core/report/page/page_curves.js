@@ -160,8 +160,8 @@ function curveConfig(page, chart) {
             normalized: true,
             interaction: {mode: 'nearest', axis: 'x', intersect: false},
             scales: {
-                x: {type: 'linear', ticks: {maxRotation: 0, maxTicksLimit: 7, callback: show}, bounds: 'data'},
-                y: {type: 'linear', ticks: {maxTicksLimit: 6, callback: (value) => show(value) + unit}, grace: '4%'},
+                x: {type: 'linear', bounds: 'data', beginAtZero: true, ticks: {maxRotation: 0, maxTicksLimit: 7, includeBounds: false, callback: show}},
+                y: {type: 'linear', ticks: {maxTicksLimit: 6, callback: (value) => show(value) + unit}, grace: chart.probe ? '5%' : 0},
             },
             plugins: {
                 decimation: {enabled: true, algorithm: 'min-max', threshold: 3000},

@@ -67,7 +67,7 @@ function inWords(name) {
 }
 
 function capital(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1);
+    return text.startsWith('k-NN') ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function isPercentage(metric) {
