@@ -49,6 +49,14 @@ static int unknown_verb(const char *word)
         wispi_nearest_word(word, names, n));
 }
 
+static int add_argument(wispi_call *call, const char *word)
+{
+    if (call->n_arguments == WISPI_MOST_ARGUMENTS)
+        return wispi_report_wrong_call("more than %d arguments", WISPI_MOST_ARGUMENTS);
+    call->arguments[call->n_arguments++] = word;
+    return WISPI_EXIT_DONE;
+}
+
 static int add_folder(wispi_call *call, const char *folder)
 {
     if (call->n_plugin_folders == WISPI_MOST_FOLDERS)
@@ -77,6 +85,8 @@ static int set_flag(wispi_call *call, const wispi_flag *flag, const char *value,
                                        flag->value);
     if (flag->offset == offsetof(wispi_call, plugin_folders))
         return add_folder(call, value);
+    if (flag->offset == offsetof(wispi_call, arguments))
+        return add_argument(call, value);
     memcpy(field, &value, sizeof value);
     return WISPI_EXIT_DONE;
 }
@@ -115,10 +125,7 @@ static int read_word(wispi_call *call, const char *word)
         call->verb = find_verb(word);
         return call->verb ? WISPI_EXIT_DONE : unknown_verb(word);
     }
-    if (call->n_arguments == WISPI_MOST_ARGUMENTS)
-        return wispi_report_wrong_call("more than %d arguments", WISPI_MOST_ARGUMENTS);
-    call->arguments[call->n_arguments++] = word;
-    return WISPI_EXIT_DONE;
+    return add_argument(call, word);
 }
 
 static int check_count(const wispi_call *call)

@@ -26,7 +26,8 @@ typedef struct wispi_call {
     const char *workers, *seconds, *use;                    /* of bench; use of data and pack too */
     const char *output, *short_side, *quality, *limit, *jobs; /* of pack */
     int32_t skip_broken, unchecked;
-    const char *images, *samples; /* of views */
+    const char *images, *samples;                                               /* of views */
+    const char *seeds, *devices, *out_folder, *study_name, *emit, *seed_offset; /* of compare */
 } wispi_call;
 
 /* One `--name` or `--name VALUE`. Where it goes: `offset` in wispi_call. */
@@ -50,7 +51,8 @@ typedef struct wispi_verb {
 
 extern const wispi_verb wispi_verb_run, wispi_verb_check, wispi_verb_list, wispi_verb_inspect,
     wispi_verb_eval, wispi_verb_export, wispi_verb_import, wispi_verb_ops, wispi_verb_bench,
-    wispi_verb_pack, wispi_verb_data, wispi_verb_report, wispi_verb_new, wispi_verb_views;
+    wispi_verb_pack, wispi_verb_data, wispi_verb_report, wispi_verb_new, wispi_verb_views,
+    wispi_verb_compare;
 /* All of them, NULL-terminated. */
 extern const wispi_verb *const wispi_verbs[];
 
@@ -58,6 +60,10 @@ extern const wispi_verb *const wispi_verbs[];
 int wispi_report_failure(wisp_status status, const wisp_error *err);
 /* The same for a mistake in the call itself: always WISPI_EXIT_WRONG_CALL. */
 int wispi_report_wrong_call(const char *format, ...) WISP_PRINTF(1, 2);
+/* Reads the number of a flag into `value`, which stays what it is where the flag is not given.
+ * Returns an exit code. */
+int wispi_read_number(const char *flag, const char *text, long long least, long long most,
+                      long long *value);
 /* Prints a result that came with `status`, frees it, and returns the exit code. */
 int wispi_report_text(wisp_status status, char *text, const wisp_error *err);
 
@@ -69,6 +75,13 @@ static inline int32_t wispi_call_format(const wispi_call *call)
 
 /* SIGINT and SIGTERM ask the runtime to stop; a second signal ends the program at once. */
 void wispi_stop_on_signals(wisp_runtime *runtime);
+
+/* The options that compare and sweep share; `program` is room for the path of this command. Returns
+ * an exit code. */
+int wispi_call_study(const wispi_call *call, char *program, size_t bytes,
+                     wisp_study_options *options);
+/* The exit code of a study whose text was printed. */
+int wispi_study_code(const wisp_study_outcome *outcome, int printed);
 
 /* An experiment from the arguments: a file, then overrides. */
 wisp_experiment_source wispi_call_experiment(const wispi_call *call, int32_t first);

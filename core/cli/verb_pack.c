@@ -1,33 +1,16 @@
 /* verb_pack.c - wisp pack */
 #include "command.h"
 
-#include <stdlib.h>
-
-/* Reads the number of a flag into `value`, which stays what it is where the flag is not given. */
-static int read_number(const char *flag, const char *text, long long least, long long most,
-                       long long *value)
-{
-    char *end = NULL;
-    const long long number = text ? strtoll(text, &end, 10) : 0;
-    if (!text)
-        return WISPI_EXIT_DONE;
-    if (end == text || *end != '\0' || number < least || number > most)
-        return wispi_report_wrong_call("%s %s: it must be a whole number from %lld to %lld", flag,
-                                       text, least, most);
-    *value = number;
-    return WISPI_EXIT_DONE;
-}
-
 static int read_options(const wispi_call *call, wisp_pack_options *options)
 {
     long long short_side = 0, quality = 0, limit = 0, jobs = 0;
-    int code = read_number("--short-side", call->short_side, 1, 65500, &short_side);
+    int code = wispi_read_number("--short-side", call->short_side, 1, 65500, &short_side);
     if (code == WISPI_EXIT_DONE)
-        code = read_number("--quality", call->quality, 1, 100, &quality);
+        code = wispi_read_number("--quality", call->quality, 1, 100, &quality);
     if (code == WISPI_EXIT_DONE)
-        code = read_number("--limit", call->limit, 1, INT64_MAX, &limit);
+        code = wispi_read_number("--limit", call->limit, 1, INT64_MAX, &limit);
     if (code == WISPI_EXIT_DONE)
-        code = read_number("--jobs", call->jobs, 1, 1024, &jobs);
+        code = wispi_read_number("--jobs", call->jobs, 1, 1024, &jobs);
     if (code != WISPI_EXIT_DONE)
         return code;
     if (!call->output)

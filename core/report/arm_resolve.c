@@ -25,10 +25,9 @@ static wisp_status of_arm(const wispi_arm *arm, wisp_status status, wisp_error *
 wisp_status wispi_arm_read_settings(wispi_registry *registry, wispi_arm *arm, wisp_error *err)
 {
     wispi_experiment *x = NULL;
-    WISP_TRY(of_arm(arm,
-                    wispi_experiment_load(registry, arm->path, arm->overrides, arm->n_overrides,
-                                          &x, err),
-                    err));
+    WISP_TRY(of_arm(
+        arm, wispi_experiment_load(registry, arm->path, arm->overrides, arm->n_overrides, &x, err),
+        err));
     arm->file_seed = x->run.seed;
     arm->threads = (int32_t)x->run.threads;
     arm->workers = (int32_t)x->run.workers;
@@ -64,8 +63,8 @@ static void add_string(override_list *o, const char *key, const char *value)
 static wisp_status frame_overrides(const wispi_arm_frame *frame, const wispi_arm *arm,
                                    wispi_arena *arena, override_list *out, wisp_error *err)
 {
-    override_list o = {arena, wispi_arena_array(arena, (size_t)arm->n_overrides + 8, sizeof *o.list),
-                       0, 0};
+    override_list o = {
+        arena, wispi_arena_array(arena, (size_t)arm->n_overrides + 8, sizeof *o.list), 0, 0};
     if (!o.list)
         return no_memory(err);
     for (int32_t i = 0; i < arm->n_overrides; i++)
@@ -120,7 +119,7 @@ static wisp_status resolve(wispi_registry *registry, const override_list *o, wis
 wisp_status wispi_arm_resolve(wispi_registry *registry, const wispi_arm_frame *frame,
                               wispi_arena *arena, wispi_arm *arm, wisp_error *err)
 {
-    override_list o;
+    override_list o = {0};
     WISP_TRY(frame_overrides(frame, arm, arena, &o, err));
     return of_arm(arm, resolve(registry, &o, arena, arm, err), err);
 }

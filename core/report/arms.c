@@ -3,13 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/run_folder.h"
 #include "wisp/options.h"
 
 /* What the scheduling decides, and where the call says it instead. */
 static const struct {
     const char *key, *instead;
 } scheduled[] = {
-    {"run.seed", "--seeds"},  {"run.name", "--name"},     {"run.out", "--out"},
+    {"run.seed", "--seeds"},
+    {"run.name", "--name"},
+    {"run.out", "--out"},
     {"run.resume", "--name"},
 };
 
@@ -42,9 +45,8 @@ wisp_status wispi_override_check(const char *override, wisp_error *err)
     const size_t n = strcspn(override, " =");
     for (size_t i = 0; i < WISP_COUNT(scheduled); i++)
         if (strlen(scheduled[i].key) == n && strncmp(scheduled[i].key, override, n) == 0)
-            return wisp_fail(err, WISP_E_CONFIG,
-                             "%.200s: %s is set for each run; say %s instead", override,
-                             scheduled[i].key, scheduled[i].instead);
+            return wisp_fail(err, WISP_E_CONFIG, "%.200s: %s is set for each run; say %s instead",
+                             override, scheduled[i].key, scheduled[i].instead);
     return WISP_OK;
 }
 
@@ -53,8 +55,8 @@ const char *wispi_file_stem(const char *path, wispi_arena *arena)
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
-    return wispi_arena_printf(arena, "%.*s", (int)(dot && dot > name ? (size_t)(dot - name) : strlen(name)),
-                              name);
+    return wispi_arena_printf(arena, "%.*s",
+                              (int)(dot && dot > name ? (size_t)(dot - name) : strlen(name)), name);
 }
 
 /* --- counting --- */
@@ -176,4 +178,11 @@ wisp_status wispi_arms_offset_seeds(wispi_arms *arms, const char *text, wisp_err
         p = end + (*end == ',');
     }
     return WISP_OK;
+}
+
+/* The name of the arm is a line of its resolved text. */
+int wispi_arms_are_equal(const wispi_arm *a, const wispi_arm *b)
+{
+    return wispi_run_folder_compare("", a->resolved, b->resolved, WISPI_SAME_EXPERIMENT, NULL) ==
+           WISP_OK;
 }

@@ -16,7 +16,7 @@ typedef struct wispi_arm {
     const char *path;             /* a TOML file */
     const char *const *overrides; /* key=value, in the order in which they apply */
     int32_t n_overrides;
-    int64_t seed_offset; /* added to each seed: not 0 where arms shall share no randomness */
+    int64_t seed_offset;  /* added to each seed: not 0 where arms shall share no randomness */
     const char *resolved; /* the whole experiment as TOML, with seed 0; NULL until it is resolved */
     int64_t steps;        /* of a whole run */
     int64_t file_seed;    /* run.seed as the file has it, which does not count */
@@ -38,6 +38,9 @@ wisp_status wispi_arms_parse(const char *const *arguments, int32_t n, wispi_aren
 
 /* "B:1000,C:2000": what is added to an arm's seeds. */
 wisp_status wispi_arms_offset_seeds(wispi_arms *arms, const char *text, wisp_error *err);
+
+/* Do they come to the same experiment, once resolved? */
+int wispi_arms_are_equal(const wispi_arm *a, const wispi_arm *b);
 
 /* Is it key=value (or X:key=value), rather than a file's name? */
 int wispi_is_override(const char *argument);

@@ -1,7 +1,7 @@
 /* child_process.h - a program that runs beside this one, with its words in a log file.
  *
- * A child is told SIGTERM when this process dies, however that happens, and is in a process group of
- * its own, so that Ctrl-C reaches this process alone. */
+ * A child is told SIGTERM when this process dies, however that happens, and is in a process group
+ * of its own, so that Ctrl-C reaches this process alone. */
 #ifndef WISPI_REPORT_CHILD_PROCESS_H
 #define WISPI_REPORT_CHILD_PROCESS_H
 

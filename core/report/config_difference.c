@@ -51,8 +51,7 @@ static int add_value(json_t *values, const char *key, const wispi_node *node)
 {
     wispi_text text = {0};
     write_node(&text, node);
-    const int failed =
-        text.failed || json_object_set_new(values, key, json_string(text.data)) != 0;
+    const int failed = text.failed || json_object_set_new(values, key, json_string(text.data)) != 0;
     wispi_text_free(&text);
     return failed ? -1 : 0;
 }
@@ -205,7 +204,8 @@ void wispi_config_differences_say(const json_t *differences, const char *const *
 {
     int keys = 12;
     for (size_t i = 0; i < json_array_size(differences); i++) {
-        const int k = (int)json_string_length(json_object_get(json_array_get(differences, i), "key"));
+        const int k =
+            (int)json_string_length(json_object_get(json_array_get(differences, i), "key"));
         keys = k > keys ? k : keys;
     }
     wispi_text_printf(out, "%-*s", keys, "what differs");

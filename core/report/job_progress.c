@@ -68,7 +68,8 @@ static size_t write_running(const wispi_job_progress *p, char *line, size_t n, s
         const wispi_job *job = &p->study->jobs[i];
         if (job->state != WISPI_JOB_RUNS)
             continue;
-        const double share = (double)steps_of(job) / (double)(job->arm->steps ? job->arm->steps : 1);
+        const double share =
+            (double)steps_of(job) / (double)(job->arm->steps ? job->arm->steps : 1);
         n += (size_t)snprintf(line + n, bytes - n, "  %s/%lld %.0f %%", job->arm->name,
                               (long long)job->seed, 100 * share);
     }
@@ -87,9 +88,9 @@ void wispi_job_progress_show(wispi_job_progress *p)
     if (n_failed)
         snprintf(failed, sizeof failed, ", %d failed", n_failed);
     /* What is least missed comes last, where a narrow terminal cuts. */
-    const size_t n =
-        (size_t)snprintf(line, sizeof line, "%d of %d runs done%s  ETA %s",
-                         wispi_study_count(p->study, WISPI_JOB_DONE), p->study->n_jobs, failed, eta);
+    const size_t n = (size_t)snprintf(line, sizeof line, "%d of %d runs done%s  ETA %s",
+                                      wispi_study_count(p->study, WISPI_JOB_DONE), p->study->n_jobs,
+                                      failed, eta);
     write_running(p, line, n, sizeof line);
     printf("%s%.*s%s", p->terminal ? "\r\033[K" : "", width(p), line, p->terminal ? "" : "\n");
     p->line_open = p->terminal;

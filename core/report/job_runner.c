@@ -133,7 +133,7 @@ static void say(job_runner *r, const wispi_job *job, const char *what)
 
 static void fail_job(job_runner *r, wispi_job *job, const char *why)
 {
-    char tail[1500], words[2000];
+    char tail[1200], words[2000];
     wispi_log_tail(job->log, 8, tail, sizeof tail);
     snprintf(words, sizeof words, "failed: %.400s; the end of %.300s%s%s", why, job->log,
              tail[0] ? ":\n" : " is empty", tail);

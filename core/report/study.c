@@ -49,14 +49,20 @@ static wisp_status lock_folder(wispi_study *study, wisp_error *err)
                      study->folder);
 }
 
-static wisp_status open_folder(wispi_study *study, const wispi_study_request *request,
+static wisp_status name_folder(wispi_study *study, const wispi_study_request *request,
                                wisp_error *err)
 {
-    char logs[WISPI_STUDY_PATH + 16];
     WISP_TRY(check_name(request->name, err));
-    const int n = snprintf(study->folder, sizeof study->folder, "%s/%s", request->out, request->name);
+    const int n =
+        snprintf(study->folder, sizeof study->folder, "%s/%s", request->out, request->name);
     if (n < 0 || n > WISPI_STUDY_PATH - 300)
         return wisp_fail(err, WISP_E_CONFIG, "--out and --name make too long a path");
+    return WISP_OK;
+}
+
+static wisp_status open_folder(wispi_study *study, wisp_error *err)
+{
+    char logs[WISPI_STUDY_PATH + 16];
     snprintf(logs, sizeof logs, "%s/logs", study->folder);
     WISP_TRY(wispi_make_folders(logs, err));
     return lock_folder(study, err);
@@ -134,8 +140,6 @@ static wisp_status resolve_arms(wispi_registry *registry, const wispi_study_requ
                              "arm %.60s has no [[task]] and no [[probe]]: there would be nothing "
                              "to compare",
                              study->arms.list[i].name);
-    for (int32_t i = 0; i < study->arms.n; i++)
-        WISP_TRY(keep_arm(study, &study->arms.list[i], err));
     return WISP_OK;
 }
 
@@ -215,8 +219,13 @@ wisp_status wispi_study_open(wispi_registry *registry, const wispi_study_request
     study->arena = arena;
     study->lock = -1;
     study->threads = request->threads;
-    WISP_TRY(open_folder(study, request, err));
-    wisp_status status = resolve_arms(registry, request, study, err);
+    WISP_TRY(name_folder(study, request, err));
+    /* Before the folder is touched, so that a call that is wrong leaves nothing. */
+    WISP_TRY(resolve_arms(registry, request, study, err));
+    WISP_TRY(open_folder(study, err));
+    wisp_status status = WISP_OK;
+    for (int32_t i = 0; status == WISP_OK && i < study->arms.n; i++)
+        status = keep_arm(study, &study->arms.list[i], err);
     if (status == WISP_OK)
         status = list_jobs(study, err);
     if (status == WISP_OK)

@@ -30,7 +30,7 @@ typedef struct wispi_job {
 typedef struct wispi_study {
     wispi_arena *arena;
     char folder[WISPI_STUDY_PATH];
-    int lock; /* file descriptor; -1: none */
+    int lock;        /* file descriptor; -1: none */
     int32_t threads; /* of each run where its arm says none */
     wispi_arms arms;
     wispi_seeds seeds;

@@ -124,6 +124,35 @@ WISP_API wisp_status wisp_runtime_report(wisp_runtime *runtime, const char *cons
                                          int32_t n_folders, const wisp_report_options *options,
                                          int32_t format, char **text, wisp_error *err);
 
+/* How the runs of a comparison or of a sweep are made. */
+typedef struct wisp_study_options {
+    uint32_t struct_size;
+    int32_t jobs;  /* runs at one time; 0: one, or one a device */
+    int32_t quiet; /* no progress line */
+    int32_t reserved;
+    const char *program;               /* path of the wisp command: each run is a process of it */
+    const char *const *plugin_folders; /* of those processes; NULL-terminated, or NULL */
+    const char *seeds;       /* "5": 0 to 4; "3,7,11": these; NULL: 5 of compare, 3 of sweep */
+    const char *devices;     /* "cuda:0,cuda:1": runs are dealt over them; NULL: run.device */
+    const char *out, *name;  /* <out>/<name>/ is its folder; NULL: "runs", after the files */
+    const char *emit;        /* "slurm": no run is made, a job array is written; NULL */
+    const char *seed_offset; /* "B:1000": added to an arm's seeds; compare only; NULL */
+} wisp_study_options;
+
+typedef struct wisp_study_outcome {
+    int32_t n_runs, n_done, n_failed;
+    int32_t stopped; /* after wisp_runtime_stop: runs ended on checkpoints */
+} wisp_study_outcome;
+
+/* Runs experiments that differ in something with the same seeds and compares their results pair by
+ * pair. Arguments are TOML files, key=value for all of them and X:key=value for arm A, B ... alone.
+ * What is done is not run again, so the same call goes on after wisp_runtime_stop or a failure. A
+ * text in the case of success only, which some runs may not have had: *outcome tells. */
+WISP_API wisp_status wisp_runtime_compare(wisp_runtime *runtime, const char *const *arguments,
+                                          int32_t n_arguments, const wisp_study_options *options,
+                                          int32_t format, char **text, wisp_study_outcome *outcome,
+                                          wisp_error *err);
+
 enum { WISP_OPS_TEST = 0, WISP_OPS_GRAD = 1, WISP_OPS_SUPPORT = 2, WISP_OPS_PERF = 3 };
 
 /* Checks operations; `filter` is a glob over "op/case/dtype", NULL for all; `backend` NULL: "cpu".

@@ -1,0 +1,71 @@
+#include "report/study_results.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+wisp_status wispi_study_results_read(const wispi_study *study, wispi_study_results *out,
+                                     wisp_error *err)
+{
+    wispi_study_results results = {study, NULL};
+    results.runs = wispi_alloc_array((size_t)study->n_jobs, sizeof(wispi_run_data *));
+    wisp_status status =
+        results.runs ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    for (int32_t i = 0; status == WISP_OK && i < study->n_jobs; i++)
+        if (study->jobs[i].state == WISPI_JOB_DONE)
+            status = wispi_run_data_read(study->jobs[i].folder, &results.runs[i], err);
+    if (status == WISP_OK)
+        *out = results;
+    else
+        wispi_study_results_free(&results);
+    return status;
+}
+
+void wispi_study_results_free(wispi_study_results *results)
+{
+    for (int32_t i = 0; results->runs && i < results->study->n_jobs; i++)
+        wispi_run_data_free(results->runs[i]);
+    wispi_free(results->runs);
+    results->runs = NULL;
+}
+
+const wispi_run_data *wispi_study_results_at(const wispi_study_results *results, int32_t arm,
+                                             int32_t seed_index)
+{
+    return results->runs[seed_index * results->study->arms.n + arm];
+}
+
+json_t *wispi_study_arms_json(const wispi_study *study)
+{
+    json_t *arms = json_array();
+    for (int32_t i = 0; i < study->arms.n; i++)
+        json_array_append_new(arms, json_pack("{s:s, s:s}", "name", study->arms.list[i].name,
+                                              "title", study->arms.list[i].title));
+    return arms;
+}
+
+json_t *wispi_study_seeds_json(const wispi_study *study)
+{
+    json_t *seeds = json_array();
+    for (int32_t i = 0; i < study->seeds.n; i++)
+        if (wispi_study_seed_is_done(study, i))
+            json_array_append_new(seeds, json_integer((json_int_t)study->seeds.list[i]));
+    return seeds;
+}
+
+wisp_status wispi_study_write_json(const wispi_study *study, const char *file, const json_t *json,
+                                   wisp_error *err)
+{
+    char path[WISPI_STUDY_PATH + 64];
+    WISP_TRY(wispi_path_join(path, sizeof path, study->folder, file));
+    char *text = json_dumps(json, JSON_INDENT(2));
+    if (!text)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for %s", file);
+    const size_t n = strlen(text);
+    text[n] = '\n'; /* in place of the NUL, which is not written */
+    const wisp_status status = wispi_file_replace(path, text, n + 1, err);
+    free(text);
+    return status;
+}
