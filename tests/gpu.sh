@@ -13,7 +13,7 @@ set -uo pipefail
 source=$(cd "$(dirname "$0")/.." && pwd)
 all_parts="device build ops_f32 ops_bf16 training bench disk deterministic memcheck racecheck capture suite"
 packages=(libdnnl2 libdnnl-dev libtomlplusplus3 libtomlplusplus-dev libjpeg62-turbo libjpeg62-turbo-dev
-          libpng16-16 libpng-dev zlib1g-dev libjansson4 libjansson-dev check libsubunit0 libsubunit-dev)
+          libpng16-16 libpng-dev zlib1g-dev libjansson4 libjansson-dev libeigen3-dev check libsubunit0 libsubunit-dev)
 
 if [ "${1:-}" = packages ]; then
     mkdir -p "$2" && cd "$2" && exec apt-get download "${packages[@]}"

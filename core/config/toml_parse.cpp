@@ -1,4 +1,4 @@
-// toml_parse.cpp - the one file that knows toml++, and the only C++ of the host.
+// toml_parse.cpp - the one file that knows toml++.
 //
 // It turns the parser's tree into plain nodes; no exception and no C++ type leaves it.
 #include "config/toml_parse.h"

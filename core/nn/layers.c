@@ -284,6 +284,13 @@ static int check_taps(wisp_step *s, const wisp_module *m, const wisp_features *o
     return 1;
 }
 
+static void count_pixels(wispi_model *model, const wisp_module *backbone, const wisp_tensor *x)
+{
+    const wisp_desc *desc = wispi_tensor_desc(x);
+    if (desc->rank == 4 && !backbone->network->source && !wispi_module_frozen(backbone).gradient)
+        model->trained_pixels += desc->shape[0] * desc->shape[1] * desc->shape[2];
+}
+
 wisp_tensor *wispi_forward_features(wisp_step *s, wisp_module *m, wisp_tensor *x,
                                     wisp_features *out)
 {
@@ -306,6 +313,7 @@ wisp_tensor *wispi_forward_features(wisp_step *s, wisp_module *m, wisp_tensor *x
     if (wispi_step_of(s)->status == WISP_OK && !out->pooled)
         wispi_step_fail(s, WISP_E_PLUGIN, "the backbone gave no pooled embedding");
     if (wispi_step_of(s)->status == WISP_OK) {
+        count_pixels(model, m, x);
         if (!m->first_pooled)
             m->first_pooled = out->pooled;
         return out->pooled;
@@ -322,6 +330,16 @@ void wispi_module_forget_pooled(wisp_module *m)
 wisp_tensor *wispi_module_first_pooled(const wisp_module *m)
 {
     return m->first_pooled;
+}
+
+void wispi_model_forget_pixels(wispi_model *model)
+{
+    model->trained_pixels = 0;
+}
+
+int64_t wispi_model_trained_pixels(const wispi_model *model)
+{
+    return model->trained_pixels;
 }
 
 int wispi_drop_path_is_off(wisp_step *s)

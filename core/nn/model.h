@@ -112,6 +112,10 @@ const wisp_backbone_info *wispi_module_backbone_info(const wisp_module *module);
  * step. */
 void wispi_module_forget_pooled(wisp_module *module);
 wisp_tensor *wispi_module_first_pooled(const wisp_module *module);
+/* Pixels that backbones in trained networks were given in a step: not those in networks that follow
+ * others, nor in frozen ones. Forget at the step's beginning. */
+void wispi_model_forget_pixels(wispi_model *model);
+int64_t wispi_model_trained_pixels(const wispi_model *model);
 /* Elements of all parameters below a module. */
 int64_t wispi_module_parameter_count(const wisp_module *module, int32_t only_trained);
 

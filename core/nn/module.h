@@ -98,6 +98,7 @@ struct wispi_model {
     const wisp_module *forwarding; /* innermost module that is being computed */
     int32_t eval;
     int32_t has_clock;
+    int64_t trained_pixels; /* since wispi_model_forget_pixels() */
 };
 
 static inline wispi_model *wispi_model_of(wisp_step *s)

@@ -25,15 +25,17 @@ static void checkpoint_path(char *path, const char *folder, const char *name)
 static void facts_text(char *text, const wispi_checkpoint_facts *facts)
 {
     const wispi_metric_log_position *p = &facts->position;
-    snprintf(text, FACTS_BYTES,
-             "{\"step\": %lld, \"seconds\": %.17g, \"best\": %.17g, \"has_best\": %d, "
-             "\"probes_due\": %d, \"tasks_step\": %lld, \"fingerprint\": \"%016llx\", "
-             "\"metrics_bytes\": %lld, \"events_bytes\": %lld, \"timing_bytes\": %lld, "
-             "\"events_name\": \"%s\"}",
-             (long long)facts->step, facts->seconds, isnan(facts->best) ? 0.0 : facts->best,
-             !isnan(facts->best), facts->probes_due, (long long)facts->tasks_step,
-             (unsigned long long)facts->fingerprint, (long long)p->metrics_bytes,
-             (long long)p->events_bytes, (long long)p->timing_bytes, p->events_name);
+    snprintf(
+        text, FACTS_BYTES,
+        "{\"step\": %lld, \"pixels\": %lld, \"seconds\": %.17g, \"best\": %.17g, \"has_best\": %d, "
+        "\"probes_due\": %d, \"tasks_step\": %lld, \"fingerprint\": \"%016llx\", "
+        "\"metrics_bytes\": %lld, \"events_bytes\": %lld, \"timing_bytes\": %lld, "
+        "\"events_name\": \"%s\"}",
+        (long long)facts->step, (long long)facts->pixels, facts->seconds,
+        isnan(facts->best) ? 0.0 : facts->best, !isnan(facts->best), facts->probes_due,
+        (long long)facts->tasks_step, (unsigned long long)facts->fingerprint,
+        (long long)p->metrics_bytes, (long long)p->events_bytes, (long long)p->timing_bytes,
+        p->events_name);
 }
 
 /* Weights that are not finite are lost: nobody can go on from them. */
@@ -178,6 +180,7 @@ static wisp_status read_facts(const char *path, const wispi_safetensors *file,
     WISP_TRY(load_facts(path, file, &object, err));
     memset(facts, 0, sizeof *facts);
     facts->step = integer_of(object, "step");
+    facts->pixels = integer_of(object, "pixels");
     facts->seconds = json_number_value(json_object_get(object, "seconds"));
     facts->best =
         integer_of(object, "has_best") ? json_number_value(json_object_get(object, "best")) : NAN;

@@ -15,6 +15,7 @@
 /* What is kept besides tensors. */
 typedef struct wispi_checkpoint_facts {
     int64_t step;         /* of the whole run; the next one to take */
+    int64_t pixels;       /* that trained backbones were given so far, on all ranks */
     double seconds;       /* of training and evaluation so far */
     double best;          /* best value of the first probe; NaN: none yet */
     int32_t probes_due;   /* an epoch ended at `step` and its probes have not been evaluated */

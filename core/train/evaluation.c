@@ -309,14 +309,15 @@ wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
 /* --- what was found --- */
 
 wisp_status wispi_results_log(const wispi_results *results, wispi_metric_log *log, const char *kind,
-                              int64_t epoch, int64_t step, wisp_error *err)
+                              int64_t epoch, int64_t step, const int64_t *pixels, wisp_error *err)
 {
     for (int32_t i = 0; i < results->n; i++) {
         char key[sizeof results->list[i].metric];
         wispi_metric_key(results->list[i].metric, key, sizeof key);
-        wispi_metric_value value = {key, results->list[i].value};
-        WISP_TRY(wispi_metric_log_add(log, kind, epoch, step, &value, 1, results->list[i].protocol,
-                                      err));
+        const wispi_metric_value values[2] = {{"pixels", pixels ? (double)*pixels : 0},
+                                              {key, results->list[i].value}};
+        WISP_TRY(wispi_metric_log_add(log, kind, epoch, step, values + !pixels, 1 + !!pixels,
+                                      results->list[i].protocol, err));
     }
     return WISP_OK;
 }

@@ -40,9 +40,10 @@ wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
                            const wispi_evaluation_request *request, wispi_results *results,
                            wisp_error *err);
 
-/* One line for each result to the metric log; `kind` is "probe", "task", "untrained" ... */
+/* One line for each result to the metric log; `kind` is "probe", "task", "untrained" ... `pixels`
+ * NULL: the lines do not tell them. */
 wisp_status wispi_results_log(const wispi_results *results, wispi_metric_log *log, const char *kind,
-                              int64_t epoch, int64_t step, wisp_error *err);
+                              int64_t epoch, int64_t step, const int64_t *pixels, wisp_error *err);
 /* The result of this name; NULL when there is none. */
 const wispi_result *wispi_results_find(const wispi_results *results, const char *metric);
 

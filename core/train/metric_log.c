@@ -146,13 +146,22 @@ void wispi_metric_key(const char *metric, char *key, size_t bytes)
     key[n] = '\0';
 }
 
+/* Nine digits hold a float. Counts, of pixels for one, have more, and a double holds them. */
+static int is_large_count(double value)
+{
+    return fabs(value) >= 1e9 && fabs(value) < 9e15 && value == floor(value);
+}
+
 static void append_values(wispi_text *line, const wispi_metric_value *values, int32_t n)
 {
     for (int32_t i = 0; i < n; i++) {
-        if (isfinite(values[i].value))
-            wispi_text_printf(line, ", \"%s\": %.9g", values[i].name, values[i].value);
-        else
+        const double value = values[i].value;
+        if (!isfinite(value))
             wispi_text_printf(line, ", \"%s\": null", values[i].name);
+        else if (is_large_count(value))
+            wispi_text_printf(line, ", \"%s\": %.0f", values[i].name, value);
+        else
+            wispi_text_printf(line, ", \"%s\": %.9g", values[i].name, value);
     }
 }
 

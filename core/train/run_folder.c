@@ -18,7 +18,8 @@ static const char *const volatile_keys[] = {"out ",         "resume ",
                                             "threads ",     "workers ",
                                             "steps ",       "checkpoint_minutes ",
                                             "log_seconds ", "checkpoint_epochs ",
-                                            "comm ",        "views "};
+                                            "comm ",        "views ",
+                                            "on_collapse "};
 
 static wisp_status lock_folder(wispi_run_folder *folder, wisp_error *err)
 {

@@ -10,6 +10,7 @@
 #include "loader/containment.h"
 #include "tensor/transfer.h"
 #include "train/device_choice.h"
+#include "train/embedding_statistics.h"
 #include "train/feed_settings.h"
 #include "train/metric_log.h"
 #include "train/schedule_table.h"
@@ -487,6 +488,26 @@ static wisp_status build_model(wispi_session *s, wisp_error *err)
 
 /* --- the step --- */
 
+/* What the embedding's statistics are computed from, for the host to read; without another
+ * computation, and without a trace in what is trained. */
+static const wisp_tensor *keep_embedding(wispi_session *s, wisp_step *step)
+{
+    wisp_tensor *pooled = wispi_module_first_pooled(s->evaluated);
+    if (!pooled || s->experiment->run.on_collapse == WISPI_COLLAPSE_IGNORE)
+        return NULL;
+    const int64_t batch = s->now->batch.plugin.size, all = wisp_shape_of(step, pooled)->shape[0];
+    int64_t rows = all < batch ? all : batch;
+    rows = rows < WISPI_STATISTICS_ROWS ? rows : WISPI_STATISTICS_ROWS;
+    if (rows < 2)
+        return NULL;
+    wisp_no_grad_begin(step);
+    wisp_tensor *first = rows < all ? wisp_slice(step, pooled, 0, 0, rows) : pooled;
+    wisp_tensor *embedding = wisp_cast(step, first, WISP_F32);
+    wisp_no_grad_end(step);
+    wispi_step_keep(step, embedding);
+    return embedding;
+}
+
 /* The detached embedding of the first view that the evaluated network saw in this step; of the
  * first images when it saw only a part of the batch at a time. */
 static wisp_tensor *first_embedding(wispi_session *s, wisp_step *step)
@@ -533,11 +554,14 @@ static void train_step(wisp_step *step, void *user)
     const wisp_method_v0 *vtable = method_table(s);
     wispi_step_join(step, s->experiment->ranks);
     wispi_module_forget_pooled(s->evaluated);
+    wispi_model_forget_pixels(s->model);
     wisp_tensor *loss = NULL;
     WISPI_VISIT(method->plugin, "step",
                 loss = vtable->step(method->self, step, &s->now->batch.plugin));
     wispi_step_keep(step, loss);
     s->now->loss = loss;
+    s->now->pixels = wispi_model_trained_pixels(s->model);
+    s->now->embedding = keep_embedding(s, step);
     wispi_step_backward(step, add_probe_losses(s, step, loss));
     wispi_optimizer_share_gradient(step, s->optimizer);
     if (vtable->after_backward)
@@ -620,12 +644,30 @@ wisp_status wispi_session_step(wispi_session *s, const wispi_feed_batch *batch,
     return wispi_program_run(s->now->program, train_step, s, options, err);
 }
 
+int64_t wispi_session_step_pixels(const wispi_session *s)
+{
+    return s->now->pixels * world_of(s);
+}
+
 wispi_device *wispi_session_uploads_device(const wispi_session *s)
 {
     return s->view_maker ? wispi_view_maker_device(s->view_maker) : s->device;
 }
 
 /* --- what became of it --- */
+
+static wisp_status begin_reading_embedding(wispi_session *s, wispi_step_report *r, wisp_error *err)
+{
+    const wisp_tensor *embedding = s->now->embedding;
+    void *memory = r->embedding;
+    if (!memory)
+        WISP_TRY(wispi_host_alloc(
+            s->device, WISPI_STATISTICS_ROWS * (size_t)s->embedding_dim * sizeof *r->embedding,
+            &memory, err));
+    r->embedding = memory;
+    r->embedding_rows = (int32_t)wispi_tensor_desc(embedding)->shape[0];
+    return wispi_program_download(s->now->program, embedding, r->embedding, &r->ticket, err);
+}
 
 static wisp_status begin_reading(wispi_session *s, wispi_step_report *r, wisp_error *err)
 {
@@ -649,8 +691,11 @@ wisp_status wispi_session_post(wispi_session *s, int with_metrics, wispi_step_re
     }
     r->metrics = &s->now->metrics;
     r->n_metrics = with_metrics ? s->now->metrics.n : 0;
+    r->embedding_rows = 0;
     r->clock = s->clock;
     WISP_TRY(begin_reading(s, r, err));
+    if (with_metrics && s->now->embedding)
+        WISP_TRY(begin_reading_embedding(s, r, err));
     s->next_report = !s->next_report;
     *report = r;
     return WISP_OK;
@@ -706,8 +751,10 @@ void wispi_session_close(wispi_session *s)
     wispi_model_destroy(s->model);
     for (int32_t i = 0; i < s->n_backbones; i++)
         wispi_instance_destroy(&s->backbones[i]);
-    for (size_t i = 0; s->device && i < WISP_COUNT(s->reports); i++)
+    for (size_t i = 0; s->device && i < WISP_COUNT(s->reports); i++) {
         wispi_host_free(s->device, s->reports[i].values);
+        wispi_host_free(s->device, s->reports[i].embedding);
+    }
     leave_device(s);
     wispi_device_close(s->device);
     wispi_instance_destroy(&s->backend);

@@ -24,15 +24,20 @@ typedef struct wispi_sized_step {
     void *own_views[WISP_MAX_VIEW_GROUPS]; /* device memory; NULL where the feed's memory serves */
     wispi_program *program;
     const wisp_tensor *loss;
+    const wisp_tensor *embedding; /* f32(rows, dim) of the first view; NULL: not measured */
+    int64_t pixels;               /* that trained backbones are given, on this rank */
     wispi_metrics metrics;
 } wispi_sized_step;
 
 /* The numbers of one step, on their way to the host or there. */
 typedef struct wispi_step_report {
     float *values; /* the loss, then metrics */
+    float *embedding;
     uint64_t ticket;
     const wispi_metrics *metrics;
-    int32_t n_metrics; /* how many were asked for: all or none */
+    int32_t n_metrics;      /* how many were asked for: all or none */
+    int32_t embedding_rows; /* 0: not asked for */
+    int64_t pixels;         /* of the run before this step, on all ranks; the trainer's */
     wisp_clock clock;
 } wispi_step_report;
 
@@ -76,6 +81,8 @@ void wispi_session_close(wispi_session *session); /* accepts NULL */
 
 /* Records the training step; at the start of every epoch. */
 wisp_status wispi_session_record(wispi_session *session, uint32_t flags, wisp_error *err);
+/* Pixels that trained backbones get in the latest step, on all ranks together. */
+int64_t wispi_session_step_pixels(const wispi_session *session);
 /* One step on a batch of the feed, which stays as it is until wispi_device_wait() on the uploads'
  * device for wispi_uploads_ticket() after the call. */
 wisp_status wispi_session_step(wispi_session *session, const wispi_feed_batch *batch,

@@ -37,6 +37,12 @@ static const wisp_choice view_places[] = {
      WISPI_VIEWS_BYTES, 0},
     {NULL, NULL, 0, 0}};
 
+static const wisp_choice collapses[] = {
+    {"warn", "a warning, once, and a line of metrics.jsonl", WISPI_COLLAPSE_WARN, 0},
+    {"stop", "the same, and the run ends on the last healthy checkpoint", WISPI_COLLAPSE_STOP, 0},
+    {"ignore", "embeddings are not measured, and nothing is judged", WISPI_COLLAPSE_IGNORE, 0},
+    {NULL, NULL, 0, 0}};
+
 const wisp_option wispi_run_options_table[] = {
     {.key = "name",
      .type = WISP_OPTION_STRING,
@@ -206,6 +212,12 @@ const wisp_option wispi_run_options_table[] = {
      .max = 1e9,
      .unit = "steps",
      .help = "metrics are written every so many steps"},
+    {.key = "on_collapse",
+     .type = WISP_OPTION_ENUM,
+     .offset = RUN(on_collapse),
+     .default_value = "\"warn\"",
+     .choices = collapses,
+     .help = "what happens when outputs or embeddings no longer tell images apart"},
     {.key = "log_seconds",
      .type = WISP_OPTION_F64,
      .offset = RUN(log_seconds),

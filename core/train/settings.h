@@ -17,6 +17,8 @@ enum { WISPI_FALLBACK_NONE = 0, WISPI_FALLBACK_REFERENCE = 1 };
 
 enum { WISPI_VIEWS_AUTO = 0, WISPI_VIEWS_DEVICE = 1, WISPI_VIEWS_HOST = 2, WISPI_VIEWS_BYTES = 3 };
 
+enum { WISPI_COLLAPSE_IGNORE = 0, WISPI_COLLAPSE_WARN = 1, WISPI_COLLAPSE_STOP = 2 };
+
 /* [run] */
 typedef struct wispi_run_settings {
     const char *name, *device, *comm, *out;
@@ -25,7 +27,8 @@ typedef struct wispi_run_settings {
     double checkpoint_minutes, log_seconds, bucket_mb, bad_samples;
     int32_t precision; /* WISP_F32, WISP_BF16 or WISPI_PRECISION_TF32 */
     int32_t resume, deterministic, autotune, fallback, capture, baselines, drop_last;
-    int32_t views; /* WISPI_VIEWS_... */
+    int32_t views;       /* WISPI_VIEWS_... */
+    int32_t on_collapse; /* WISPI_COLLAPSE_... */
 } wispi_run_settings;
 
 /* Of activations. */

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "train/checkpoint.h"
+#include "train/embedding_statistics.h"
 #include "train/evaluation.h"
 #include "train/json_text.h"
 #include "train/manifest.h"
@@ -22,6 +23,9 @@
 #include "nn/schedule.h"
 #include "tensor/transfer.h"
 #include "train/session.h"
+
+/* Of a line: what a step reports, the loss, pixels, and two of the embedding. */
+enum { MOST_VALUES = WISPI_MAX_METRICS + 4 };
 
 typedef struct trainer {
     wispi_rank_group group;
@@ -133,7 +137,8 @@ static wisp_status evaluate(trainer *t, const wispi_instance *tasks, int32_t n_t
                          (long long)t->facts.step, (long long)t->last_step, t->folder.path);
     WISP_TRY(status);
     WISP_TRY(wispi_scoreboard_add(t->board, source_name, &t->session->clock, t->results, err));
-    return wispi_results_log(t->results, t->log, kind, t->session->clock.epoch, t->facts.step, err);
+    return wispi_results_log(t->results, t->log, kind, t->session->clock.epoch, t->facts.step,
+                             as_probe ? &t->facts.pixels : NULL, err);
 }
 
 static wisp_status evaluate_baselines(trainer *t, wisp_error *err)
@@ -198,46 +203,65 @@ static wisp_status begin_epoch(trainer *t, wisp_error *err)
     return wispi_session_record(s, 0, err);
 }
 
-static wisp_status average_metrics(const trainer *t, double *values, int32_t n, wisp_error *err)
+/* The mean over all ranks. */
+static wisp_status average_values(const trainer *t, wispi_metric_value *values, int32_t n,
+                                  wisp_error *err)
 {
-    float means[WISPI_MAX_METRICS];
+    float means[MOST_VALUES];
     if (t->group.ranks.size < 2)
         return WISP_OK;
     for (int32_t i = 0; i < n; i++)
-        means[i] = (float)values[i];
+        means[i] = (float)values[i].value;
     WISP_TRY(wispi_rank_group_average(&t->group, means, n, err));
     for (int32_t i = 0; i < n; i++)
-        values[i] = means[i];
+        values[i].value = means[i];
     return WISP_OK;
+}
+
+/* What a step reports besides its loss, on this rank. */
+static wisp_status own_values(const trainer *t, const wispi_step_report *r,
+                              wispi_metric_value *values, int32_t *n, wisp_error *err)
+{
+    *n = 0;
+    if (r->embedding_rows > 0) {
+        wispi_embedding_statistics of;
+        WISP_TRY(wispi_embedding_statistics_of(r->embedding, r->embedding_rows,
+                                               (int32_t)t->session->embedding_dim, &of, err));
+        values[(*n)++] = (wispi_metric_value){"embedding_std", of.std};
+        values[(*n)++] = (wispi_metric_value){"embedding_rank", of.rank};
+    }
+    for (int32_t i = 0; i < r->n_metrics; i++)
+        values[(*n)++] = (wispi_metric_value){r->metrics->entries[i].name, r->values[1 + i]};
+    return WISP_OK;
+}
+
+static wisp_status log_schedules(trainer *t, const wispi_step_report *r, wisp_error *err)
+{
+    wispi_metric_value schedules[WISPI_MAX_METRICS];
+    const wispi_model *model = t->session->model;
+    int32_t n = wispi_model_scalar_count(model);
+    if (n > WISPI_MAX_METRICS)
+        n = WISPI_MAX_METRICS;
+    for (int32_t i = 0; i < n; i++) {
+        const char *name = wispi_model_scalar_name(model, i);
+        schedules[i] = (wispi_metric_value){
+            name, wispi_schedule_value(wispi_model_schedule(model, name), &r->clock)};
+    }
+    return wispi_metric_log_add(t->log, "schedule", r->clock.epoch, r->clock.step, schedules, n,
+                                NULL, err);
 }
 
 static wisp_status log_step(trainer *t, const wispi_step_report *r, float loss, wisp_error *err)
 {
-    wispi_session *s = t->session;
-    wispi_metric_value values[WISPI_MAX_METRICS + 1];
-    double read[WISPI_MAX_METRICS];
-    for (int32_t i = 0; i < r->n_metrics; i++)
-        read[i] = r->values[1 + i];
-    WISP_TRY(average_metrics(t, read, r->n_metrics, err));
+    wispi_metric_value values[MOST_VALUES] = {{"loss", loss}, {"pixels", (double)r->pixels}};
+    int32_t n = 0;
+    WISP_TRY(own_values(t, r, values + 2, &n, err));
+    WISP_TRY(average_values(t, values + 2, n, err));
     if (!is_first(t))
         return WISP_OK;
-    values[0] = (wispi_metric_value){"loss", loss};
-    int32_t n = 1;
-    for (int32_t i = 0; i < r->n_metrics; i++)
-        values[n++] = (wispi_metric_value){r->metrics->entries[i].name, read[i]};
-    WISP_TRY(
-        wispi_metric_log_add(t->log, "train", r->clock.epoch, r->clock.step, values, n, NULL, err));
-    wispi_metric_value schedules[WISPI_MAX_METRICS];
-    n = wispi_model_scalar_count(s->model);
-    if (n > WISPI_MAX_METRICS)
-        n = WISPI_MAX_METRICS;
-    for (int32_t i = 0; i < n; i++) {
-        const char *name = wispi_model_scalar_name(s->model, i);
-        schedules[i] = (wispi_metric_value){
-            name, wispi_schedule_value(wispi_model_schedule(s->model, name), &r->clock)};
-    }
-    return wispi_metric_log_add(t->log, "schedule", r->clock.epoch, r->clock.step, schedules, n,
-                                NULL, err);
+    WISP_TRY(wispi_metric_log_add(t->log, "train", r->clock.epoch, r->clock.step, values, 2 + n,
+                                  NULL, err));
+    return log_schedules(t, r, err);
 }
 
 static int checkpoint_is_due(const trainer *t)
@@ -329,6 +353,8 @@ static wisp_status one_step(trainer *t, wisp_error *err)
     WISP_TRY(run_step(t, &wait, err));
     WISP_TRY(
         wispi_session_post(s, t->facts.step % t->experiment->run.metric_steps == 0, &report, err));
+    report->pixels = t->facts.pixels;
+    t->facts.pixels += wispi_session_step_pixels(s);
     t->facts.step++;
     WISP_TRY(read_step(t, err));
     t->unread = report;

@@ -99,6 +99,23 @@ START_TEST(a_resumed_log_goes_on_where_it_was)
 }
 END_TEST
 
+/* Nine digits would make equal pixels of unequal ones. */
+START_TEST(large_counts_keep_their_digits)
+{
+    const wispi_metric_value values[] = {
+        {"pixels", 1234567891011}, {"few", 999999999}, {"share", 1e9 + 0.5}, {"huge", 1e17}};
+    wisp_error err = {0};
+    begin();
+    wispi_metric_log *log = open_log(NULL);
+    ck_assert_int_eq(wispi_metric_log_add(log, "train", 0, 1, values, 4, NULL, &err), WISP_OK);
+    wispi_metric_log_close(log);
+    expect("metrics.jsonl", "{\"kind\": \"train\", \"epoch\": 0, \"step\": 1, \"pixels\": "
+                            "1234567891011, \"few\": 999999999, \"share\": 1e+09, \"huge\": "
+                            "1e+17}\n");
+    end();
+}
+END_TEST
+
 START_TEST(a_log_that_is_too_short_is_refused)
 {
     wispi_metric_log_position position;
@@ -182,6 +199,7 @@ int main(void)
     Suite *suite = suite_create("metric_log");
     TCase *tests = tcase_create("metric_log");
     tcase_add_test(tests, a_resumed_log_goes_on_where_it_was);
+    tcase_add_test(tests, large_counts_keep_their_digits);
     tcase_add_test(tests, a_log_that_is_too_short_is_refused);
     tcase_add_test(tests, a_line_without_room_is_not_begun);
     tcase_add_test(tests, without_memory_lines_are_whole);
