@@ -26,8 +26,9 @@ typedef struct wispi_call {
     const char *workers, *seconds, *use;                    /* of bench; use of data and pack too */
     const char *output, *short_side, *quality, *limit, *jobs; /* of pack */
     int32_t skip_broken, unchecked;
-    const char *images, *samples;                                               /* of views */
-    const char *seeds, *devices, *out_folder, *study_name, *emit, *seed_offset; /* of compare */
+    const char *images, *samples;                                 /* of views */
+    const char *seeds, *devices, *out_folder, *study_name, *emit; /* of compare and sweep */
+    const char *seed_offset, *metrics;                            /* of compare */
 } wispi_call;
 
 /* One `--name` or `--name VALUE`. Where it goes: `offset` in wispi_call. */
@@ -52,7 +53,7 @@ typedef struct wispi_verb {
 extern const wispi_verb wispi_verb_run, wispi_verb_check, wispi_verb_list, wispi_verb_inspect,
     wispi_verb_eval, wispi_verb_export, wispi_verb_import, wispi_verb_ops, wispi_verb_bench,
     wispi_verb_pack, wispi_verb_data, wispi_verb_report, wispi_verb_new, wispi_verb_views,
-    wispi_verb_compare;
+    wispi_verb_compare, wispi_verb_sweep;
 /* All of them, NULL-terminated. */
 extern const wispi_verb *const wispi_verbs[];
 
@@ -76,12 +77,24 @@ static inline int32_t wispi_call_format(const wispi_call *call)
 /* SIGINT and SIGTERM ask the runtime to stop; a second signal ends the program at once. */
 void wispi_stop_on_signals(wisp_runtime *runtime);
 
-/* The options that compare and sweep share; `program` is room for the path of this command. Returns
- * an exit code. */
-int wispi_call_study(const wispi_call *call, char *program, size_t bytes,
-                     wisp_study_options *options);
-/* The exit code of a study whose text was printed. */
-int wispi_study_code(const wisp_study_outcome *outcome, int printed);
+/* compare and sweep: their call, from the options that they share to the exit code. */
+typedef wisp_status (*wispi_study_function)(wisp_runtime *runtime, const char *const *arguments,
+                                            int32_t n_arguments, const wisp_study_options *options,
+                                            int32_t format, char **text,
+                                            wisp_study_outcome *outcome, wisp_error *err);
+int wispi_run_study(const wispi_call *call, wispi_study_function study);
+/* clang-format off */
+#define WISPI_STUDY_FLAGS                                                                          \
+    {"--jobs", "J", "runs at one time, which share the processors; 1 by default",                  \
+     offsetof(wispi_call, jobs)},                                                                  \
+    {"--devices", "LIST", "cuda:0,cuda:1: runs are dealt over these",                              \
+     offsetof(wispi_call, devices)},                                                               \
+    {"--out", "DIR", "folder of its folder; runs by default", offsetof(wispi_call, out_folder)},   \
+    {"--name", "NAME", "its folder; after the files by default",                                   \
+     offsetof(wispi_call, study_name)},                                                            \
+    {"--emit", "slurm", "make no run, write a job array; again: gather what is done",              \
+     offsetof(wispi_call, emit)}
+/* clang-format on */
 
 /* An experiment from the arguments: a file, then overrides. */
 wisp_experiment_source wispi_call_experiment(const wispi_call *call, int32_t first);

@@ -4,10 +4,23 @@
 #include <signal.h>
 
 const wispi_verb *const wispi_verbs[] = {
-    &wispi_verb_run,   &wispi_verb_check,  &wispi_verb_list,    &wispi_verb_inspect,
-    &wispi_verb_eval,  &wispi_verb_export, &wispi_verb_import,  &wispi_verb_ops,
-    &wispi_verb_bench, &wispi_verb_pack,   &wispi_verb_data,    &wispi_verb_report,
-    &wispi_verb_new,   &wispi_verb_views,  &wispi_verb_compare, NULL,
+    &wispi_verb_run,
+    &wispi_verb_check,
+    &wispi_verb_list,
+    &wispi_verb_inspect,
+    &wispi_verb_eval,
+    &wispi_verb_export,
+    &wispi_verb_import,
+    &wispi_verb_ops,
+    &wispi_verb_bench,
+    &wispi_verb_pack,
+    &wispi_verb_data,
+    &wispi_verb_report,
+    &wispi_verb_new,
+    &wispi_verb_views,
+    &wispi_verb_compare,
+    &wispi_verb_sweep,
+    NULL,
 };
 
 static int run_verb(wispi_call *call)

@@ -3,19 +3,7 @@
 
 static int run(const wispi_call *call)
 {
-    char program[4096];
-    wisp_study_options options;
-    wisp_study_outcome outcome = {0};
-    wisp_error err = {0};
-    char *text = NULL;
-    const int code = wispi_call_study(call, program, sizeof program, &options);
-    if (code != WISPI_EXIT_DONE)
-        return code;
-    wispi_stop_on_signals(call->runtime);
-    const wisp_status status =
-        wisp_runtime_compare(call->runtime, call->arguments, call->n_arguments, &options,
-                             wispi_call_format(call), &text, &outcome, &err);
-    return wispi_study_code(&outcome, wispi_report_text(status, text, &err));
+    return wispi_run_study(call, wisp_runtime_compare);
 }
 
 static const wispi_flag flags[] = {
@@ -23,16 +11,11 @@ static const wispi_flag flags[] = {
      offsetof(wispi_call, seeds)},
     {"--set", "X:KEY=VALUE", "what arm A, B ... has otherwise; more may follow",
      offsetof(wispi_call, arguments)},
-    {"--jobs", "J", "runs at one time, which share the processors; 1 by default",
-     offsetof(wispi_call, jobs)},
-    {"--devices", "LIST", "cuda:0,cuda:1: runs are dealt over these",
-     offsetof(wispi_call, devices)},
-    {"--out", "DIR", "folder of its folder; runs by default", offsetof(wispi_call, out_folder)},
-    {"--name", "NAME", "its folder; after the files by default", offsetof(wispi_call, study_name)},
-    {"--emit", "slurm", "make no run, write a job array; again: gather what is done",
-     offsetof(wispi_call, emit)},
+    {"--metrics", "LIST", "k_nn_top_1,...: only these; fewer tests see smaller effects",
+     offsetof(wispi_call, metrics)},
     {"--seed-offset", "X:N", "add N to arm X's seeds, so that the arms share no randomness",
      offsetof(wispi_call, seed_offset)},
+    WISPI_STUDY_FLAGS,
     {"--json", NULL, "the comparison as JSON", offsetof(wispi_call, json)},
     {NULL, NULL, NULL, 0},
 };

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
+#include "report/comparison.h"
 #include "report/config_difference.h"
 #include "report/pair_numbers.h"
 #include "report/study_call.h"
@@ -87,20 +87,90 @@ static void say_subject(const wispi_study *study, const subject *s, wispi_text *
 
 /* --- what came out --- */
 
-static wisp_status make_comparison(const wispi_study *study, const subject *s, json_t **comparison,
-                                   wispi_text *text, wisp_error *err)
+/* "k_nn_top_1,linear_top_1" */
+static wisp_status split_metrics(const char *text, wispi_arena *arena, const char ***list,
+                                 int32_t *n, wisp_error *err)
+{
+    const char **made = wispi_arena_array(arena, strlen(text) + 1, sizeof *made);
+    int32_t count = 0;
+    if (!made)
+        return no_memory(err);
+    for (const char *p = text;; p++) {
+        const size_t length = strcspn(p, ",");
+        if (length == 0)
+            return wisp_fail(err, WISP_E_CONFIG,
+                             "--metrics %.200s: write names as they are in metrics.jsonl, such as "
+                             "k_nn_top_1,k_nn_top_5",
+                             text);
+        made[count] = wispi_arena_printf(arena, "%.*s", (int)length, p);
+        if (!made[count++])
+            return no_memory(err);
+        p += length;
+        if (!*p)
+            break;
+    }
+    *list = made;
+    *n = count;
+    return WISP_OK;
+}
+
+static wisp_status list_arms(const wispi_study_results *results, const wispi_compared_arm **out,
+                             wisp_error *err)
+{
+    const wispi_study *study = results->study;
+    const size_t n = (size_t)study->arms.n, s = (size_t)study->seeds.n;
+    wispi_compared_arm *arms = wispi_arena_array(study->arena, n, sizeof *arms);
+    const wispi_run_data **runs = wispi_arena_array(study->arena, n * s, sizeof(wispi_run_data *));
+    if (!arms || !runs)
+        return no_memory(err);
+    for (int32_t i = 0; i < study->arms.n; i++) {
+        for (int32_t j = 0; j < study->seeds.n; j++)
+            runs[(size_t)i * s + (size_t)j] = wispi_study_results_at(results, i, j);
+        arms[i] = (wispi_compared_arm){study->arms.list[i].name, study->arms.list[i].title,
+                                       runs + (size_t)i * s};
+    }
+    *out = arms;
+    return WISP_OK;
+}
+
+static wisp_status request_comparison(const wispi_study_call *call, const subject *s,
+                                      const wispi_study_results *results, json_t **comparison,
+                                      wisp_error *err)
+{
+    const wispi_study *study = &call->study;
+    const char **metrics = NULL;
+    wispi_comparison_request request = {.n_arms = study->arms.n,
+                                        .seeds = study->seeds.list,
+                                        .n_seeds = study->seeds.n,
+                                        .differences = s->differences};
+    WISP_TRY(list_arms(results, &request.arms, err));
+    if (call->options.metrics)
+        WISP_TRY(
+            split_metrics(call->options.metrics, call->arena, &metrics, &request.n_metrics, err));
+    request.metrics = metrics;
+    return wispi_comparison_make(&request, comparison, err);
+}
+
+static wisp_status make_comparison(const wispi_study_call *call, const subject *s,
+                                   json_t **comparison, wispi_text *text, wisp_error *err)
 {
     wispi_study_results results = {0};
-    WISP_TRY(wispi_study_results_read(study, &results, err));
+    WISP_TRY(wispi_study_results_read(&call->study, &results, err));
     json_t *json = NULL;
-    wisp_status status = wispi_pair_numbers(&results, &json, text, err);
-    if (status == WISP_OK) {
-        const int complete = wispi_study_count(study, WISPI_JOB_DONE) == study->n_jobs;
-        json_object_set(json, "differences", s->differences);
-        json_object_set(json, "warnings", s->warnings);
-        json_object_set_new(json, "complete", json_boolean(complete));
-        *comparison = json;
+    wisp_status status = request_comparison(call, s, &results, &json, err);
+    if (status == WISP_E_UNSUPPORTED) {
+        status = wispi_pair_numbers(&results, &json, text, err);
+        if (status == WISP_OK)
+            json_object_set(json, "differences", s->differences);
+    } else if (status == WISP_OK) {
+        status = wispi_comparison_text(json, text, err);
     }
+    if (status == WISP_OK && json_object_set(json, "warnings", s->warnings) != 0)
+        status = no_memory(err);
+    if (status == WISP_OK)
+        *comparison = json;
+    else
+        json_decref(json);
     wispi_study_results_free(&results);
     return status;
 }
@@ -120,7 +190,7 @@ static wisp_status conclude(wispi_study_call *call, const subject *s, wispi_text
 {
     json_t *comparison = NULL;
     wispi_text table = {0};
-    wisp_status status = make_comparison(&call->study, s, &comparison, &table, err);
+    wisp_status status = make_comparison(call, s, &comparison, &table, err);
     if (status == WISP_OK)
         status = wispi_study_write_json(&call->study, "comparison.json", comparison, err);
     if (status == WISP_OK && call->format == WISP_FORMAT_JSON)
@@ -145,6 +215,8 @@ static wisp_status work(wispi_study_call *call, subject *s, wispi_text *out,
     wisp_status status = wispi_study_call_work(call, outcome, &end, err);
     if (status == WISP_OK)
         status = conclude(call, s, out, err);
+    if (status == WISP_OK)
+        wispi_study_call_page(call, outcome, &end);
     if (status == WISP_OK && call->format == WISP_FORMAT_TEXT && end.data)
         wispi_text_append(out, end.data);
     wispi_text_free(&end);
@@ -187,19 +259,6 @@ wisp_status wisp_runtime_compare(wisp_runtime *runtime, const char *const *argum
                                  int32_t format, char **text, wisp_study_outcome *outcome,
                                  wisp_error *err)
 {
-    wispi_study_call call;
-    wispi_text out = {0};
-    wisp_study_outcome counted = {0};
-    runtime->stop = 0;
-    wisp_status status = wispi_study_call_read(runtime, options, format, &call, err);
-    if (status == WISP_OK)
-        status = compare(&call, arguments, n_arguments, &out, &counted, err);
-    wispi_study_call_close(&call);
-    if (status == WISP_OK)
-        status = wispi_runtime_give(&out, text, err);
-    else
-        wispi_text_free(&out);
-    if (status == WISP_OK)
-        *outcome = counted;
-    return status;
+    const wispi_study_verb verb = {compare, arguments, n_arguments};
+    return wispi_study_call_make(runtime, &verb, options, format, text, outcome, err);
 }

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/pool.h"
+#include "report/report_data.h"
 #include "report/slurm_script.h"
 
 /* Threads of a run on a cluster, where nothing says how large its machines are. */
@@ -24,8 +26,8 @@ static wisp_study_options read_options(const wisp_study_options *given)
     return options;
 }
 
-wisp_status wispi_study_call_read(wisp_runtime *runtime, const wisp_study_options *given,
-                                  int32_t format, wispi_study_call *call, wisp_error *err)
+static wisp_status read_call(wisp_runtime *runtime, const wisp_study_options *given, int32_t format,
+                             wispi_study_call *call, wisp_error *err)
 {
     *call = (wispi_study_call){.runtime = runtime, .options = read_options(given)};
     const wisp_study_options *o = &call->options;
@@ -85,13 +87,6 @@ wisp_status wispi_study_call_open(wispi_study_call *call, const wispi_arms *arms
         wispi_study_open(call->runtime->registry, &request, call->arena, study, err);
     wispi_runtime_stop_pool(pool);
     return status;
-}
-
-void wispi_study_call_close(wispi_study_call *call)
-{
-    wispi_study_close(&call->study);
-    wispi_arena_destroy(call->arena);
-    call->arena = NULL;
 }
 
 void wispi_study_call_say(const wispi_study_call *call, const wispi_text *text)
@@ -170,5 +165,49 @@ wisp_status wispi_study_call_work(wispi_study_call *call, wisp_study_outcome *ou
     if (outcome->n_done < outcome->n_runs)
         wispi_text_printf(end, "%d of %d runs are done; the same command goes on with the others\n",
                           outcome->n_done, outcome->n_runs);
+    return WISP_OK;
+}
+
+void wispi_study_call_page(wispi_study_call *call, const wisp_study_outcome *outcome,
+                           wispi_text *end)
+{
+    const char *const folders[] = {call->study.folder};
+    const wispi_report_request request = {.registry = call->runtime->registry,
+                                          .folders = folders,
+                                          .n_folders = 1,
+                                          .stop = &call->runtime->stop};
+    wispi_pool *pool = NULL;
+    wisp_error err = {0};
+    if (outcome->n_done == 0 || outcome->stopped)
+        return;
+    wisp_status status = wispi_runtime_start_pool(&pool, &err);
+    if (status == WISP_OK)
+        status = wispi_report_write(&request, NULL, &err);
+    wispi_runtime_stop_pool(pool);
+    if (status == WISP_OK)
+        wispi_text_printf(end, "report: %s/report.html\n", call->study.folder);
+    else
+        wispi_log(WISP_LOG_WARNING, "no report.html: %s", err.message);
+}
+
+wisp_status wispi_study_call_make(wisp_runtime *runtime, const wispi_study_verb *verb,
+                                  const wisp_study_options *options, int32_t format, char **text,
+                                  wisp_study_outcome *outcome, wisp_error *err)
+{
+    wispi_study_call call;
+    wispi_text out = {0};
+    wisp_study_outcome counted = {0};
+    runtime->stop = 0;
+    wisp_status status = read_call(runtime, options, format, &call, err);
+    if (status == WISP_OK)
+        status = verb->make(&call, verb->arguments, verb->n_arguments, &out, &counted, err);
+    wispi_study_close(&call.study);
+    wispi_arena_destroy(call.arena);
+    if (status != WISP_OK) {
+        wispi_text_free(&out);
+        return status;
+    }
+    WISP_TRY(wispi_runtime_give(&out, text, err));
+    *outcome = counted;
     return WISP_OK;
 }

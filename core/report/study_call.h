@@ -15,15 +15,9 @@ typedef struct wispi_study_call {
     int32_t emits; /* runs are written down for a cluster, and none is made here */
 } wispi_study_call;
 
-/* Reads the options; `seeds` and `name` stand where they say none. What is left empty is for
- * wispi_study_call_open(). Close it whatever comes of this. */
-wisp_status wispi_study_call_read(wisp_runtime *runtime, const wisp_study_options *given,
-                                  int32_t format, wispi_study_call *call, wisp_error *err);
 /* With the arms: the folder, the list of runs, how many at a time. */
 wisp_status wispi_study_call_open(wispi_study_call *call, const wispi_arms *arms, const char *seeds,
                                   const char *name, wisp_error *err);
-void wispi_study_call_close(wispi_study_call *call);
-
 /* Prints to standard output before the runs begin, unless the result is JSON. */
 void wispi_study_call_say(const wispi_study_call *call, const wispi_text *text);
 
@@ -31,5 +25,22 @@ void wispi_study_call_say(const wispi_study_call *call, const wispi_text *text);
  * runs failed, what is left to do. */
 wisp_status wispi_study_call_work(wispi_study_call *call, wisp_study_outcome *outcome,
                                   wispi_text *end, wisp_error *err);
+
+/* Makes report.html of what is done and says so; for want of it nothing else is lost. */
+void wispi_study_call_page(wispi_study_call *call, const wisp_study_outcome *outcome,
+                           wispi_text *end);
+
+/* One of the verbs: its arguments to a text. */
+typedef struct wispi_study_verb {
+    wisp_status (*make)(wispi_study_call *call, const char *const *arguments, int32_t n,
+                        wispi_text *out, wisp_study_outcome *outcome, wisp_error *err);
+    const char *const *arguments;
+    int32_t n_arguments;
+} wispi_study_verb;
+
+/* Reads the options, has the verb make its text, and gives it to the caller of the runtime. */
+wisp_status wispi_study_call_make(wisp_runtime *runtime, const wispi_study_verb *verb,
+                                  const wisp_study_options *options, int32_t format, char **text,
+                                  wisp_study_outcome *outcome, wisp_error *err);
 
 #endif

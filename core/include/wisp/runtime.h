@@ -137,6 +137,7 @@ typedef struct wisp_study_options {
     const char *out, *name;  /* <out>/<name>/ is its folder; NULL: "runs", after the files */
     const char *emit;        /* "slurm": no run is made, a job array is written; NULL */
     const char *seed_offset; /* "B:1000": added to an arm's seeds; compare only; NULL */
+    const char *metrics;     /* "k_nn_top_1,...": compare these alone; NULL: all */
 } wisp_study_options;
 
 typedef struct wisp_study_outcome {
@@ -152,6 +153,12 @@ WISP_API wisp_status wisp_runtime_compare(wisp_runtime *runtime, const char *con
                                           int32_t n_arguments, const wisp_study_options *options,
                                           int32_t format, char **text, wisp_study_outcome *outcome,
                                           wisp_error *err);
+
+/* The same for every combination of values: key=v1,v2,... of one experiment. */
+WISP_API wisp_status wisp_runtime_sweep(wisp_runtime *runtime, const char *const *arguments,
+                                        int32_t n_arguments, const wisp_study_options *options,
+                                        int32_t format, char **text, wisp_study_outcome *outcome,
+                                        wisp_error *err);
 
 enum { WISP_OPS_TEST = 0, WISP_OPS_GRAD = 1, WISP_OPS_SUPPORT = 2, WISP_OPS_PERF = 3 };
 
