@@ -1,5 +1,5 @@
-/* drawn_views.h - the views of one sampler or of several, on the same images and with the same keys:
- * drawn, counted, and told as text or JSON. view_sheet.h shows them.
+/* drawn_views.h - the views of one sampler or of several, on the same images and with the same
+ * keys: drawn, counted, and told as text or JSON. view_sheet.h shows them.
  *
  * Images, seed and orientation are those of the first experiment, whatever the others say. The
  * images are the first ones of a run's first epoch, in its order; plans are drawn for them, epoch

@@ -18,6 +18,7 @@ static void add_cell(wispi_text *out, const char *words)
 
 static void add_arms(wispi_text *out, const wispi_views *v)
 {
+    char plans[WISPI_VIEW_CELL], pictures[WISPI_VIEW_CELL];
     for (int32_t a = 0; a < v->n_arms; a++) {
         const wispi_view_arm *arm = &v->arms[a];
         wispi_text_printf(out, "%c  %s: %s,", 'A' + a, arm->name, arm->sampler);
@@ -30,8 +31,9 @@ static void add_arms(wispi_text *out, const wispi_views *v)
         if (arm->says[0])
             wispi_text_printf(out, "   %s\n", arm->says);
     }
-    wispi_text_printf(out, "   %lld plans each, for %lld images, seed %llu\n",
-                      (long long)v->arms[0].numbers.n_plans, (long long)v->n_pictures,
+    wispi_view_count_text(v->arms[0].numbers.n_plans, plans);
+    wispi_view_count_text(v->n_pictures, pictures);
+    wispi_text_printf(out, "   %s plans each, for %s images, seed %llu\n", plans, pictures,
                       (unsigned long long)v->arms[0].options.seed);
     if (v->n_unreadable > 0)
         wispi_text_printf(out, "   %lld images cannot be read and were passed over\n",

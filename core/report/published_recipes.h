@@ -13,9 +13,11 @@ typedef struct wispi_published_recipe {
 
 extern const wispi_published_recipe wispi_published_recipes[WISPI_N_RECIPES];
 
-/* What they are, and the images that they were drawn for. */
+/* What they are. The publications name PS_l / PS_g and define none of these means. */
 #define WISPI_PUBLISHED_NOTE                                                                       \
-    "Published recipes: DINO, SwAV and MoCo-v2 for convolutional networks (CNN), DINO for "        \
-    "ViT-Tiny (ViT), ICLR 2023; drawn for images of 500 x 375 px."
+    "Published recipes (SSLight, ICLR 2023): DINO, SwAV and MoCo-v2 for convolutional networks "   \
+    "(CNN), DINO for ViT-Tiny (ViT). Crop ranges and sizes are as published; the means were "      \
+    "drawn "                                                                                       \
+    "with torchvision's RandomResizedCrop for images of 500 by 375 px, and defined as above."
 
 #endif

@@ -206,28 +206,29 @@ int32_t wispi_view_numbers_views(const wispi_view_numbers *n)
     return views;
 }
 
-/* 155648 as "155,648". */
-static void grouped(double value, const char *unit, char cell[WISPI_VIEW_CELL])
+void wispi_view_count_text(int64_t n, char cell[WISPI_VIEW_CELL])
 {
-    const long long n = (long long)llround(value);
-    if (n < 1000)
-        snprintf(cell, WISPI_VIEW_CELL, "%lld %s", n, unit);
-    else if (n < 1000000)
-        snprintf(cell, WISPI_VIEW_CELL, "%lld,%03lld %s", n / 1000, n % 1000, unit);
+    const long long count = n;
+    if (count < 1000)
+        snprintf(cell, WISPI_VIEW_CELL, "%lld", count);
+    else if (count < 1000000)
+        snprintf(cell, WISPI_VIEW_CELL, "%lld,%03lld", count / 1000, count % 1000);
     else
-        snprintf(cell, WISPI_VIEW_CELL, "%lld,%03lld,%03lld %s", n / 1000000, n / 1000 % 1000,
-                 n % 1000, unit);
+        snprintf(cell, WISPI_VIEW_CELL, "%lld,%03lld,%03lld", count / 1000000, count / 1000 % 1000,
+                 count % 1000);
 }
 
 void wispi_view_mean_text(int32_t which, double mean, char cell[WISPI_VIEW_CELL])
 {
     const char *unit = wispi_view_means[which].unit;
-    if (isnan(mean))
+    if (isnan(mean)) {
         snprintf(cell, WISPI_VIEW_CELL, "-");
-    else if (unit[0] == '%')
+    } else if (unit[0] == '%') {
         snprintf(cell, WISPI_VIEW_CELL, "%.1f %%", 100 * mean);
-    else if (unit[0])
-        grouped(mean, unit, cell);
-    else
+    } else if (unit[0]) {
+        wispi_view_count_text(llround(mean), cell);
+        strncat(cell, " px", WISPI_VIEW_CELL - 1 - strlen(cell));
+    } else {
         snprintf(cell, WISPI_VIEW_CELL, "%.2f", mean);
+    }
 }

@@ -69,7 +69,7 @@ enum {
 
 /* `key` in JSON, and how people read it. */
 typedef struct wispi_view_mean {
-    const char *key, *words, *unit; /* unit: "", "%" (stored as a share) or "px" */
+    const char *key, *words, *unit; /* unit: "", "%" (the mean is a share) or "px" */
 } wispi_view_mean;
 
 extern const wispi_view_mean wispi_view_means[WISPI_N_MEANS];
@@ -88,6 +88,8 @@ double wispi_histogram_mean(const wispi_histogram *histogram);       /* NAN with
 double wispi_histogram_edge(const wispi_histogram *histogram, int32_t i);
 
 enum { WISPI_VIEW_CELL = 24 };
+/* 155648 as "155,648"; not below 0. */
+void wispi_view_count_text(int64_t n, char cell[WISPI_VIEW_CELL]);
 /* A mean as people read it, with its unit: "46.2 %", "1.07", "155,648 px"; "-" for NAN. */
 void wispi_view_mean_text(int32_t which, double mean, char cell[WISPI_VIEW_CELL]);
 

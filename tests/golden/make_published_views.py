@@ -67,7 +67,7 @@ def plan(recipe):
 
 
 def main():
-    plans = int(sys.argv[1]) if len(sys.argv) > 1 else 50000
+    plans = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
     torch.manual_seed(0)
     for name, recipe in RECIPES.items():
         values = np.array([plan(recipe) for _ in range(plans)])
