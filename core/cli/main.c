@@ -20,6 +20,7 @@ const wispi_verb *const wispi_verbs[] = {
     &wispi_verb_views,
     &wispi_verb_compare,
     &wispi_verb_sweep,
+    &wispi_verb_validate,
     NULL,
 };
 

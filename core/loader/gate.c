@@ -55,7 +55,7 @@ static int good_name(const char *name)
            name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
-static wisp_status judge_version(const char *path, const wisp_bundle *bundle, wisp_error *err)
+wisp_status wispi_gate_version(const char *path, const wisp_bundle *bundle, wisp_error *err)
 {
     if (memcmp(bundle->magic, WISP_ABI_MAGIC, sizeof bundle->magic) != 0)
         return wisp_fail(
@@ -80,7 +80,7 @@ static wisp_status judge_version(const char *path, const wisp_bundle *bundle, wi
     return WISP_OK;
 }
 
-static wisp_status judge_fields(const char *path, const wisp_descriptor *d, wisp_error *err)
+wisp_status wispi_gate_fields(const char *path, const wisp_descriptor *d, wisp_error *err)
 {
     static const char *const labels[] = {"kind", "version", "summary", "doc", "license"};
     /* Nothing of the descriptor is read before its size is known to hold it. */
@@ -109,11 +109,11 @@ wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_e
 {
     if (!bundle)
         return wisp_fail(err, WISP_E_ABI, "%s: its entry returned nothing (ABI-1)", path);
-    WISP_TRY(judge_version(path, bundle, err));
+    WISP_TRY(wispi_gate_version(path, bundle, err));
     if (bundle->n_descriptors == 0 || !bundle->descriptors)
         return wisp_fail(err, WISP_E_ABI, "%s: its bundle holds no plugin", path);
     for (uint64_t i = 0; i < bundle->n_descriptors; i++) {
-        WISP_TRY(judge_fields(path, bundle->descriptors[i], err));
+        WISP_TRY(wispi_gate_fields(path, bundle->descriptors[i], err));
         WISP_TRY(wispi_gate_options(path, bundle->descriptors[i], err));
     }
     return WISP_OK;
@@ -147,15 +147,23 @@ static void *open_at(const char *path)
     return dlopen(local, RTLD_NOW | RTLD_LOCAL);
 }
 
-static wisp_status open_bundle(const char *path, void **library, const wisp_bundle **bundle,
-                               wisp_error *err)
+wisp_status wispi_gate_library(const char *path, void **library, wisp_error *err)
 {
-    *library = open_at(path);
-    if (!*library) {
+    WISP_TRY(check_elf(path, err));
+    void *opened = open_at(path);
+    if (!opened) {
         const char *reason = dlerror();
         return wisp_fail(err, WISP_E_ABI, "%s: cannot be loaded: %s", path,
                          reason ? reason : "no reason given");
     }
+    *library = opened;
+    return WISP_OK;
+}
+
+static wisp_status open_bundle(const char *path, void **library, const wisp_bundle **bundle,
+                               wisp_error *err)
+{
+    WISP_TRY(wispi_gate_library(path, library, err));
     void *symbol = dlsym(*library, WISP_ENTRY_SYMBOL);
     if (!symbol)
         return wisp_fail(err, WISP_E_ABI,
@@ -173,7 +181,6 @@ wisp_status wispi_gate_open(const char *path, void **library, const wisp_bundle 
 {
     void *opened = NULL;
     const wisp_bundle *found = NULL;
-    WISP_TRY(check_elf(path, err));
     wispi_mark former = wispi_mark_enter_file(path);
     wisp_status status = open_bundle(path, &opened, &found, err);
     if (status != WISP_OK && opened)

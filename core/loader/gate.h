@@ -11,6 +11,13 @@ wisp_status wispi_gate_open(const char *path, void **library, const wisp_bundle 
 /* The same judgement for a bundle that is linked in; `path` names it in messages. */
 wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_error *err);
 
+/* Its parts, in the order in which it is safe to look: the frozen prefix, then what one descriptor
+ * must have. Options come last (gate_options.h). */
+wisp_status wispi_gate_version(const char *path, const wisp_bundle *bundle, wisp_error *err);
+wisp_status wispi_gate_fields(const char *path, const wisp_descriptor *descriptor, wisp_error *err);
+/* Opens the file and does not look into it. */
+wisp_status wispi_gate_library(const char *path, void **library, wisp_error *err);
+
 /* "method" for "wisp.method/0"; NULL for a kind that this host does not have. */
 const char *wispi_kind_short(const char *kind_id);
 /* Refuses a short name that no kind has, naming the nearest; NULL passes. */

@@ -36,9 +36,9 @@ static wisp_module *network(void *self)
 static wisp_status groups(const void *self, wisp_view_group *group, int32_t *n, wisp_error *err)
 {
     (void)self;
-    (void)group;
-    *n = 0;
     (void)err;
+    *group = (wisp_view_group){"global", 1, 8, 8, 0};
+    *n = 1;
     return WISP_OK;
 }
 
@@ -46,9 +46,11 @@ static wisp_status plan(const void *self, const wisp_view_source *source, wisp_v
                         wisp_error *err)
 {
     (void)self;
-    (void)source;
-    (void)views;
-    (void)err;
+    wisp_view_spec *view = wisp_plan_add(views);
+    if (!view)
+        return wisp_fail(err, WISP_E_INVALID, "the plan is full");
+    view->out_w = view->out_h = 8;
+    view->box = (wisp_box){0, 0, source->width, source->height};
     return WISP_OK;
 }
 

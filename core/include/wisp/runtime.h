@@ -240,6 +240,23 @@ WISP_API wisp_status wisp_runtime_data_info(wisp_runtime *runtime,
                                             const wisp_data_info_options *options, int32_t format,
                                             char **text, int64_t *n_broken, wisp_error *err);
 
+typedef struct wisp_validate_options {
+    uint32_t struct_size;
+    int32_t in_process;           /* tests run in this process, and may end it */
+    double time_limit;            /* seconds for one test; 0: 60 */
+    const char *only;             /* one test by id; NULL: all */
+    const char *const *overrides; /* key=value of the plugin's own options */
+    int32_t n_overrides;
+    int32_t reserved;
+} wisp_validate_options;
+
+/* Tries whether a plugin file keeps the rules of the interface (docs/validate.md): each test in a
+ * child process, so that a crash or a wait without end is the result of that test. *n_failed counts
+ * those that failed. `file` NULL: the text lists the tests. `options` may be NULL. */
+WISP_API wisp_status wisp_runtime_validate(wisp_runtime *runtime, const char *file,
+                                           const wisp_validate_options *options, int32_t format,
+                                           char **text, int32_t *n_failed, wisp_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -94,8 +94,8 @@ static int32_t label(const void *self, int64_t index)
 
 static const char *class_name(const void *self, int32_t of)
 {
-    (void)self;
-    return synthetic_class_name(of);
+    const synthetic *s = self;
+    return of >= 0 && of < s->classes ? synthetic_class_name((int)of) : NULL;
 }
 
 static wisp_status read_sample(const void *self, int64_t index, wisp_sample_sink *sink,

@@ -1,0 +1,68 @@
+#include "train/validate_growth.h"
+
+#include <dirent.h>
+#include <malloc.h>
+
+#include "base/memory.h"
+
+enum { MOST_TURNS = 12, SMALLEST_BLOCK = 16 };
+
+typedef struct belongings {
+    int64_t blocks, heap, files;
+} belongings;
+
+int wispi_count_entries(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    int n = 0;
+    while (entries && readdir(entries))
+        n++;
+    if (entries)
+        closedir(entries);
+    return n;
+}
+
+static belongings take_belongings(void)
+{
+    const struct mallinfo2 heap = mallinfo2();
+    return (belongings){wispi_live_blocks(), (int64_t)(heap.uordblks + heap.hblkhd),
+                        wispi_count_entries("/proc/self/fd")};
+}
+
+/* Blocks of malloc's own caches count as held: at most a few of each size, so these grow for some
+ * turns only. What leaks grows in every one. */
+static int has_grown(const belongings *before, const belongings *now, int rounds)
+{
+    return now->blocks > before->blocks || now->files > before->files ||
+           now->heap - before->heap >= (int64_t)rounds * SMALLEST_BLOCK;
+}
+
+static void complain(wispi_trial *t, const belongings *before, const belongings *now, int rounds,
+                     const char *words)
+{
+    if (now->blocks > before->blocks)
+        wispi_trial_fail(t, "%d times %s: %lld blocks of the host more are held", rounds, words,
+                         (long long)(now->blocks - before->blocks));
+    else if (now->files > before->files)
+        wispi_trial_fail(t, "%d times %s: %lld files more are open", rounds, words,
+                         (long long)(now->files - before->files));
+    else
+        wispi_trial_fail(t, "%d times %s: %lld bytes of malloc more are held", rounds, words,
+                         (long long)(now->heap - before->heap));
+}
+
+void wispi_validate_growth(wispi_trial *t, int (*once)(wispi_trial *t), int rounds,
+                           const char *words)
+{
+    belongings before = {0, 0, 0}, now = {0, 0, 0};
+    for (int turn = 0; turn < MOST_TURNS; turn++) {
+        before = now;
+        for (int i = 0; i < rounds; i++)
+            if (!once(t))
+                return;
+        now = take_belongings();
+        if (turn > 0 && !has_grown(&before, &now, rounds))
+            return;
+    }
+    complain(t, &before, &now, rounds, words);
+}

@@ -1,0 +1,21 @@
+/* Forgets what it got from malloc. */
+#include <stdlib.h>
+
+#include "wisp/host.h"
+
+static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
+{
+    (void)host;
+    (void)config;
+    (void)err;
+    *self = malloc(40);
+    return WISP_OK;
+}
+
+static void destroy(void *self)
+{
+    (void)self;
+}
+#define CREATE create
+#define DESTROY destroy
+#include "almost_good.h"

@@ -1,0 +1,22 @@
+/* Changes how numbers are rounded. */
+#include <fenv.h>
+
+#include "wisp/host.h"
+
+static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
+{
+    (void)host;
+    (void)config;
+    (void)self;
+    (void)err;
+    fesetround(FE_UPWARD);
+    return WISP_OK;
+}
+
+static void destroy(void *self)
+{
+    (void)self;
+}
+#define CREATE create
+#define DESTROY destroy
+#include "almost_good.h"
