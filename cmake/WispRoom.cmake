@@ -52,3 +52,18 @@ function(wisp_room name)
   set_property(GLOBAL APPEND PROPERTY WISP_ROOMS wisp_${name})
   set_property(GLOBAL APPEND PROPERTY WISP_ROOM_LIBRARIES ${ROOM_LINK})
 endfunction()
+
+# All rooms in one archive, for programs that look inside: tests and benchmarks. They are given the
+# libraries of the rooms too, and folders by whoever asks.
+function(wisp_link_rooms target)
+  get_property(libraries GLOBAL PROPERTY WISP_ROOM_LIBRARIES)
+  if(NOT TARGET wisp_rooms)
+    get_property(rooms GLOBAL PROPERTY WISP_ROOMS)
+    add_library(wisp_rooms STATIC EXCLUDE_FROM_ALL)
+    foreach(room ${rooms})
+      target_sources(wisp_rooms PRIVATE $<TARGET_OBJECTS:${room}>)
+    endforeach()
+    set_target_properties(wisp_rooms PROPERTIES LINKER_LANGUAGE CXX)
+  endif()
+  target_link_libraries(${target} PRIVATE wisp_rooms ${libraries})
+endfunction()
