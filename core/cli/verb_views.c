@@ -1,22 +1,7 @@
 /* verb_views.c - wisp views */
 #include "command.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-/* Reads the number of a flag into `value`, which stays what it is where the flag is not given. */
-static int read_number(const char *flag, const char *text, long long most, long long *value)
-{
-    char *end = NULL;
-    const long long number = text ? strtoll(text, &end, 10) : 0;
-    if (!text)
-        return WISPI_EXIT_DONE;
-    if (end == text || *end != '\0' || number < 1 || number > most)
-        return wispi_report_wrong_call("%s %s: it must be a whole number from 1 to %lld", flag,
-                                       text, most);
-    *value = number;
-    return WISPI_EXIT_DONE;
-}
 
 /* Files and overrides in any order. */
 typedef struct words {
@@ -42,9 +27,9 @@ static int run(const wispi_call *call)
     wisp_error err = {0};
     char *text = NULL;
     long long images = 0, samples = 0;
-    int code = read_number("--images", call->images, 64, &images);
+    int code = wispi_read_number("--images", call->images, 1, 64, &images);
     if (code == WISPI_EXIT_DONE)
-        code = read_number("--samples", call->samples, 10000000, &samples);
+        code = wispi_read_number("--samples", call->samples, 1, 10000000, &samples);
     if (code != WISPI_EXIT_DONE)
         return code;
     sort_words(call, &w);

@@ -78,8 +78,8 @@ static void fit_source(const wispi_sheet *s, const wispi_view_picture *p, int32_
 {
     const double by_w = 4.0 / 3 * s->source_h / p->width, by_h = (double)s->source_h / p->height;
     const double fit = by_w < by_h ? by_w : by_h, scale = fit >= 1 ? floor(fit) : fit;
-    *w = (int32_t)fmax(1, floor(p->width * scale));
-    *h = (int32_t)fmax(1, floor(p->height * scale));
+    *w = (int32_t)fmax(1, round(p->width * scale));
+    *h = (int32_t)fmax(1, round(p->height * scale));
 }
 
 /* No wider than the widest of the images. */
