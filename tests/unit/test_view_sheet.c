@@ -264,7 +264,7 @@ START_TEST(odd_samplers_have_a_sheet_too)
 {
     static const char *const samplers[] = {
         "global = { count = 1, size = 8 }\nlocal = { count = 0 }\n",
-        "global = { count = 40, size = 8 }\nlocal = { count = 24, size = 4 }\n",
+        "global = { count = 32, size = 8 }\nlocal = { count = 32, size = 4 }\n",
         "global = { count = 1, size = 1 }\nlocal = { count = 1, size = 1 }\n",
         "global = { count = 2, size = 1000 }\nlocal = { count = 1, size = 4 }\n",
     };
