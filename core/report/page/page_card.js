@@ -39,11 +39,11 @@ function strokeLine(context, x0, y0, x1, y1) {
 }
 
 /* A button of a legend. `look`: {colour: index, dash}. */
-function legendButton(text, look, ontoggle) {
+function legendButton(text, look, ontoggle, off) {
     const kind = 'swatch series-' + look.colour % nColours + (look.dash ? ' dashed' : '');
     const swatch = el('span', {class: kind, 'aria-hidden': 'true'});
     const button = el('button', {
-        type: 'button', class: 'key', 'aria-pressed': 'true', onclick: () => {
+        type: 'button', class: 'key', 'aria-pressed': String(!off), onclick: () => {
             const shown = button.getAttribute('aria-pressed') !== 'true';
             button.setAttribute('aria-pressed', String(shown));
             ontoggle(shown);

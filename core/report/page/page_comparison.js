@@ -97,7 +97,7 @@ function pairedPlots(one, comparison) {
         chartCard({title: 'Each seed, ' + one.against + ' to ' + one.arm, note: metricTitle(one, comparison) + unit, config: pairChart(one)}).element,
         chartCard({
             title: 'Difference ' + one.arm + ' − ' + one.against, config: differenceChart(one),
-            note: 'Points are seeds; the bar is the ' + show(100 * (comparison.confidence || 0.95)) + ' % interval of their mean',
+            note: 'Points are seeds; the bar is the ' + show(100 * (1 - (comparison.level || 0.05))) + ' % interval of their mean',
         }).element);
 }
 
@@ -109,8 +109,21 @@ function metricTable(comparison) {
             '[' + fixed(one.low, decimals, true) + ', ' + fixed(one.high, decimals, true) + ']',
             chance(one.p_t), chance(one.p_flip), chance(one.p_adjusted), fixed(one.detectable, decimals), verdictTag(one.verdict)];
     });
-    return table(['Metric', '#' + 'Mean of A', '#' + 'Mean of B', '#Difference', '#Interval', '#p, paired t', '#p, sign flip',
+    const only = (names) => new Set(names).size === 1 ? ' ' + names[0] : null;
+    const [against, arm] = [comparison.metrics.map((one) => one.against), comparison.metrics.map((one) => one.arm)].map(only);
+    return table(['Metric', '#Mean' + (against || ' of the reference'), '#Mean' + (arm || ' of the arm'), '#Difference', '#Interval', '#p, paired t', '#p, sign flip',
         '#p, adjusted', '#Could have seen', 'Verdict'], rows, {class: 'metrics'});
+}
+
+/* Minutes until an arm reached the reference's final value. */
+function timeTables(time) {
+    return time.map((one) => [el('p', {class: 'note'}, capital(inWords(one.metric)) + ': ' + (one.words || '')),
+        table(['Seed', '#Value to reach', '#Minutes ' + one.against, '#Minutes ' + one.arm], (one.pairs || []).map((pair) =>
+            [String(pair.seed), score(one.metric, pair.target), fixed(pair.a, 1), isNumber(pair.b) ? fixed(pair.b, 1) : 'not reached']))]).flat();
+}
+
+function noteLines(texts) {
+    return texts.filter(Boolean).map((text) => el('p', {class: 'note'}, text + (/[.!?]$/.test(text) ? '' : '.')));
 }
 
 function differenceTable(comparison) {
@@ -130,8 +143,9 @@ function comparisonBlock(comparison) {
     if (metrics.length)
         draw(0);
     return [
-        choice, place, metrics.length ? [el('h3', null, 'All metrics'), metricTable(comparison)] : null,
-        (comparison.time || []).length ? [el('h3', null, 'Time'), objectTable(comparison.time)] : null,
+        choice, place, metrics.length ? [el('h3', null, 'All metrics'), metricTable(comparison),
+            noteLines([(comparison.family || {}).words, ...(comparison.notes || [])])].flat() : null,
+        (comparison.time || []).length ? [el('h3', null, 'Time to reach'), ...timeTables(comparison.time)] : null,
         (comparison.differences || []).length ? [el('h3', null, 'What differs between the arms'), differenceTable(comparison)] : null,
     ].flat();
 }

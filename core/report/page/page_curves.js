@@ -48,14 +48,10 @@ function runGroups(page) {
     return groups;
 }
 
-/* The arm that a run belongs to: said by the run, or by its folder .../ARM/SEED. */
+/* The arm or setting that a run belongs to: runs of comparisons and sweeps are called ARM/SEED. */
 function armOf(run, page) {
-    const arms = page.comparison && page.comparison.arms ? page.comparison.arms : [];
-    if (run.arm)
-        return run.arm;
-    const found = arms.find((arm) => [run.folder, run.label].some((path) =>
-        path && ('/' + path.replace(/\/$/, '')).split('/').slice(0, -1).pop() === arm.name));
-    return found ? found.name : null;
+    const found = page.comparison || page.sweep ? run.label.match(/^(.+)\/[^/]+$/) : null;
+    return found ? found[1] : null;
 }
 
 function armTitle(page, name) {
@@ -126,14 +122,14 @@ function curveDatasets(page, chart) {
         const run = page.runs[one.run];
         const group = groups.findIndex((each) => each.runs.includes(one.run));
         const series = names.indexOf(one.series);
-        const look = {colour: alone ? series : group, dash: !alone && series > 0};
+        const look = {colour: alone ? series : group, dash: alone ? 0 : series};
         const place = axisOf(run, curveView.axis) || ((step) => step);
         const points = curvePoints(one.curve, place);
         const label = (alone ? '' : run.label) + (alone || names.length > 1 ? (alone ? '' : ' · ') + inWords(one.series) : '');
         const smooth = chart.smooth && curveView.smoothing > 0 && points.length > 20;
         const line = {
             label, look, group: groups[group].name, series: one.series, parsing: false, borderWidth: 2,
-            borderDash: look.dash ? [6, 4] : [], pointRadius: points.length > 60 ? 0 : 3, pointHoverRadius: 5,
+            borderDash: [[], [6, 4], [2, 3]][look.dash % 3], pointRadius: points.length > 60 ? 0 : 3, pointHoverRadius: 5,
             pointHitRadius: 8, data: smooth ? smoothed(points, curveView.smoothing) : points, order: 0,
             paint: (dataset) => {
                 dataset.borderColor = dataset.backgroundColor = seriesColour(look.colour);
@@ -218,7 +214,8 @@ function curveCard(page, chart) {
     const config = curveConfig(page, full);
     const names = [...new Set(config.data.datasets.map((dataset) => dataset.series))];
     const looks = names.map((name) => config.data.datasets.find((dataset) => dataset.series === name).look);
-    const hidden = new Set();
+    // Of many runs the first series alone, until the reader asks for its parts.
+    const hidden = new Set(page.runs.length > 1 ? names.slice(1) : []);
     const applyHidden = () => {
         made.chart.data.datasets.forEach((dataset, i) => made.chart.setDatasetVisibility(i,
             !hidden.has(dataset.series) && !curveView.hiddenGroups.has(dataset.group)));
@@ -230,7 +227,7 @@ function curveCard(page, chart) {
         else
             hidden.add(name);
         applyHidden();
-    }));
+    }, hidden.has(name)));
     const positive = chart.curves.every((one) => one.curve.value.every((value) => !isNumber(value) || value > 0));
     const made = chartCard({
         title: chart.title, config, legend, tools: positive && !chart.probe ? logSwitch(() => made.chart) : null,

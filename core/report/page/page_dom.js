@@ -66,6 +66,7 @@ function inWords(name) {
     return text.replace(/^grad norm$/, 'gradient norm').replace(/^lr$/, 'learning rate');
 }
 
+/* Names that begin small stay small. */
 function capital(text) {
     return text.startsWith('k-NN') ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -61,23 +61,34 @@ function verdictTag(verdict) {
     return el('span', {class: 'tag ' + verdictKind(verdict)}, verdict);
 }
 
-/* The first metric is the one that the comparison is about. */
-function comparisonHeadline(comparison) {
-    const metrics = comparison.metrics || [];
-    const first = metrics.filter((one) => one.metric === metrics[0].metric && one.source === metrics[0].source);
-    return el('div', {class: 'verdicts'}, first.map((one) => el('div', {class: 'verdict ' + verdictKind(one.verdict)},
+function verdictCard(one, comparison) {
+    const seen = isNumber(one.detectable) ? 'Smallest difference that ' + one.pairs.length + ' seeds could have seen: ' +
+        fixed(one.detectable, decimalsOf(one)) + (isPercentage(one.metric) ? ' points' : '') : null;
+    return el('div', {class: 'verdict ' + verdictKind(one.verdict)},
         el('div', {class: 'stat-name'}, metricTitle(one, comparison)),
         el('div', {class: 'verdict-line'}, capital(one.verdict || 'not judged')),
-        el('div', {class: 'verdict-number'}, intervalText(one)),
-        one.words ? el('p', null, one.words) : null)));
+        el('div', {class: 'verdict-number'}, intervalText(one)), seen ? el('p', null, seen) : null);
+}
+
+/* The first metric is the one that the comparison is about; beside it the first at equal pixels. */
+function comparisonHeadline(comparison) {
+    const metrics = comparison.metrics || [];
+    const [first] = metrics;
+    const pixels = metrics.find((one) => one.basis !== first.basis);
+    const shown = metrics.filter((one) => [first, pixels].some((like) => like && one.metric === like.metric &&
+        one.source === like.source && one.basis === like.basis)).slice(0, 6);
+    const arms = (comparison.arms || []).map((arm, i) => [i ? ' against ' : '', el('strong', null, arm.name), ' ' + (arm.title || '')]).flat();
+    const seeds = (comparison.seeds || []).length;
+    return [el('p', {class: 'lead'}, arms, seeds ? ', ' + seeds + ' paired seeds' : ''),
+        el('div', {class: 'verdicts'}, shown.map((one) => verdictCard(one, comparison)))];
 }
 
 function headline(page) {
     const parts = [];
     if (page.comparison && (page.comparison.metrics || []).length)
-        parts.push(comparisonHeadline(page.comparison));
+        parts.push(...comparisonHeadline(page.comparison));
     if (page.sweep && (page.sweep.metrics || []).length)
-        parts.push(el('p', {class: 'lead'}, capital(page.sweep.metrics[0].words || '')));
+        parts.push(el('p', {class: 'lead'}, page.sweep.metrics[0].words || ''));
     if (page.runs.length === 1)
         parts.push(runTiles(page.runs[0]));
     else if (page.runs.length > 1 && !page.comparison && !page.sweep)

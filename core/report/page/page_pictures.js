@@ -99,7 +99,7 @@ function mapCard(pictures, atlas) {
         chart.update('none');
     };
     const made = chartCard({
-        title: 'Map of embeddings', note: pictures.map.method, config, legend, size: 'square',
+        title: pictures.map.method || 'Embeddings in two dimensions', config, legend, size: 'square',
         tools: atlas ? segments('Points', [[true, 'Thumbnails'], [false, 'Dots']], thumbnails, (chosen) => {
             thumbnails = chosen;
             made.chart.data.datasets = mapDatasets(pictures, atlas, thumbnails);

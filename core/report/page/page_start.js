@@ -7,12 +7,12 @@ const sections = [
     {id: 'comparison', title: 'Comparison', pick: (page) => page.comparison, draw: (comparison) => comparisonBlock(comparison)},
     {id: 'sweep', title: 'Sweep', pick: (page) => page.sweep && (page.sweep.metrics || []).length ? page.sweep : null, draw: (sweep) => sweepBlock(sweep)},
     {id: 'curves', title: 'Curves', curves: 'training'},
-    {id: 'collapse', title: 'Collapse indicators', curves: 'health'},
+    {id: 'collapse', title: 'Collapse indicators', short: 'Collapse', curves: 'health'},
     {id: 'schedules', title: 'Schedules', curves: 'schedules'},
     {id: 'views', title: 'Views', of: (run) => run.views, draw: (views) =>
         [views.sheet ? viewSheet(views.sheet) : null, views.numbers ? viewNumbers(views.numbers) : null].flat()},
-    {id: 'map', title: 'Map of embeddings', of: (run) => run.pictures && run.pictures.map ? run.pictures : null, draw: (pictures, page, atlas) => [mapCard(pictures, atlas)]},
-    {id: 'neighbours', title: 'Nearest neighbours', of: (run) => run.pictures && run.pictures.neighbours ? run.pictures : null, draw: (pictures, page, atlas) =>
+    {id: 'map', title: 'Map of embeddings', short: 'Map', of: (run) => run.pictures && run.pictures.map ? run.pictures : null, draw: (pictures, page, atlas) => [mapCard(pictures, atlas)]},
+    {id: 'neighbours', title: 'Nearest neighbours', short: 'Neighbours', of: (run) => run.pictures && run.pictures.neighbours ? run.pictures : null, draw: (pictures, page, atlas) =>
         [el('p', {class: 'note'}, 'Left: a test image. Beside it what the network holds for most alike, with the cosine; ≠ is another class.'), neighbourStrip(pictures, atlas)]},
     {id: 'confusion', title: 'Confusion', of: (run) => run.pictures && run.pictures.confusion, draw: (confusion) => confusionMatrix(confusion)},
     {id: 'attention', title: 'Attention', of: (run) => run.pictures && (run.pictures.attention || []).length ? run.pictures.attention : null, draw: (attention) => [attentionRows(attention)]},
@@ -115,7 +115,7 @@ function placeSection(section, element) {
 }
 
 function drawContents() {
-    const links = sections.filter((section) => drawn.has(section.id)).map((section) => el('a', {href: '#' + section.id}, section.title));
+    const links = sections.filter((section) => drawn.has(section.id)).map((section) => el('a', {href: '#' + section.id}, section.short || section.title));
     const nav = document.getElementById('contents');
     if (nav.childElementCount !== links.length)
         nav.replaceChildren(...links);

@@ -2,7 +2,7 @@
 
 function sweepChart(sweep, metric) {
     const labels = sweep.cells.map((cell) => cell.values.join(' · '));
-    const seeds = metric.cells.flatMap((cell, i) => (cell.seeds || []).map((one) => ({x: i, y: one.value, text: 'Seed ' + one.seed + '  ' + score(metric.metric, one.value)})));
+    const seeds = metric.cells.flatMap((cell, i) => (cell.seeds || []).map((one) => ({x: i - 0.12, y: one.value, text: 'Seed ' + one.seed + '  ' + score(metric.metric, one.value)})));
     const means = metric.cells.map((cell, i) => ({x: i, y: cell.mean, text: 'Mean  ' + score(metric.metric, cell.mean)}));
     const marked = (i) => i === metric.best || metric.cells[i].with_best;
     return {
@@ -24,7 +24,7 @@ function sweepChart(sweep, metric) {
                 y: {grace: '8%', ticks: {maxTicksLimit: 6, callback: show}},
             },
             plugins: {zoom: {both: true}, tooltip: {callbacks: {
-                title: (items) => items.length ? labels[items[0].raw.x] : '', label: (item) => ' ' + item.raw.text,
+                title: (items) => items.length ? labels[Math.round(items[0].raw.x)] : '', label: (item) => ' ' + item.raw.text,
             }}},
         },
     };
@@ -33,7 +33,7 @@ function sweepChart(sweep, metric) {
 function sweepTable(sweep, metric) {
     const rows = sweep.cells.map((cell, i) => {
         const got = metric.cells[i];
-        const tag = i === metric.best ? verdictTag('best, better mean') : got.with_best ? el('span', {class: 'tag open'}, 'not told apart from the best') : '';
+        const tag = i === metric.best ? el('span', {class: 'tag shown'}, 'highest mean') : got.with_best ? el('span', {class: 'tag open'}, 'not told apart from the best') : '';
         return [...cell.values.map((value) => el('code', null, asText(value))), String(got.n), score(metric.metric, got.mean), fixed(got.sd, 2), tag];
     });
     const keys = sweep.keys.map((key) => key.split('.').pop());
@@ -48,7 +48,7 @@ function sweepBlock(sweep) {
         place.replaceChildren(chartCard({
             title: capital(inWords(metric.metric)) + (metric.source === 'probe' ? ' (probe)' : ''),
             note: sweep.keys.join(' · ') + '; diamonds are the best mean and those not told apart from it', config: sweepChart(sweep, metric),
-        }).element, sweepTable(sweep, metric), metric.words ? el('p', {class: 'note'}, capital(metric.words) + '.') : '');
+        }).element, sweepTable(sweep, metric), ...noteLines([metric.words]));
     };
     const choice = sweep.metrics.length < 2 ? null :
         picker('Metric', sweep.metrics.map((one, i) => [String(i), capital(inWords(one.metric)) + ', ' + one.source]), '0', draw);

@@ -1,0 +1,20 @@
+/* page_keys.js - a chart by the keyboard alone. */
+const chart = chartOf('Gradient norm');
+const width = () => chart.scales.x.max - chart.scales.x.min;
+const press = (key) => chart.canvas.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+chart.canvas.focus();
+expect(document.activeElement === chart.canvas, 'a chart cannot be focused');
+const whole = width();
+press('+');
+expect(Math.abs(width() / whole - 1 / 1.5) < 0.02, '+ leaves ' + width() + ' of ' + whole);
+const before = chart.scales.x.min;
+press('ArrowRight');
+expect(chart.scales.x.min > before, 'the arrow does not move');
+press('Escape');
+expect(width() === whole, 'Escape does not go back');
+press('+');
+press('-');
+expect(width() === whole, '- does not go back');
+const reachable = all('button, select, input, summary, a[href]').filter((one) => !one.hidden && one.tabIndex < 0);
+expect(reachable.length === 0, reachable.length + ' controls cannot be reached by keyboard');
+return verdict();
