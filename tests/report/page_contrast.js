@@ -2,7 +2,15 @@
  * as WCAG 2 reckons, or 3 where letters are large; curves have 3. */
 const [theme] = arguments;
 
+const known = new Map();
+
 function parts(colour) {
+    if (!known.has(colour))
+        known.set(colour, painted(colour));
+    return known.get(colour);
+}
+
+function painted(colour) {
     const canvas = document.createElement('canvas');
     canvas.width = canvas.height = 1;
     const context = canvas.getContext('2d', {willReadFrequently: true});

@@ -160,6 +160,19 @@ WISP_API wisp_status wisp_runtime_sweep(wisp_runtime *runtime, const char *const
                                         int32_t format, char **text, wisp_study_outcome *outcome,
                                         wisp_error *err);
 
+typedef struct wisp_serve_options {
+    uint32_t struct_size;
+    int32_t port;                                   /* of 127.0.0.1; 0: the system chooses */
+    void (*ready)(void *user, const char *address); /* called once, when the page can be opened */
+    void *user;
+} wisp_serve_options;
+
+/* Shows the page of wisp_runtime_report to browsers on this machine alone, and what is new in the
+ * folders' logs as it comes, until wisp_runtime_stop; no weights are opened. */
+WISP_API wisp_status wisp_runtime_serve(wisp_runtime *runtime, const char *const *folders,
+                                        int32_t n_folders, const wisp_serve_options *options,
+                                        wisp_error *err);
+
 enum { WISP_OPS_TEST = 0, WISP_OPS_GRAD = 1, WISP_OPS_SUPPORT = 2, WISP_OPS_PERF = 3 };
 
 /* Checks operations; `filter` is a glob over "op/case/dtype", NULL for all; `backend` NULL: "cpu".

@@ -167,7 +167,6 @@ function confusionMatrix(confusion) {
         const made = el('td', {class: truth === answer ? 'right' : 'wrong', 'data-at': truth + ' ' + answer},
             large ? '' : share >= 0.005 ? String(Math.round(100 * share)) : '·');
         made.style.setProperty('--share', share.toFixed(3));
-        made.classList.toggle('strong', share > 0.5);
         return made;
     };
     const head = el('tr', null, el('td'), names.map((name) => el('th', {scope: 'col'}, el('span', null, name))));

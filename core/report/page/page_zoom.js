@@ -68,7 +68,7 @@ function zoomAround(chart, factor, pixelX, pixelY) {
         const [first, last] = axis === 'x' ? [scale.left, scale.right] : [scale.bottom, scale.top];
         ranges[axis] = rangeBetween(scale, pixel + (first - pixel) / factor, pixel + (last - pixel) / factor);
         const whole = chart.$zoom.whole && chart.$zoom.whole[axis];
-        if (whole && ranges[axis].max - ranges[axis].min >= whole.max - whole.min)
+        if (whole && ranges[axis].max - ranges[axis].min >= 0.999 * (whole.max - whole.min))
             return resetZoom(chart);
     }
     setRanges(chart, ranges);
