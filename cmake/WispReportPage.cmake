@@ -15,4 +15,4 @@ add_custom_command(OUTPUT ${WISP_REPORT_PAGE_SOURCE}
     -DOUT=${WISP_REPORT_PAGE_SOURCE} -P ${PROJECT_SOURCE_DIR}/cmake/report_page_files.cmake
   DEPENDS ${PROJECT_SOURCE_DIR}/cmake/report_page_files.cmake ${WISP_CHART_JS} ${page_scripts}
     ${page_folder}/page.html ${page_folder}/page.css
-  COMMENT "The report's page as C" VERBATIM)
+  COMMENT "The files of the report's page" VERBATIM)

@@ -65,6 +65,12 @@ for verb in build test; do
 done
 grep -q '^ctest' calls || complain "test runs no tests"
 
+# A browser is for the tests alone.
+call 0 "chromium curl" build
+[ $code = 0 ] && ! grep -q apt-get calls || complain "build wants a browser"
+call 0 "chromium curl" test
+grep -q 'recommends chromium curl$' calls || complain "test does not install a browser"
+
 # Removed, but for its configuration.
 echo cmake >removed
 call 1000 "" build

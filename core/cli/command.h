@@ -26,6 +26,8 @@ typedef struct wispi_call {
     const char *workers, *seconds, *use;                    /* of bench; use of data and pack too */
     const char *output, *short_side, *quality, *limit, *jobs; /* of pack */
     int32_t skip_broken, unchecked;
+    int32_t serve; /* of report */
+    const char *port;
     const char *images, *samples;                                 /* of views */
     const char *seeds, *devices, *out_folder, *study_name, *emit; /* of compare and sweep */
     const char *seed_offset, *metrics;                            /* of compare */

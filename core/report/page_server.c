@@ -57,8 +57,9 @@ static wisp_status make_shown(json_t *page, shown *out, wisp_error *err)
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned int status,
                               const char *kind, const char *tag, const wispi_text *text)
 {
+    char nothing[] = "";
     struct MHD_Response *response = MHD_create_response_from_buffer(
-        text->length, text->length > 0 ? text->data : "", MHD_RESPMEM_MUST_COPY);
+        text->length, text->length > 0 ? text->data : nothing, MHD_RESPMEM_MUST_COPY);
     if (!response)
         return MHD_NO;
     MHD_add_response_header(response, "Content-Type", kind);
@@ -113,8 +114,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     (void)version, (void)data, (void)state;
     if (*data_bytes > 0)
         return MHD_NO; /* whoever sends a body is not a browser that looks at a page */
-    if (!names_this_host(server,
-                         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host")))
+    if (!names_this_host(server, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host")))
         return refuse(connection, MHD_HTTP_FORBIDDEN, "this page is shown as 127.0.0.1 only\n");
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "this page can only be read\n");
@@ -137,11 +137,11 @@ static wisp_status listen_on(wispi_page_server *server, int32_t port, wisp_error
                                   .sin_port = htons((uint16_t)port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     errno = 0;
-    server->daemon = MHD_start_daemon(
-        MHD_USE_AUTO_INTERNAL_THREAD, (uint16_t)port, NULL, NULL, on_request, server,
-        MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned int)MOST_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned int)SECONDS_PER_CONNECTION, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, (uint16_t)port, NULL, NULL,
+                                      on_request, server, MHD_OPTION_SOCK_ADDR,
+                                      (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
+                                      (unsigned int)MOST_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+                                      (unsigned int)SECONDS_PER_CONNECTION, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         server->daemon ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT) : NULL;
     if (!info)

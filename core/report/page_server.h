@@ -1,8 +1,8 @@
 /* page_server.h - shows a page to browsers on this machine, and what is new in it.
  *
- * It listens on 127.0.0.1 alone and knows two addresses, / and /page.json: no name of a file is ever
- * made of a request. A request that names another host is refused, so a web site whose name points
- * to this machine reads nothing. */
+ * It listens on 127.0.0.1 alone and knows two addresses, / and /page.json: no name of a file is
+ * ever made of a request. A request that names another host is refused, so a web site whose name
+ * points to this machine reads nothing. */
 #ifndef WISPI_REPORT_PAGE_SERVER_H
 #define WISPI_REPORT_PAGE_SERVER_H
 

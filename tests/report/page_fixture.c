@@ -156,6 +156,21 @@ static json_t *pictures(void)
                      neighbours(), "confusion", confusion(), "attention", attention);
 }
 
+/* As `wisp views --json` has them. */
+static json_t *view_numbers(void)
+{
+    const char *const form =
+        "{s:[{s:s,s:s,s:{s:f,s:f},s:[{s:s,s:i,s:i,s:i,s:f}],s:{s:[{s:s,s:[f,f,f],s:[i,i]},"
+        "{s:s,s:[f,f,f],s:[i,i]}],s:{s:s,s:[f,f,f],s:[i,i]}}}],s:[{s:s,s:{s:f,s:f}}]}";
+    return json_pack(form, "samplers", "name", "a", "says", "2 global views, 4 local ones", "means",
+                     "crop_ratio", 0.31, "pixels", 3072.0, "groups", "name", "global", "count", 2,
+                     "width", 32, "height", 32, "crop_scale", 0.65, "histograms", "crop_scale",
+                     "series", "global", "edges", 0.0, 0.5, 1.0, "counts", 1, 3, "series", "local",
+                     "edges", 0.0, 0.5, 1.0, "counts", 4, 0, "overlap", "series", "local in global",
+                     "edges", 0.0, 0.5, 1.0, "counts", 0, 5, "published", "name", "DINO", "means",
+                     "crop_ratio", 0.25, "pixels", 1e5);
+}
+
 /* --- curves --- */
 
 typedef double value_at(double progress);
@@ -244,10 +259,11 @@ static json_t *full_run(const char *label)
     json_t *environment = json_pack(
         "{s:s,s:s,s:{s:i,s:i},s:[{s:s,s:s}]}", "wisp", "0.1.0", "device", "cpu: cpu (AVX-512)",
         "data", "samples", 50000, "classes", CLASSES, "plugins", "kind", "method", "name", "dino");
-    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:s,s:o,s:o,s:{s:o},s:o,s:[{s:i,s:s}]}", "label", label,
-                     "folder", label, "state", "done", "curves", all_curves(), "results", results,
-                     "config", config, "changes", changes, "environment", environment, "views",
-                     "sheet", draw_one(5), "pictures", pictures(), "health", "step", 120, "words",
+    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:s,s:o,s:o,s:{s:o,s:o},s:o,s:[{s:i,s:s}]}", "label",
+                     label, "folder", label, "state", "done", "curves", all_curves(), "results",
+                     results, "config", config, "changes", changes, "environment", environment,
+                     "views", "sheet", draw_one(5), "numbers", view_numbers(), "pictures",
+                     pictures(), "health", "step", 120, "words",
                      "the rank of the embeddings fell to 2.1");
 }
 

@@ -8,6 +8,9 @@ expect(chartOf('Teacher entropy').options.plugins.mark.levels[0].value === Math.
 expect(all('.line.changed').map((line) => line.firstChild.textContent).join() === 'out_dim = 1024,k = 20', 'other lines are marked as changed');
 expect(all('.confusion tbody td').length === 100, 'another matrix');
 expect(all('.thumb canvas').length === 4 * 9, 'other neighbours');
+const shares = chartOf('Crop scale').data.datasets;
+expect(shares.map((one) => one.label + ' ' + one.data).join() === 'global 25,75,local 100,0', 'other shares of crop scales: ' + shares.map((one) => one.label + ' ' + one.data));
+expect(all('#views td').some((td) => td.textContent === '0.31') && text.includes('DINO (published)'), 'no means of views');
 const cell = all('.confusion tbody td')[0];
 cell.dispatchEvent(new PointerEvent('pointerover', {bubbles: true}));
 expect(/^Airplane recognised: 80 of \d+ \(/.test(document.querySelector('.told').textContent), 'a cell says ' + document.querySelector('.told').textContent);

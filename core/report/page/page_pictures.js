@@ -73,7 +73,7 @@ function mapTooltip(pictures, atlas, box) {
 function mapCard(pictures, atlas) {
     let thumbnails = Boolean(atlas);
     const box = el('div', {class: 'map-tip', hidden: true});
-    const bare = {display: false, grace: '3%'};
+    const bare = {display: false, bounds: 'data', grace: '6%'};
     const config = {
         type: 'scatter',
         data: {datasets: mapDatasets(pictures, atlas, thumbnails)},
@@ -185,8 +185,8 @@ function confusionMatrix(confusion) {
 /* --- attention --- */
 
 function attentionRows(attention) {
-    const picture = (source, text) => el('figure', {class: 'thumb'}, el('img', {src: source, alt: text}), el('figcaption', null, text));
+    const picture = (source, text) => el('figure', {class: 'thumb'}, el('img', {src: source, alt: text || 'test image'}), text ? el('figcaption', null, text) : null);
     return el('div', {class: 'neighbours'}, attention.map((one) => el('div', {class: 'neighbour-row attention'},
-        el('div', {class: 'query'}, picture(one.image, one.label || 'image')),
+        el('div', {class: 'query'}, picture(one.image, one.label)),
         el('div', {class: 'strip'}, one.heads.map((head, i) => picture(head, 'head ' + (i + 1)))))));
 }

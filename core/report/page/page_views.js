@@ -6,19 +6,51 @@ function viewSheet(sheet) {
     return [segments('Size', [['fit', 'Fit'], ['full', 'Full size']], 'fit', (size) => frame.classList.toggle('full', size === 'full')), frame];
 }
 
-function isHistogram(value) {
-    return value && typeof value === 'object' && Array.isArray(value.counts) && (Array.isArray(value.edges) || isNumber(value.low));
+/* Crop scale and the like: names of the keys that the command's JSON has. */
+const meanNames = {
+    global_crop_scale: 'Crop scale, global', local_crop_scale: 'Crop scale, local', crop_ratio: 'CS_l / CS_g',
+    global_pixel_scale: 'Pixel scale, global, by area', local_pixel_scale: 'Pixel scale, local, by area',
+    pixel_ratio_area: 'PS_l / PS_g, by area', pixel_ratio_length: 'PS_l / PS_g, by length',
+    overlap: 'Overlap, local in global', apart: 'Local and global apart', global_union: 'Global over global, IoU',
+    global_up_sampled: 'Up-sampled, global', local_up_sampled: 'Up-sampled, local', pixels: 'Pixels per image',
+    crop_scale: 'Crop scale', pixel_scale_area: 'Pixel scale, by area', pixel_scale_length: 'Pixel scale, by length',
+};
+
+function meanName(key) {
+    return meanNames[key] || capital(inWords(key));
 }
 
-function histogramChart(histogram) {
-    const {counts} = histogram;
-    const edges = histogram.edges || counts.map((count, i) => histogram.low + (histogram.high - histogram.low) * i / counts.length).concat(histogram.high);
-    const total = counts.reduce((sum, count) => sum + count, 0) || 1;
+/* Each sampler's means beside those of the published recipes. */
+function meanTable(samplers, published) {
+    const columns = [...samplers, ...published];
+    const keys = [...new Set(columns.flatMap((one) => Object.keys(one.means || {})))];
+    return table(['Mean', ...columns.map((one, i) => '#' + (one.name || 'sampler') + (i < samplers.length ? '' : ' (published)'))],
+        keys.map((key) => [meanName(key), ...columns.map((one) => show((one.means || {})[key]))]));
+}
+
+function groupTable(sampler) {
+    return table(['Views', '#Count', '#Pixels', '#Crop scale', '#Pixel scale, area', '#Pixel scale, length', '#Up-sampled'],
+        sampler.groups.map((one) => [one.name, String(one.count), one.width + ' × ' + one.height, show(one.crop_scale),
+            show(one.pixel_scale_area), show(one.pixel_scale_length), show(one.up_sampled)]));
+}
+
+/* One chart of a quantity: the shares of all its series, which have the same bins. */
+function histogramChart(series) {
+    const {edges} = series[0];
     return {
         type: 'bar',
         data: {
-            labels: counts.map((count, i) => show(edges[i]) + ' to ' + show(edges[i + 1])),
-            datasets: [{label: 'share', data: counts.map((count) => 100 * count / total), barPercentage: 1, categoryPercentage: 0.94, paint: inkOf(0)}],
+            labels: edges.slice(1).map((edge, i) => show(edges[i]) + ' to ' + show(edge)),
+            datasets: series.map((one, i) => {
+                const total = one.counts.reduce((sum, count) => sum + count, 0) || 1;
+                return {
+                    label: one.label, look: {colour: i}, data: one.counts.map((count) => 100 * count / total), barPercentage: 1,
+                    categoryPercentage: 0.9, grouped: false, borderWidth: 1, paint: (dataset) => {
+                        dataset.borderColor = seriesColour(i);
+                        dataset.backgroundColor = faint(seriesColour(i), 0.5);
+                    },
+                };
+            }),
         },
         options: {
             interaction: {mode: 'index', intersect: false},
@@ -26,31 +58,36 @@ function histogramChart(histogram) {
                 x: {type: 'category', grid: {display: false}, ticks: {maxTicksLimit: 6, maxRotation: 0, callback: (value, i) => show(edges[i])}},
                 y: {beginAtZero: true, ticks: {maxTicksLimit: 5, callback: (value) => show(value) + ' %'}},
             },
-            plugins: {tooltip: {callbacks: {label: (item) => ' ' + fixed(item.parsed.y, 1) + ' %'}}},
+            plugins: {tooltip: {callbacks: {label: (item) => ' ' + item.dataset.label + '  ' + fixed(item.parsed.y, 1) + ' %'}}},
         },
     };
 }
 
-/* Numbers of any form: single ones as facts, lists of objects as tables, histograms as charts. */
+function histogramCards(samplers) {
+    const kinds = [...new Set(samplers.flatMap((one) => Object.keys(one.histograms || {})))];
+    return kinds.map((kind) => {
+        const series = samplers.flatMap((one) => [(one.histograms || {})[kind] || []].flat().map((histogram) =>
+            ({...histogram, label: (samplers.length > 1 ? one.name + ' ' : '') + histogram.series})))
+            .filter((one) => (one.counts || []).some((count) => count > 0));
+        const alike = series.filter((one) => one.edges.join() === series[0].edges.join());
+        if (alike.length === 0)
+            return null;
+        const legend = alike.map((one, i) => legendButton(one.label, {colour: i}, (shown) => {
+            made.chart.setDatasetVisibility(i, shown);
+            made.chart.update('none');
+        }));
+        const made = chartCard({title: meanName(kind), config: histogramChart(alike), legend, size: 'low'});
+        return made.element;
+    }).filter(Boolean);
+}
+
+/* The numbers of `wisp views --json`, of one sampler or of several. */
 function viewNumbers(numbers) {
-    const charts = [];
-    const rest = (value, name) => {
-        if (isHistogram(value)) {
-            charts.push([name, value]);
-            return undefined;
-        }
-        if (!value || typeof value !== 'object' || Array.isArray(value))
-            return isNumber(value) ? show(value) : value;
-        return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, rest(one, name ? name + ' ' + key : key)])
-            .filter(([, one]) => one !== undefined));
-    };
-    const rows = [];
-    const tables = [];
-    valueRows(rest(numbers, ''), '', rows, tables);
+    const samplers = numbers.samplers || [numbers];
     return [
-        rows.length ? facts(rows) : null,
-        ...tables.map(([name, objects]) => [name ? el('h3', null, capital(inWords(name))) : null, objectTable(objects)]).flat(),
-        charts.length ? el('div', {class: 'grid'}, charts.map(([name, histogram]) =>
-            chartCard({title: capital(inWords(name)), config: histogramChart(histogram), size: 'low'}).element)) : null,
+        ...samplers.map((one) => one.says ? el('p', {class: 'note'}, (one.name ? one.name + ': ' : '') + one.says) : null),
+        meanTable(samplers, numbers.published || []),
+        ...samplers.filter((one) => (one.groups || []).length).map((one) => groupTable(one)),
+        el('div', {class: 'grid'}, histogramCards(samplers)),
     ];
 }
