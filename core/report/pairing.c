@@ -1,6 +1,7 @@
 #include "report/pairing.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -184,20 +185,44 @@ static void fill(const maker *m, const reading *r, wispi_question *q)
     }
 }
 
-/* Asks it of each arm that has the metric at all. */
+enum { NO_RUNS = -1, NOT_THERE = 0, THERE = 1 };
+
+/* Has the arm the metric, as far as its finished runs tell? */
+static int arm_has(const maker *m, int32_t arm, const reading *r)
+{
+    int answer = NO_RUNS;
+    for (int32_t i = 0; i < m->request->n_seeds; i++) {
+        const wispi_run_data *run = wispi_pairing_run(m->request, arm, i);
+        if (run && curve_of(run, r->source, r->metric))
+            return THERE;
+        if (run)
+            answer = NOT_THERE;
+    }
+    return answer;
+}
+
+static wisp_status say_one_sided(const maker *m, const reading *r, int32_t has, int32_t lacks,
+                                 wisp_error *err)
+{
+    return wispi_pairing_note(m->pairing->notes, err,
+                              "%.100s: %s has it and %s has not, so they cannot be compared by it.",
+                              r->metric, m->request->arms[has].name, m->request->arms[lacks].name);
+}
+
+/* Asks it of each arm that has it, where the first one has it too. */
 static wisp_status ask(maker *m, const reading *r, wisp_error *err)
 {
+    const int first = arm_has(m, 0, r);
     for (int32_t arm = 1; arm < m->request->n_arms; arm++) {
-        int here = 0, there = 0;
-        for (int32_t i = 0; i < m->request->n_seeds; i++) {
-            here |= curve_of(wispi_pairing_run(m->request, arm, i), r->source, r->metric) != NULL;
-            there |= curve_of(wispi_pairing_run(m->request, 0, i), r->source, r->metric) != NULL;
-        }
+        const int second = arm_has(m, arm, r);
         wispi_question *q = NULL;
-        if (!here || !there)
-            continue;
-        WISP_TRY(new_question(m, r, arm, &q, err));
-        fill(m, r, q);
+        if (first == THERE && second == THERE) {
+            WISP_TRY(new_question(m, r, arm, &q, err));
+            fill(m, r, q);
+        } else if (first == THERE && second == NOT_THERE)
+            WISP_TRY(say_one_sided(m, r, 0, arm, err));
+        else if (first == NOT_THERE && second == THERE)
+            WISP_TRY(say_one_sided(m, r, arm, 0, err));
     }
     return WISP_OK;
 }
@@ -323,12 +348,12 @@ static wisp_status ask_at_pixels(maker *m, const char *metric, wisp_error *err)
     if (!final_pixels(m, metric, &least, &most))
         return wispi_pairing_note(m->pairing->notes, err,
                                   "%.100s: the runs do not tell their pixels, so there is nothing "
-                                  "at equal pixels",
+                                  "at equal pixels.",
                                   metric);
     if (most - least <= 1e-9 * most)
         return wispi_pairing_note(m->pairing->notes, err,
                                   "%.100s: all arms pushed the same pixels through the network, so "
-                                  "equal epochs are equal pixels",
+                                  "equal epochs are equal pixels.",
                                   metric);
     const reading r = {metric, "probe", "equal pixels", least};
     return ask(m, &r, err);
@@ -340,7 +365,7 @@ static wisp_status ask_probe(maker *m, const char *metric, wisp_error *err)
     const reading r = {metric, "probe", "equal epochs", epoch};
     if (isnan(epoch))
         WISP_TRY(wispi_pairing_note(m->pairing->notes, err,
-                                    "%.100s: there is no epoch after which all runs were judged",
+                                    "%.100s: there is no epoch after which all runs were judged.",
                                     metric));
     else if (!task_says_it(m, metric, epoch))
         WISP_TRY(ask(m, &r, err));
@@ -374,6 +399,21 @@ static wisp_status ask_all_of(maker *m, const char *source,
     return WISP_OK;
 }
 
+/* A name that was asked for and is nowhere is misspelt, or its task was forgotten. */
+static wisp_status say_unknown(const maker *m, wisp_error *err)
+{
+    for (int32_t i = 0; i < m->request->n_metrics; i++) {
+        char task[512], probe[512];
+        snprintf(task, sizeof task, "task/%s", m->request->metrics[i]);
+        snprintf(probe, sizeof probe, "probe/%s", m->request->metrics[i]);
+        if (!json_object_get(m->seen, task) && !json_object_get(m->seen, probe))
+            WISP_TRY(wispi_pairing_note(m->pairing->notes, err,
+                                        "%.100s: no run has a task or probe that reports it.",
+                                        m->request->metrics[i]));
+    }
+    return WISP_OK;
+}
+
 wisp_status wispi_pairing_make(const wispi_comparison_request *request, wispi_arena *arena,
                                wispi_pairing *pairing, wisp_error *err)
 {
@@ -385,6 +425,8 @@ wisp_status wispi_pairing_make(const wispi_comparison_request *request, wispi_ar
         status = ask_all_of(&m, "task", ask_task, err);
     if (status == WISP_OK)
         status = ask_all_of(&m, "probe", ask_probe, err);
+    if (status == WISP_OK)
+        status = say_unknown(&m, err);
     json_decref(m.seen);
     return status;
 }
