@@ -257,9 +257,10 @@ static wisp_status read_manifest(wispi_run_data *data, wisp_error *err)
     WISP_TRY(status);
     data->manifest = json_loadb((const char *)text, n, 0, &why);
     wispi_free(text);
+    if (!data->manifest)
+        return wisp_fail(err, WISP_E_CORRUPT, "%s:%d: %.200s", path, why.line, why.text);
     if (!json_is_object(data->manifest))
-        return wisp_fail(err, WISP_E_CORRUPT, "%s:%d: not a JSON object: %.200s", path, why.line,
-                         data->manifest ? "a value of another type" : why.text);
+        return wisp_fail(err, WISP_E_CORRUPT, "%s: not a JSON object", path);
     return WISP_OK;
 }
 

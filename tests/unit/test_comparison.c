@@ -191,7 +191,7 @@ START_TEST(many_questions_cost)
 {
     made_arms *m = make_arms(3, 5);
     set_gain(m, 2, 0, 1);
-    set_gain(m, 1, 1, 0.62);
+    set_gain(m, 1, 1, 0.95);
     json_t *c = compare(m);
     const json_t *task = task_of(c);
     ck_assert_double_eq(number(json_object_get(c, "family"), "tests"), 4);
@@ -518,6 +518,29 @@ START_TEST(the_example_has_the_form)
 }
 END_TEST
 
+/* What is asked for and is nowhere, and what one arm alone has, is said. */
+START_TEST(metrics_that_are_not_there)
+{
+    static const char *const asked[] = {"k_nn_top_1", "k_nn_top_2"};
+    made_arms *m = make_arms(2, 3);
+    m->request.metrics = asked;
+    m->request.n_metrics = 2;
+    for (int k = 0; k < 3; k++) {
+        m->runs[1][k].data.n_curves = 0;
+        m->runs[1][k].data.n_results = 0;
+    }
+    json_t *c = compare(m);
+    ck_assert_uint_eq(json_array_size(json_object_get(c, "metrics")), 0);
+    const json_t *notes = json_object_get(c, "notes");
+    ck_assert_str_eq(json_string_value(json_array_get(notes, 0)),
+                     "k_nn_top_1: A has it and B has not, so they cannot be compared by it.");
+    ck_assert_str_eq(json_string_value(json_array_get(notes, json_array_size(notes) - 1)),
+                     "k_nn_top_2: no run has a task or probe that reports it.");
+    json_decref(c);
+    free_arms(m);
+}
+END_TEST
+
 START_TEST(calls_that_make_no_sense)
 {
     made_arms *m = make_arms(1, 2);
@@ -552,8 +575,8 @@ END_TEST
 
 /* --- wrong verdicts --- */
 
-/* Comparisons of equal arms with a verdict on any metric. Each arm's runs are as they would be
- * with seeds of their own; pixels differ, so that there are three questions. */
+/* Comparisons of equal arms with a verdict on any of two metrics. Each arm's runs are as they would
+ * be with seeds of their own. */
 START_TEST(comparisons_of_equal_arms_are_wrong_once_in_twenty)
 {
     enum { TRIALS = 600 };
@@ -604,6 +627,7 @@ int main(void)
     tcase_add_test(tests, time_to_reach_the_first_arms_end);
     tcase_add_test(tests, the_text_holds_every_number);
     tcase_add_test(tests, the_example_has_the_form);
+    tcase_add_test(tests, metrics_that_are_not_there);
     tcase_add_test(tests, calls_that_make_no_sense);
     tcase_add_test(tests, without_memory_nothing_is_left);
     tcase_add_test(tests, comparisons_of_equal_arms_are_wrong_once_in_twenty);

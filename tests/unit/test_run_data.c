@@ -231,8 +231,8 @@ START_TEST(files_of_another_kind)
     put_config();
     put("manifest.json", "{\"wisp\": ");
     refused(WISP_E_CORRUPT, "manifest.json:1: ");
-    put("manifest.json", "7");
-    refused(WISP_E_CORRUPT, "another type");
+    put("manifest.json", "[7]");
+    refused(WISP_E_CORRUPT, "manifest.json: not a JSON object");
     put("manifest.json", "{}");
     put("config.toml", "[run\n");
     refused(WISP_E_CONFIG, "config.toml:1");
