@@ -17,7 +17,13 @@ if(plugin_programs) # which plugins start, and look for beside themselves
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/core/include/wisp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/wisp)
+
+# What is read: documents, with the links between them, experiments, the example.
+set(doc_folder ${CMAKE_INSTALL_DATADIR}/doc/wisp)
+install(FILES LICENSE README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${doc_folder})
+install(DIRECTORY docs DESTINATION ${doc_folder} FILES_MATCHING PATTERN "*.md" PATTERN "*.png")
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/wisp)
+install(DIRECTORY examples/plugin DESTINATION ${doc_folder}/examples)
 
 # For CMake: find_package(wisp) gives wisp::headers, wisp::wisp and wisp_add_plugin().
 install(EXPORT wispTargets NAMESPACE wisp:: DESTINATION ${package_folder})
