@@ -31,7 +31,7 @@ typedef struct wispi_call {
     const char *images, *samples;                                 /* of views */
     const char *seeds, *devices, *out_folder, *study_name, *emit; /* of compare and sweep */
     const char *seed_offset, *metrics;                            /* of compare */
-    const char *only, *time_limit; /* of validate */
+    const char *only, *time_limit;                                /* of validate */
     int32_t list, in_process;
 } wispi_call;
 
@@ -57,7 +57,7 @@ typedef struct wispi_verb {
 extern const wispi_verb wispi_verb_run, wispi_verb_check, wispi_verb_list, wispi_verb_inspect,
     wispi_verb_eval, wispi_verb_export, wispi_verb_import, wispi_verb_ops, wispi_verb_bench,
     wispi_verb_pack, wispi_verb_data, wispi_verb_report, wispi_verb_new, wispi_verb_views,
-    wispi_verb_compare, wispi_verb_sweep, wispi_verb_validate;
+    wispi_verb_compare, wispi_verb_sweep, wispi_verb_validate, wispi_verb_schema;
 /* All of them, NULL-terminated. */
 extern const wispi_verb *const wispi_verbs[];
 

@@ -21,6 +21,7 @@ const wispi_verb *const wispi_verbs[] = {
     &wispi_verb_compare,
     &wispi_verb_sweep,
     &wispi_verb_validate,
+    &wispi_verb_schema,
     NULL,
 };
 

@@ -1,6 +1,7 @@
 # layout.awk - reads the preprocessed public headers and writes a C program that prints, for each
 # public struct, its size and the offset and size of each field, and the value of each enumerator.
-# What is declared is covered by being declared.
+# What is declared is covered by being declared; what cannot be covered, and a field of a type that
+# ABI-5 forbids, is refused here.
 
 { text = text $0 "\n" }
 
@@ -20,6 +21,28 @@ function names_of(declaration, fields,    n, i) {
     return n
 }
 
+function refuse(why) {
+    print "layout.awk: " why > "/dev/stderr"
+    failed = 1
+    exit 1
+}
+
+# Types whose layout is the same for every compiler; a function pointer is a pointer.
+function judge_type(type, declaration,    words) {
+    if (declaration ~ /\(\*/)
+        return
+    if (declaration ~ /:/)
+        refuse("struct " type " has a bit field:" declaration " (ABI-5)")
+    words = " " declaration
+    gsub(/[ \n]+/, " ", words)
+    while (sub(/ (const|struct) /, " ", words))
+        ;
+    if (words !~ /^ *(u?int(8|16|32|64)_t|double|float|size_t|char|void|wisp_[a-z0-9_]+)[ *]/)
+        refuse("struct " type " has a field of another type than ABI-5 allows:" declaration)
+    if (words ~ /^ *void +[^* ]/)
+        refuse("struct " type ": not understood:" declaration)
+}
+
 function add_struct(type, body,    declarations, fields, n, m, i, j) {
     if (body ~ /[{}]/) {
         print "layout.awk: " type " holds a nested definition, which is not understood" > "/dev/stderr"
@@ -30,6 +53,7 @@ function add_struct(type, body,    declarations, fields, n, m, i, j) {
     for (i = 1; i <= n; i++) {
         if (declarations[i] !~ /[a-z]/)
             continue
+        judge_type(type, declarations[i])
         m = names_of(declarations[i], fields)
         for (j = 1; j <= m; j++)
             printf "    printf(\"    %s %%zu %%zu\\n\", offsetof(struct %s, %s), " \
@@ -49,6 +73,8 @@ function add_enumerators(body,    parts, n, i, name) {
 }
 
 END {
+    if (failed)
+        exit 1
     print "int main(void)\n{"
     rest = text
     while (match(rest, /struct wisp_[a-z0-9_]+[ \n]*\{|enum[ \n]*\{/)) {

@@ -69,6 +69,9 @@ WISP_API wisp_status wisp_runtime_list(wisp_runtime *runtime, const char *kind, 
 /* `what` is "kind/name" or a path to a .so. */
 WISP_API wisp_status wisp_runtime_inspect(wisp_runtime *runtime, const char *what, int32_t format,
                                           char **text, wisp_error *err);
+/* The JSON Schema (draft 7) of experiments, from the option tables of the host and of all plugins
+ * that are found. Plugins that cannot be loaded are left out with a warning. */
+WISP_API wisp_status wisp_runtime_schema(wisp_runtime *runtime, char **text, wisp_error *err);
 /* Writes the folder of a new plugin that builds and runs as it stands: `kind` is "method",
  * "sampler", "backbone", "task", "dataset" or "backend", `name` [a-z][a-z0-9_]*. `folder` NULL: the
  * name. The folder must not be there; it then is, whole, or nothing has changed. The text says how

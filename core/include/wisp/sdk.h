@@ -34,6 +34,59 @@ static inline wisp_tensor *wisp_mean_cosine(wisp_step *s, wisp_tensor *a, wisp_t
     return wisp_mean(s, wisp_sum(s, products, 1u << 1, 0), 0, 0);
 }
 
+/* --- shapes, orders and masks --- */
+
+/* x in another shape of as many elements, of whatever type it is. */
+static inline wisp_tensor *wisp_reshape_to(wisp_step *s, wisp_tensor *x, int32_t rank,
+                                           const int64_t *shape)
+{
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.rank = rank;
+    memcpy(desc.shape, shape, (size_t)rank * sizeof *shape);
+    return wisp_reshape(s, x, &desc);
+}
+
+/* 0, 1, ... n - 1; i64(n). */
+static inline wisp_tensor *wisp_range(wisp_step *s, int64_t n)
+{
+    const wisp_desc row = wisp_desc2(WISP_F32, 1, n);
+    wisp_tensor *index = NULL;
+    wisp_top_k(s, wisp_full(s, &row, 0), n, &index); /* of equals, the lower index leads */
+    return wisp_reshape_to(s, index, 1, &n);
+}
+
+/* A random order of n things for each of `rows` rows, the same on every rank, and the orders that
+ * undo them: order[0] and order[1] are i64(rows,n). gather_tokens puts tokens into them. */
+static inline void wisp_random_order(wisp_step *s, int64_t rows, int64_t n, wisp_tensor *order[2])
+{
+    const int64_t shape[2] = {rows, n};
+    wisp_top_k(s, wisp_reshape_to(s, wisp_uniform(s, rows * n), 2, shape), n, &order[0]);
+    wisp_top_k(s, wisp_scale(s, wisp_cast(s, order[0], WISP_F32), -1), n, &order[1]);
+}
+
+/* In each row 1 at `hidden` of n places, drawn anew in every step, 0 elsewhere; f32(rows,n). */
+static inline wisp_tensor *wisp_random_mask(wisp_step *s, int64_t rows, int64_t n, int64_t hidden)
+{
+    wisp_tensor *order[2];
+    wisp_random_order(s, rows, n, order);
+    wisp_tensor *place = wisp_cast(s, order[1], WISP_F32); /* hidden are places 0 ... hidden - 1 */
+    return wisp_clamp(s, wisp_affine(s, place, -1, (double)hidden), 0, 1);
+}
+
+/* Images (N,H,W,C) as rows of pixels of their patches (N,T,side*side*C), row by row: what a token
+ * of a patch embedding has seen. `side` divides H and W. */
+static inline wisp_tensor *wisp_patches(wisp_step *s, wisp_tensor *images, int64_t side)
+{
+    static const int32_t by_patch[6] = {0, 1, 3, 2, 4, 5};
+    const wisp_desc d = *wisp_shape_of(s, images);
+    const int64_t h = d.shape[1] / side, w = d.shape[2] / side, c = d.shape[3];
+    const int64_t apart[6] = {d.shape[0], h, side, w, side, c};
+    const int64_t rows[3] = {d.shape[0], h * w, side * side * c};
+    wisp_tensor *x = wisp_permute(s, wisp_reshape_to(s, images, 6, apart), by_patch);
+    return wisp_reshape_to(s, x, 3, rows);
+}
+
 /* --- several views of different sizes (Caron et al. 2020, section 3.2) --- */
 
 /* Embeddings of `count` views from `first` on, view-major: T(count*B,D). Neighbouring
@@ -207,6 +260,31 @@ static inline wisp_tensor *wisp_mean_entropy(wisp_step *s, wisp_tensor *p)
     wisp_tensor *entropy = wisp_scale(s, wisp_sum(s, wisp_mul(s, p, logs), 0, 0), -1 / rows);
     wisp_no_grad_end(s);
     return entropy;
+}
+
+/* --- two views against all others of the batch (Chen et al. 2020, "SimCLR", eq. 1) --- */
+
+/* Embeddings a and b (B,D) of two views of B images: each row is to be told by its cosines from all
+ * other rows of both, of all ranks. Mean over the 2B rows. A method that uses it is coupled over
+ * the batch (WISP_FLAG_BATCH_COUPLED). f32() */
+static inline wisp_tensor *wisp_nt_xent(wisp_step *s, wisp_tensor *a, wisp_tensor *b,
+                                        double temperature)
+{
+    wisp_tensor *both[2] = {wisp_l2_normalize(s, a, 1e-12), wisp_l2_normalize(s, b, 1e-12)};
+    wisp_tensor *z = wisp_cast(s, wisp_concat(s, both, 2, 0), WISP_F32);
+    const int64_t own = wisp_shape_of(s, z)->shape[0], half = own / 2;
+    const int64_t all = own * wisp_world_size(s), first = own * wisp_world_rank(s);
+    const int64_t column[2] = {own, 1};
+    wisp_tensor *index = wisp_range(s, all), *mine = wisp_slice(s, index, 0, first, own);
+    wisp_tensor *other[2] = {wisp_slice(s, mine, 0, half, half), wisp_slice(s, mine, 0, 0, half)};
+    /* 1 where a row would be compared with itself */
+    wisp_tensor *apart = wisp_sub(s, wisp_reshape_to(s, wisp_cast(s, mine, WISP_F32), 2, column),
+                                  wisp_cast(s, index, WISP_F32));
+    wisp_tensor *same =
+        wisp_affine(s, wisp_clamp(s, wisp_unary(s, apart, WISP_UNARY_SQUARE), 0, 1), -1, 1);
+    wisp_tensor *cosines = wisp_matmul(s, z, wisp_all_gather(s, z, 1), 0, 1);
+    wisp_tensor *logits = wisp_sub(s, cosines, wisp_scale(s, same, 1e4));
+    return wisp_cross_entropy(s, logits, wisp_concat(s, other, 2, 0), 1 / temperature);
 }
 
 /* --- centre of the teacher's outputs (Caron et al. 2021, section 3.1, eq. 4) --- */
