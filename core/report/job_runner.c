@@ -12,6 +12,7 @@
 #include "report/child_process.h"
 #include "report/job_progress.h"
 #include "report/log_tail.h"
+#include "report/run_data.h"
 
 static const long pause_nanoseconds = 50 * 1000 * 1000;
 
@@ -175,13 +176,29 @@ static wisp_status fill_slots(job_runner *r, wisp_error *err)
     return WISP_OK;
 }
 
+/* With the number that its tasks found first, where there is one. */
+static void tell_done(job_runner *r, const wispi_job *job)
+{
+    char words[200] = "is done";
+    wispi_run_data *data = NULL;
+    if (wispi_run_data_read(job->folder, &data, NULL) == WISP_OK)
+        for (int32_t i = 0; i < data->n_results; i++)
+            if (strcmp(data->results[i].kind, "task") == 0) {
+                snprintf(words, sizeof words, "is done: %.80s %.2f", data->results[i].metric,
+                         data->results[i].value);
+                break;
+            }
+    wispi_run_data_free(data);
+    say(r, job, words);
+}
+
 static void end_job(job_runner *r, wispi_job *job, wispi_child_end end)
 {
     char why[120];
     if (end.code == 0) {
         job->state = WISPI_JOB_DONE;
         job->step = job->arm->steps;
-        say(r, job, "is done");
+        tell_done(r, job);
     } else if (r->is_stopping) {
         job->state = WISPI_JOB_STOPPED;
     } else {
@@ -224,7 +241,8 @@ static void stop_all(job_runner *r)
     r->is_stopping = 1;
     snprintf(line, sizeof line, "stopping: %d run%s end%s on a checkpoint", n, n == 1 ? "" : "s",
              n == 1 ? "s" : "");
-    wispi_job_progress_say(&r->progress, line);
+    if (n > 0)
+        wispi_job_progress_say(&r->progress, line);
 }
 
 static wisp_status work(job_runner *r, wisp_error *err)

@@ -17,7 +17,35 @@ static wisp_status no_memory(wisp_error *err)
 
 typedef struct subject {
     json_t *differences, *warnings;
+    const char **metrics; /* these alone; NULL: all */
+    int32_t n_metrics;
 } subject;
+
+/* "k_nn_top_1,linear_top_1" */
+static wisp_status read_metrics(const char *text, wispi_arena *arena, subject *s, wisp_error *err)
+{
+    const char **made = wispi_arena_array(arena, strlen(text) + 1, sizeof *made);
+    int32_t count = 0;
+    if (!made)
+        return no_memory(err);
+    for (const char *p = text;; p++) {
+        const size_t length = strcspn(p, ",");
+        if (length == 0)
+            return wisp_fail(err, WISP_E_CONFIG,
+                             "--metrics %.200s: write names as they are in metrics.jsonl, such as "
+                             "k_nn_top_1,k_nn_top_5",
+                             text);
+        made[count] = wispi_arena_printf(arena, "%.*s", (int)length, p);
+        if (!made[count++])
+            return no_memory(err);
+        p += length;
+        if (!*p)
+            break;
+    }
+    s->metrics = made;
+    s->n_metrics = count;
+    return WISP_OK;
+}
 
 static wisp_status find_differences(const wispi_study *study, json_t **differences, wisp_error *err)
 {
@@ -87,33 +115,6 @@ static void say_subject(const wispi_study *study, const subject *s, wispi_text *
 
 /* --- what came out --- */
 
-/* "k_nn_top_1,linear_top_1" */
-static wisp_status split_metrics(const char *text, wispi_arena *arena, const char ***list,
-                                 int32_t *n, wisp_error *err)
-{
-    const char **made = wispi_arena_array(arena, strlen(text) + 1, sizeof *made);
-    int32_t count = 0;
-    if (!made)
-        return no_memory(err);
-    for (const char *p = text;; p++) {
-        const size_t length = strcspn(p, ",");
-        if (length == 0)
-            return wisp_fail(err, WISP_E_CONFIG,
-                             "--metrics %.200s: write names as they are in metrics.jsonl, such as "
-                             "k_nn_top_1,k_nn_top_5",
-                             text);
-        made[count] = wispi_arena_printf(arena, "%.*s", (int)length, p);
-        if (!made[count++])
-            return no_memory(err);
-        p += length;
-        if (!*p)
-            break;
-    }
-    *list = made;
-    *n = count;
-    return WISP_OK;
-}
-
 static wisp_status list_arms(const wispi_study_results *results, const wispi_compared_arm **out,
                              wisp_error *err)
 {
@@ -138,16 +139,13 @@ static wisp_status request_comparison(const wispi_study_call *call, const subjec
                                       wisp_error *err)
 {
     const wispi_study *study = &call->study;
-    const char **metrics = NULL;
     wispi_comparison_request request = {.n_arms = study->arms.n,
                                         .seeds = study->seeds.list,
                                         .n_seeds = study->seeds.n,
-                                        .differences = s->differences};
+                                        .differences = s->differences,
+                                        .metrics = s->metrics,
+                                        .n_metrics = s->n_metrics};
     WISP_TRY(list_arms(results, &request.arms, err));
-    if (call->options.metrics)
-        WISP_TRY(
-            split_metrics(call->options.metrics, call->arena, &metrics, &request.n_metrics, err));
-    request.metrics = metrics;
     return wispi_comparison_make(&request, comparison, err);
 }
 
@@ -244,6 +242,8 @@ static wisp_status compare(wispi_study_call *call, const char *const *arguments,
     WISP_TRY(wispi_arms_parse(arguments, n, call->arena, &arms, err));
     if (call->options.seed_offset)
         WISP_TRY(wispi_arms_offset_seeds(&arms, call->options.seed_offset, err));
+    if (call->options.metrics)
+        WISP_TRY(read_metrics(call->options.metrics, call->arena, &s, err));
     const char *name = usual_name(&arms, call->arena);
     if (!name)
         return no_memory(err);

@@ -88,7 +88,7 @@ static void find_threads(wispi_study *study)
     if (threads && threads->type == WISPI_NODE_INTEGER && threads->integer > 0 &&
         threads->integer <= 1024) {
         if (threads->integer != study->threads)
-            wispi_log(WISP_LOG_INFO, "runs take %d threads, as those that are there",
+            wispi_log(WISP_LOG_INFO, "run.threads = %d, as in the runs that are there",
                       (int)threads->integer);
         study->threads = (int32_t)threads->integer;
     }
