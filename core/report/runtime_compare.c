@@ -4,7 +4,6 @@
 
 #include "report/comparison.h"
 #include "report/config_difference.h"
-#include "report/pair_numbers.h"
 #include "report/study_call.h"
 #include "report/study_results.h"
 
@@ -156,13 +155,8 @@ static wisp_status make_comparison(const wispi_study_call *call, const subject *
     WISP_TRY(wispi_study_results_read(&call->study, &results, err));
     json_t *json = NULL;
     wisp_status status = request_comparison(call, s, &results, &json, err);
-    if (status == WISP_E_UNSUPPORTED) {
-        status = wispi_pair_numbers(&results, &json, text, err);
-        if (status == WISP_OK)
-            json_object_set(json, "differences", s->differences);
-    } else if (status == WISP_OK) {
+    if (status == WISP_OK)
         status = wispi_comparison_text(json, text, err);
-    }
     if (status == WISP_OK && json_object_set(json, "warnings", s->warnings) != 0)
         status = no_memory(err);
     if (status == WISP_OK)

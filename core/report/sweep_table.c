@@ -104,10 +104,7 @@ static wisp_status hold_against_best(const wispi_study_results *results, int bes
                                               .n_seeds = study->seeds.n,
                                               .metrics = &r->metric,
                                               .n_metrics = 1};
-    const wisp_status status = wispi_comparison_make(&request, &comparison, err);
-    if (status == WISP_E_UNSUPPORTED)
-        return WISP_OK;
-    WISP_TRY(status);
+    WISP_TRY(wispi_comparison_make(&request, &comparison, err));
     mark(cells, arms, cell, study->arms.n, comparison, r->kind);
     json_decref(comparison);
     return WISP_OK;
