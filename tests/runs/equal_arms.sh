@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# common_draws.sh BUILD_FOLDER: what arms with the same seed have in common. Two equal experiments
+# equal_arms.sh BUILD_FOLDER: what arms with the same seed have in common. Two equal experiments
 # give the same bits; with other samplers, backbones beside it, or heads the first weights of what
 # both have are the same; other seeds give others.
 . "$(dirname "$0")/run_kit.sh" "$1"
