@@ -19,20 +19,20 @@ END
 
 # --- equal arms ---
 
-run 0 compare a.toml a.toml --seeds 2 --jobs 2 --out out --name same
+run 0 compare a.toml a.toml --seeds 2 --jobs 2 --out made --name same
 grep -q "A and B are the same experiment: their runs will be equal to the last bit" out ||
     fail "equal arms are not noticed"
 for seed in 0 1; do
-    same_runs out/same/A/$seed out/same/B/$seed
+    same_runs made/same/A/$seed made/same/B/$seed
 done
-cmp -s out/same/A/0/metrics.jsonl out/same/A/1/metrics.jsonl && fail "two seeds give the same numbers"
+cmp -s made/same/A/0/metrics.jsonl made/same/A/1/metrics.jsonl && fail "two seeds give the same numbers"
 
-run 0 compare a.toml a.toml --seeds 1 --seed-offset B:7 --jobs 2 --out out --name apart
+run 0 compare a.toml a.toml --seeds 1 --seed-offset B:7 --jobs 2 --out made --name apart
 grep -q "what differs between them is chance" out || fail "the offset is not noticed"
 grep -q "caution: --seed-offset: the arms of a pair share no randomness" out || fail "no caution"
-[ -e out/apart/B/7/metrics.jsonl ] && [ ! -e out/apart/B/0 ] || fail "the offset is not added"
-same_runs out/same/A/0 out/apart/A/0
-cmp -s out/apart/A/0/metrics.jsonl out/apart/B/7/metrics.jsonl && fail "the offset changes nothing"
+[ -e made/apart/B/7/metrics.jsonl ] && [ ! -e made/apart/B/0 ] || fail "the offset is not added"
+same_runs made/same/A/0 made/apart/A/0
+cmp -s made/apart/A/0/metrics.jsonl made/apart/B/7/metrics.jsonl && fail "the offset changes nothing"
 
 # --- first weights ---
 
@@ -52,12 +52,12 @@ first_weights() {
     for override; do
         sets+=(--set "B:$override")
     done
-    run 0 compare still.toml "${sets[@]}" --seeds 3, --jobs 2 --out out --name "$name"
-    "$tools/safetensors_diff" out/"$name"/{A,B}/3/checkpoints/last.safetensors |
+    run 0 compare still.toml "${sets[@]}" --seeds 3, --jobs 2 --out made --name "$name"
+    "$tools/safetensors_diff" made/"$name"/{A,B}/3/checkpoints/last.safetensors |
         grep '^[^ ]*: ' | grep -v '^wisp[.]' |
         grep -v 'running_\|^state[.]\|^optimizer[.]\|^moment' >differing
-    grep '"kind": "untrained"' "out/$name/A/3/metrics.jsonl" >untrained_a
-    grep '"kind": "untrained"' "out/$name/B/3/metrics.jsonl" >untrained_b
+    grep '"kind": "untrained"' "made/$name/A/3/metrics.jsonl" >untrained_a
+    grep '"kind": "untrained"' "made/$name/B/3/metrics.jsonl" >untrained_b
     [ -s untrained_a ] || fail "the untrained network was not judged"
 }
 
@@ -75,7 +75,7 @@ grep -q head differing || fail "the comparison of weights sees nothing"
 cmp untrained_a untrained_b >&2 || fail "the untrained backbones are judged differently"
 
 run 0 run still.toml run.seed=4 run.out=other
-"$tools/safetensors_diff" out/sampler/A/3/checkpoints/last.safetensors \
+"$tools/safetensors_diff" made/sampler/A/3/checkpoints/last.safetensors \
     other/smoke/4/checkpoints/last.safetensors | grep -q 'backbone.*weight' ||
     fail "another seed has the same first weights"
 echo done

@@ -7,21 +7,21 @@ json=$build/tests/cli/json_value
 write_smoke exp <<END
 END
 run 0 sweep exp.toml optimizer.lr=1e-3,2e-2 'sampler.local.scale=[0.05, 0.3],[0.1,0.4]' --seeds 2 \
-    --jobs 2 --out out --name grid
+    --jobs 2 --out made --name grid
 grep -q "8 runs (4 arms, 2 seeds)" out || fail "there are other runs"
 for text in "optimizer.lr: 1e-3, 2e-2" "sampler.local.scale: [0.05, 0.3], [0.1,0.4]" \
     "k_nn_top_1 (task)" "highest mean"; do
     grep -qF -- "$text" out || fail "this is not printed: $text"
 done
-[ "$(ls -d out/grid/*/0 | wc -l)" = 4 ] || fail "there are other cells"
+[ "$(ls -d made/grid/*/0 | wc -l)" = 4 ] || fail "there are other cells"
 
 # The mean of a cell, once more.
 value() {
-    "$json" "$1" <out/grid/sweep.json
+    "$json" "$1" <made/grid/sweep.json
 }
 for cell in 0 1 2 3; do
     name=$(value cells.$cell.name)
-    cat out/grid/"$name"/[01]/metrics.jsonl | grep '"kind": "task"' |
+    cat made/grid/"$name"/[01]/metrics.jsonl | grep '"kind": "task"' |
         sed 's/.*"k_nn_top_1": \([0-9.]*\).*/\1/' |
         awk -v mean="$(value metrics.0.cells.$cell.mean)" -v sd="$(value metrics.0.cells.$cell.sd)" '
             { sum += $1; squares += $1 * $1; n++ }
@@ -29,19 +29,19 @@ for cell in 0 1 2 3; do
                   exit !(n == 2 && m - mean < 1e-9 && mean - m < 1e-9 && s - sd < 1e-6 && sd - s < 1e-6) }' ||
         fail "the mean or the spread of $name is not that of its runs"
     grep -q "^lr = $(value cells.$cell.values.0 | sed 's/1e-3/0.001/; s/2e-2/0.02/')" \
-        "out/grid/$name/0/config.toml" || fail "$name was run with another rate"
+        "made/grid/$name/0/config.toml" || fail "$name was run with another rate"
 done
 run 0 sweep exp.toml optimizer.lr=1e-3,5e-3,2e-2 'sampler.local.scale=[0.05, 0.3],[0.1,0.4]' --seeds 1 \
-    --jobs 2 --out out --name grid --json
-[ "$(grep -c '^resuming\|^run folder' out/grid/logs/*-0.log | grep -cv ':1$')" = 0 ] ||
+    --jobs 2 --out made --name grid --json
+[ "$(grep -c '^resuming\|^run folder' made/grid/logs/*-0.log | grep -cv ':1$')" = 0 ] ||
     fail "a cell was run again"
-cmp out out/grid/sweep.json >&2 || fail "--json is not sweep.json"
+cmp out made/grid/sweep.json >&2 || fail "--json is not sweep.json"
 [ "$("$json" complete <out)" = true ] && [ "$("$json" cells.5.values.0 <out)" = 2e-2 ] ||
     fail "the larger grid is not complete"
-run 0 sweep exp.toml optimizer.lr=1e-3,3e-3 --out out --name other --emit slurm
-[ "$(grep -c 'exec "$wisp"' out/other/slurm.sh)" = 6 ] && bash -n out/other/slurm.sh ||
+run 0 sweep exp.toml optimizer.lr=1e-3,3e-3 --out made --name other --emit slurm
+[ "$(grep -c 'exec "$wisp"' made/other/slurm.sh)" = 6 ] && bash -n made/other/slurm.sh ||
     fail "the job array has other tasks"
-run 2 sweep exp.toml optimizer.lr=1e-3,x --out out --name wrong
+run 2 sweep exp.toml optimizer.lr=1e-3,x --out made --name wrong
 says "arm lr=x: "
-[ ! -e out/wrong ] || fail "a wrong call leaves a folder"
+[ ! -e made/wrong ] || fail "a wrong call leaves a folder"
 echo done
