@@ -66,8 +66,9 @@ const curveAxes = [['step', 'Steps'], ['epoch', 'Epochs'], ['pixels', 'Pixels']]
 function axisOf(run, axis) {
     const curves = run.curves || {};
     if (axis === 'pixels') {
-        const pixels = curves['train/pixels'] || curves['probe/pixels'];
-        return pixels ? (step) => between(pixels.step, pixels.value, step) : null;
+        const counted = Object.values(curves).filter((curve) => curve.pixels && curve.pixels.length > 0);
+        const [most] = counted.sort((a, b) => b.pixels.length - a.pixels.length);
+        return most ? (step) => between(most.step, most.pixels, step) : null;
     }
     if (axis === 'epoch') {
         const probe = Object.entries(curves).find(([key]) => key.startsWith('probe/'));

@@ -39,7 +39,7 @@ function runTiles(run) {
 
 function healthNotes(run) {
     return (run.health || []).map((one) => el('p', {class: 'warning', role: 'note'},
-        el('strong', null, isNumber(one.step) ? 'Step ' + one.step + ': ' : ''), one.words));
+        el('strong', null, isNumber(one.step) ? 'Step ' + one.step + ': ' : ''), one.words || one.message || asText(one)));
 }
 
 /* All runs in one table, where there are several. */

@@ -30,6 +30,8 @@ function cutTile(pictures, atlas, tile, size, frame) {
 
 function className(pictures, label) {
     const names = pictures.classes || [];
+    if (!isNumber(label))
+        return 'no label';
     return names[label] !== undefined ? names[label] : 'class ' + label;
 }
 
@@ -40,11 +42,11 @@ function mapDatasets(pictures, atlas, thumbnails) {
     return labels.map((label) => {
         const points = pictures.map.points.filter((point) => point[2] === label);
         return {
-            label: className(pictures, label), look: {colour: label},
+            label: className(pictures, label), look: {colour: label || 0},
             data: points.map(([x, y, , tile]) => ({x, y, tile, label})),
             pointRadius: thumbnails ? 11 : 4, pointHoverRadius: thumbnails ? 11 : 6, borderWidth: 1.5, hitRadius: thumbnails ? 2 : 6,
             paint: (dataset) => {
-                const colour = seriesColour(label);
+                const colour = seriesColour(label || 0);
                 dataset.borderColor = colour;
                 dataset.backgroundColor = faint(colour, 0.6);
                 dataset.pointStyle = thumbnails ? points.map((point) => cutTile(pictures, atlas, point[3], 22, colour))
@@ -125,8 +127,9 @@ function neighbourStrip(pictures, atlas) {
     return el('div', {class: 'neighbours'}, pictures.neighbours.map((one) => el('div', {class: 'neighbour-row'},
         thumbnail(pictures, atlas, one, null, 'query'),
         el('div', {class: 'strip'}, one.of.map((near) => {
-            const same = near.label === one.label;
-            return thumbnail(pictures, atlas, near, (same ? '' : '≠ ') + fixed(near.cosine, 3), same ? 'same' : 'other');
+            const same = near.label === one.label && isNumber(one.label);
+            const told = !isNumber(one.label) || same;
+            return thumbnail(pictures, atlas, near, (told ? '' : '≠ ') + fixed(near.cosine, 3), same ? 'same' : told ? '' : 'other');
         })))));
 }
 
