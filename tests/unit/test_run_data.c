@@ -278,7 +278,7 @@ int main(void)
     Suite *suite = suite_create("run_data");
     TCase *tests = tcase_create("run_data");
     tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 240);
     tcase_add_test(tests, a_whole_run);
     tcase_add_test(tests, a_run_that_is_being_written);
     tcase_add_test(tests, a_run_that_goes_on);
