@@ -42,7 +42,7 @@ write_smoke still <<END
 steps = 1
 baselines = true
 [optimizer]
-lr = 1e-30
+lr = 1e-60
 weight_decay = 0.0
 END
 # first_weights NAME OVERRIDE...: arm B with the overrides; the parameters that differ go to `differing`.
@@ -66,7 +66,7 @@ first_weights sampler sampler.use=sslight 'sampler.global={count=2,size=16}' \
 [ ! -s differing ] || fail "first weights depend on the sampler: $(head -n 3 differing)"
 cmp untrained_a untrained_b >&2 || fail "the untrained networks are judged differently"
 
-first_weights optimizer optimizer.use=sgd optimizer.lr=1e-30 run.batch=8
+first_weights optimizer optimizer.use=sgd optimizer.lr=1e-60 run.batch=8
 [ ! -s differing ] || fail "first weights depend on optimizer or batch: $(head -n 3 differing)"
 
 first_weights head method.hidden_dim=32 method.out_dim=48

@@ -21,7 +21,7 @@ value() {
 }
 for cell in 0 1 2 3; do
     name=$(value cells.$cell.name)
-    cat made/grid/"$name"/[01]/metrics.jsonl | grep '"kind": "task"' |
+    cat made/grid/"$name"/[01]/metrics.jsonl | grep '"kind": "task".*"k_nn_top_1"' |
         sed 's/.*"k_nn_top_1": \([0-9.]*\).*/\1/' |
         awk -v mean="$(value metrics.0.cells.$cell.mean)" -v sd="$(value metrics.0.cells.$cell.sd)" '
             { sum += $1; squares += $1 * $1; n++ }
