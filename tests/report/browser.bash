@@ -35,7 +35,7 @@ finish() {
 
 # ask METHOD PATH [BODY]: one call of the driver; the answer is in $work/answer.
 ask() {
-    curl -s -m 60 -X "$1" -H 'Content-Type: application/json' ${3:+--data-binary "$3"} \
+    curl -s -m 180 -X "$1" -H 'Content-Type: application/json' ${3:+--data-binary "$3"} \
         "$session$2" >"$work/answer" || { complain "WebDriver: $1 $2 is not answered"; return 1; }
     if grep -q '^{"value":{"error":' "$work/answer"; then
         complain "WebDriver: $1 $2: $(answer value.error): $(answer value.message | head -5)"
@@ -59,7 +59,7 @@ start_browser() {
     [ "$(id -u)" != 0 ] || sandbox='"--no-sandbox",'
     chromedriver --port=0 >"$work/driver.log" 2>&1 &
     driver=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         port=$(sed -n 's/.*started successfully on port \([0-9]*\).*/\1/p' "$work/driver.log")
         [ -z "$port" ] || break
         sleep 0.1
@@ -67,6 +67,7 @@ start_browser() {
     [ -n "$port" ] || { echo "chromedriver does not start"; cat "$work/driver.log"; exit 1; }
     session="http://127.0.0.1:$port/session"
     ask POST "" '{"capabilities": {"alwaysMatch": {"browserName": "chrome",
+        "timeouts": {"script": 150000, "pageLoad": 150000},
         "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         "goog:chromeOptions": {"binary": "'"$(command -v chromium)"'", "args": ["--headless=new", '"$sandbox"'
             "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run",
@@ -87,9 +88,9 @@ make_page() {
 open_page() {
     ask POST /url '{"url": "'"$1"'"}'
     cdp Emulation.setFocusEmulationEnabled '{"enabled": true}'
-    local script='for (let i = 0; i < 100 && document.documentElement.dataset.ready !== "yes"; i++)
+    local script='for (let i = 0; i < 1200 && document.documentElement.dataset.ready !== "yes"; i++)
                       await new Promise((done) => setTimeout(done, 50));
-                  return document.documentElement.dataset.ready === "yes" ? "" : "it is not drawn after 5 s";'
+                  return document.documentElement.dataset.ready === "yes" ? "" : "it is not drawn after a minute";'
     run_text "$script" "$1"
 }
 

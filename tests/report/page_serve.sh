@@ -18,7 +18,7 @@ log_until 30
 serve() { # ARGUMENT...: its address in $address, its process in $server
     "$build/wisp" report --serve "$run" "$@" >"$work/address" 2>"$work/serve.err" &
     server=$!
-    for _ in $(seq 200); do
+    for _ in $(seq 600); do
         [ -s "$work/address" ] && break
         sleep 0.1
     done
