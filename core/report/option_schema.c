@@ -61,6 +61,13 @@ static json_t *with_default(json_t *schema, const wisp_option *option)
 
 /* --- one option --- */
 
+/* 1 rather than 1.0 */
+static json_t *number(double value)
+{
+    return value == nearbyint(value) && fabs(value) < 1e15 ? json_integer((json_int_t)value)
+                                                           : json_real(value);
+}
+
 static json_t *with_bounds(json_t *schema, const wisp_option *option)
 {
     if (option->min == 0 && option->max == 0)
@@ -68,11 +75,11 @@ static json_t *with_bounds(json_t *schema, const wisp_option *option)
     if (isfinite(option->min))
         schema = wispi_schema_with(
             schema, option->flags & WISP_OPTION_OPEN_MIN ? "exclusiveMinimum" : "minimum",
-            json_real(option->min));
+            number(option->min));
     if (isfinite(option->max))
         schema = wispi_schema_with(
             schema, option->flags & WISP_OPTION_OPEN_MAX ? "exclusiveMaximum" : "maximum",
-            json_real(option->max));
+            number(option->max));
     return schema;
 }
 
