@@ -36,7 +36,7 @@ typedef struct fake_context {
     int64_t crop_epochs[FAKE_EPOCHS];
     double crop_scale[2];
     fake_result results[FAKE_RESULTS];
-    int32_t n_results;
+    int32_t n_results, n_predictions;
     double losses[FAKE_EPOCHS], top1[FAKE_EPOCHS];
     int32_t n_epochs, warnings;
 } fake_context;
@@ -99,6 +99,27 @@ static inline wisp_status fake_report(wisp_task_context *plugin, const char *met
     return WISP_OK;
 }
 
+/* Right ones among what is said to be predicted: the metric that it stands beside. */
+static inline wisp_status fake_predictions(wisp_task_context *plugin, const char *metric,
+                                           const int32_t *labels, const int32_t *predicted,
+                                           int64_t count, int32_t n_classes, wisp_error *err)
+{
+    fake_context *f = fake_of(plugin);
+    int64_t right = 0;
+    WISP_TRY(fake_fail(f, "predictions", err));
+    ck_assert_int_eq(count, f->splits[WISP_SPLIT_TEST].count);
+    for (int64_t i = 0; i < count; i++) {
+        ck_assert_int_eq(labels[i], f->splits[WISP_SPLIT_TEST].labels[i]);
+        ck_assert(predicted[i] >= 0 && predicted[i] < n_classes);
+        right += predicted[i] == labels[i];
+    }
+    ck_assert_str_eq(f->results[f->n_results - 1].metric, metric);
+    ck_assert_double_eq_tol(f->results[f->n_results - 1].value,
+                            100.0 * (double)right / (double)count, 1e-9);
+    f->n_predictions++;
+    return WISP_OK;
+}
+
 static inline wisp_status fake_product(wisp_task_context *plugin, const float *a, int64_t m,
                                        const float *b, int64_t n, int64_t k, float *y,
                                        wisp_error *err)
@@ -154,6 +175,7 @@ static inline void fake_open(fake_context *f, const wisp_embeddings *train,
         .report = fake_report,
         .product = fake_product,
         .stopping = fake_stopping,
+        .report_predictions = fake_predictions,
     };
     f->splits[WISP_SPLIT_TRAIN] = *train;
     f->splits[WISP_SPLIT_TEST] = *test;

@@ -15,6 +15,8 @@ struct wispi_config {
     wispi_arena *arena;
     wispi_node *root;
     struct wispi_config *over; /* owns nodes that were laid over this one */
+    const char *base_path;     /* NULL: extends nothing */
+    wispi_node *base;
 };
 
 /* The files that are being read, from the one asked for down to the newest. */
@@ -130,6 +132,24 @@ static wisp_status finish(wispi_config *config, wisp_status status, const char *
     return status;
 }
 
+/* Merging has changed the tree that the file was laid over: it is read once more, to be shown. */
+static wisp_status keep_base(wispi_config *config, const char *path, wisp_error *err)
+{
+    wispi_node *own = NULL;
+    struct chain chain = {0};
+    WISP_TRY(read_tree(path, NULL, config->arena, &own, err));
+    const wispi_node *extends = wispi_node_find(own, "extends");
+    if (!extends)
+        return WISP_OK;
+    char *below = wispi_arena_alloc(config->arena, PATH_MAX);
+    if (!below)
+        return wisp_fail(err, WISP_E_NOMEM, "%s: no memory for its content", path);
+    WISP_TRY(extended_path(path, extends, below, PATH_MAX, err));
+    WISP_TRY(load_tree(&chain, below, extends, config->arena, &config->base, err));
+    config->base_path = below;
+    return WISP_OK;
+}
+
 wisp_status wispi_config_load(const char *path, const char *const *overrides, int32_t n_overrides,
                               wispi_config **out, wisp_error *err)
 {
@@ -137,6 +157,8 @@ wisp_status wispi_config_load(const char *path, const char *const *overrides, in
     struct chain chain = {0};
     WISP_TRY(new_config(path, &config, err));
     wisp_status status = load_tree(&chain, path, NULL, config->arena, &config->root, err);
+    if (status == WISP_OK)
+        status = keep_base(config, path, err);
     return finish(config, status, overrides, n_overrides, out, err);
 }
 
@@ -185,6 +207,16 @@ void wispi_config_take_tables(wispi_config *config, wispi_config *over, const ch
 const wispi_node *wispi_config_root(const wispi_config *config)
 {
     return config->root;
+}
+
+const char *wispi_config_base_path(const wispi_config *config)
+{
+    return config->base_path;
+}
+
+const wispi_node *wispi_config_base(const wispi_config *config)
+{
+    return config->base;
 }
 
 wispi_arena *wispi_config_arena(const wispi_config *config)

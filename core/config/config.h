@@ -35,6 +35,11 @@ void wispi_config_take_tables(wispi_config *config, wispi_config *over, const ch
 /* The top-level table. Nodes live until destroy. */
 const wispi_node *wispi_config_root(const wispi_config *config);
 
+/* What the file extends, with all that that extends: the path, and the top-level table before the
+ * file was laid over it. NULL when it extends nothing. */
+const char *wispi_config_base_path(const wispi_config *config);
+const wispi_node *wispi_config_base(const wispi_config *config);
+
 /* Memory that lives as long as the configuration, for structs filled from it. */
 wispi_arena *wispi_config_arena(const wispi_config *config);
 

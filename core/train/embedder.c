@@ -8,7 +8,7 @@
 
 enum { MAX_PROGRAMS = 8, MAX_INPUTS = 2 };
 
-enum { USE_EMBED = 1, USE_PRODUCT = 2, USE_PREDICT = 3 };
+enum { USE_EMBED = 1, USE_PRODUCT = 2, USE_PREDICT = 3, USE_ATTEND = 4 };
 
 /* A recorded computation with its inputs; found again by use and shapes. */
 typedef struct computation {
@@ -23,6 +23,7 @@ typedef struct computation {
     wispi_program *program;
     wispi_metrics metrics;
     const wisp_tensor *out;
+    int64_t heads, tokens; /* of an attention */
 } computation;
 
 struct wispi_embedder {
@@ -92,6 +93,22 @@ static wisp_tensor *embed_step(const computation *c, wisp_step *step, wisp_tenso
     return out;
 }
 
+/* (N,heads,1,T): how the class token of the last block attends to all tokens. */
+static wisp_tensor *class_attention(const wispi_session *s, wisp_step *step, wisp_tensor *x)
+{
+    wisp_features f;
+    memset(&f, 0, sizeof f);
+    f.struct_size = sizeof f;
+    f.taps = WISP_TAP_ATTENTION;
+    wisp_forward_features(step, s->evaluated, x, &f);
+    wisp_tensor *last = f.n_blocks > 0 ? f.attention[f.n_blocks - 1] : NULL;
+    const wisp_desc *d = last ? wisp_shape_of(step, last) : NULL;
+    if (d && d->rank == 4 && d->shape[2] == d->shape[3])
+        return wisp_slice(step, last, 2, 0, 1);
+    wispi_step_fail(step, WISP_E_PLUGIN, "the backbone gave no attention of its last block");
+    return NULL;
+}
+
 static int64_t embedded_dim(const wispi_session *s, int32_t source, int32_t n_blocks)
 {
     const wispi_instance *data = &s->experiment->data;
@@ -123,6 +140,10 @@ static void compute_step(wisp_step *step, void *user)
     if (c->use == USE_EMBED) {
         out = embed_step(c, step, in[0]);
         check_shape(c, step, out);
+    } else if (c->use == USE_ATTEND) {
+        out = class_attention(c->owner->session, step, in[0]);
+        c->heads = out ? wisp_shape_of(step, out)->shape[1] : 0;
+        c->tokens = out ? wisp_shape_of(step, out)->shape[3] : 0;
     } else if (c->use == USE_PRODUCT) {
         out = wisp_linear(step, in[0], in[1], NULL);
     } else {
@@ -251,6 +272,8 @@ static wisp_status embed_all(wispi_embedder *e, wispi_feed *feed, int64_t side,
             embed_batch(e, batch, side, job, out->values + done * out->plugin.dim, err);
         for (int64_t i = 0; out->labels && i < batch->size; i++)
             out->labels[done + i] = (int32_t)batch->label[i];
+        if (job->seen && status == WISP_OK)
+            job->seen(job->user, batch, done);
         done += batch->size;
         wispi_feed_release(feed, batch);
         WISP_TRY(status);
@@ -296,6 +319,32 @@ void wispi_embedding_free(wispi_embedding *embedding)
 }
 
 /* --- small computations --- */
+
+wisp_status wispi_attend(wispi_embedder *e, const void *images, int64_t n, int64_t side,
+                         wispi_attention *out, wisp_error *err)
+{
+    const wispi_session *s = e->session;
+    if (!(wispi_module_backbone_info(s->evaluated)->taps & WISP_TAP_ATTENTION))
+        return wisp_fail(err, WISP_E_UNSUPPORTED, "this backbone has no attention");
+    computation wanted;
+    memset(&wanted, 0, sizeof wanted);
+    wanted.use = USE_ATTEND;
+    wanted.n_in = 1;
+    wanted.in[0] = wisp_desc4(wispi_run_dtype(&s->experiment->run), n, side, side, 3);
+    computation *c = NULL;
+    WISP_TRY(find(e, &wanted, &c, err));
+    float *values = wispi_alloc_array((size_t)n, (size_t)(c->heads * c->tokens) * sizeof *values);
+    if (!values)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the attention of %lld images",
+                         (long long)n);
+    const void *inputs[1] = {images};
+    const wisp_status status = run(c, inputs, values, err);
+    if (status == WISP_OK)
+        *out = (wispi_attention){values, c->heads, c->tokens};
+    else
+        wispi_free(values);
+    return status;
+}
 
 wisp_status wispi_product(wispi_embedder *e, const float *a, int64_t m, const float *b, int64_t n,
                           int64_t k, float *y, wisp_error *err)

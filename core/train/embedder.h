@@ -25,6 +25,9 @@ typedef struct wispi_embed_job {
     int32_t raw;              /* 1: the pixels of the view themselves */
     int32_t source, n_blocks; /* as in wisp_embed_request */
     const volatile int *stop; /* NULL, or ends it with WISP_E_STOPPED */
+    /* NULL, or is shown each batch; `first` is its first image's number. */
+    void (*seen)(void *user, const wispi_feed_batch *batch, int64_t first);
+    void *user;
 } wispi_embed_job;
 
 /* Every sample of `feed`'s first epoch from where it stands through the evaluated network, or
@@ -32,6 +35,17 @@ typedef struct wispi_embed_job {
 wisp_status wispi_embed(wispi_embedder *embedder, wispi_feed *feed, const wispi_embed_job *job,
                         wispi_embedding *out, wisp_error *err);
 void wispi_embedding_free(wispi_embedding *embedding); /* accepts a zeroed one */
+
+/* Attention of the class token in the last block, for `n` images (n, side, side, 3) of the run's
+ * type: (n, heads, tokens) in f32, the class token's own first. */
+typedef struct wispi_attention {
+    float *values;
+    int64_t heads, tokens;
+} wispi_attention;
+
+/* WISP_E_UNSUPPORTED where the backbone has none. `out->values` is freed with wispi_free. */
+wisp_status wispi_attend(wispi_embedder *embedder, const void *images, int64_t n, int64_t side,
+                         wispi_attention *out, wisp_error *err);
 
 /* y (m,n) = a (m,k) . b (n,k)^T in f32 on the device; host memory. */
 wisp_status wispi_product(wispi_embedder *embedder, const float *a, int64_t m, const float *b,

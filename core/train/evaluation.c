@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "loader/host_table.h"
+#include "train/confusion.h"
 #include "train/task_check.h"
 
 /* Embeddings of evaluation views are kept for the tasks that follow, while there is room. */
@@ -203,6 +204,32 @@ static wisp_status report(wisp_task_context *plugin, const char *metric, double 
     return add_result(c, name, value, protocol, err);
 }
 
+static wisp_status add_confusion(context *c, const char *metric, const int32_t *labels,
+                                 const int32_t *predicted, int64_t count, int32_t n_classes,
+                                 wisp_error *err)
+{
+    char table[WISPI_TASK_NAME];
+    json_t *made = NULL;
+    if (!c->request->confusions)
+        return WISP_OK;
+    wispi_task_name(c->request->tasks, c->task, table);
+    WISP_TRY(wispi_confusion_count(table, metric, labels, predicted, count, n_classes, &made, err));
+    if (json_array_append_new(c->request->confusions, made) == 0)
+        return WISP_OK;
+    return wisp_fail(err, WISP_E_NOMEM, "no memory for the predictions of %s", metric);
+}
+
+static wisp_status report_predictions(wisp_task_context *plugin, const char *metric,
+                                      const int32_t *labels, const int32_t *predicted,
+                                      int64_t count, int32_t n_classes, wisp_error *err)
+{
+    if (!metric || strlen(metric) >= WISPI_METRIC_NAME || !labels || !predicted)
+        return wisp_fail(err, WISP_E_INVALID,
+                         "predictions need a metric's name of at most %d bytes, labels and classes",
+                         WISPI_METRIC_NAME - 1);
+    return add_confusion(context_of(plugin), metric, labels, predicted, count, n_classes, err);
+}
+
 static wisp_status product(wisp_task_context *plugin, const float *a, int64_t m, const float *b,
                            int64_t n, int64_t k, float *y, wisp_error *err)
 {
@@ -226,6 +253,24 @@ static int among_top(const float *scores, int32_t n, int32_t label, int32_t k)
     return above < k;
 }
 
+static wisp_status keep_winners(context *c, const char *metric, const wisp_embeddings *test,
+                                const float *scores, wisp_error *err)
+{
+    if (!c->request->confusions)
+        return WISP_OK;
+    int32_t *winners = wispi_alloc_array((size_t)test->count, sizeof *winners);
+    if (!winners)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the probe's classes");
+    for (int64_t i = 0; i < test->count; i++)
+        for (int32_t k = 1; k < test->n_classes; k++)
+            if (scores[i * test->n_classes + k] > scores[i * test->n_classes + winners[i]])
+                winners[i] = k;
+    const wisp_status status =
+        add_confusion(c, metric, test->labels, winners, test->count, test->n_classes, err);
+    wispi_free(winners);
+    return status;
+}
+
 static wisp_status judge_learner(context *c, const wispi_instance *probe, wisp_error *err)
 {
     const wisp_embed_request request = {.struct_size = sizeof request, .split = WISP_SPLIT_TEST};
@@ -235,6 +280,8 @@ static wisp_status judge_learner(context *c, const wispi_instance *probe, wisp_e
     if (!scores)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the probe's scores");
     wisp_status status = wispi_predict(c->embedder, probe, &test, test.n_classes, scores, err);
+    if (status == WISP_OK)
+        status = keep_winners(c, "probe top-1", &test, scores, err);
     int64_t hits[2] = {0, 0};
     for (int64_t i = 0; status == WISP_OK && i < test.count; i++) {
         const float *row = scores + i * test.n_classes;
@@ -290,6 +337,7 @@ wisp_status wispi_evaluate(wispi_embedder *embedder, wispi_session *session,
         .report = report,
         .product = product,
         .stopping = stopping,
+        .report_predictions = report_predictions,
     };
     c->embedder = embedder;
     c->session = session;

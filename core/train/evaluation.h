@@ -2,6 +2,8 @@
 #ifndef WISPI_TRAIN_EVALUATION_H
 #define WISPI_TRAIN_EVALUATION_H
 
+#include <jansson.h>
+
 #include "train/embedder.h"
 #include "train/metric_log.h"
 
@@ -29,6 +31,7 @@ typedef struct wispi_evaluation_request {
     int32_t as_probe;
     int32_t source; /* WISPI_EVALUATE_... */
     const volatile int *stop;
+    json_t *confusions; /* NULL, or the array to which what was taken for what is appended */
 } wispi_evaluation_request;
 
 /* Evaluates each task in order; embeddings are made once for all. A probe that learns is judged on

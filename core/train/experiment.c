@@ -285,6 +285,18 @@ wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char 
     return WISP_OK;
 }
 
+wisp_status wispi_experiment_load_stored(wispi_registry *registry, const char *run_config,
+                                         wispi_experiment **experiment, wisp_error *err)
+{
+    static const char *const not_needed[] = {"probe", "task", "init", NULL};
+    wispi_config *config = NULL;
+    WISP_TRY(wispi_config_load(run_config, NULL, 0, &config, err));
+    wispi_config_drop_tables(config, not_needed);
+    WISP_TRY(finish_loading(registry, config, load_plugins, experiment, err));
+    (*experiment)->optimizer.n_rules = 0; /* they may name the parameters of probes */
+    return WISP_OK;
+}
+
 void wispi_experiment_destroy(wispi_experiment *x)
 {
     if (!x)

@@ -40,6 +40,10 @@ wisp_status wispi_experiment_load_for_eval(wispi_registry *registry, const char 
                                            const char *task_file, const char *const *overrides,
                                            int32_t n_overrides, wispi_experiment **experiment,
                                            wisp_error *err);
+/* The experiment of a run's config.toml for looking at its weights: without probes, tasks and what
+ * it began with. */
+wisp_status wispi_experiment_load_stored(wispi_registry *registry, const char *run_config,
+                                         wispi_experiment **experiment, wisp_error *err);
 /* Only what views are made of: data, sampler and settings of run and input; the rest stays zeroed.
  * `path` may name data instead of a TOML file, which then come under the multicrop sampler's
  * defaults; `use` (may be NULL) says what plugin knows them. */

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "train/json_text.h"
+#include "train/node_json.h"
 
 static void add_plugin(json_t *list, const wispi_instance *instance)
 {
@@ -108,6 +110,13 @@ static json_t *means_json(const wispi_session *s)
                      (int)wispi_ranks_size(s->experiment->ranks), "plugins", plugins_json(s));
 }
 
+/* What the experiment's file extends, as it was then: files change. */
+static json_t *base_json(const wispi_config *config)
+{
+    return json_pack("{s:o, s:o}", "file", wispi_json_string(wispi_config_base_path(config)),
+                     "values", wispi_node_json(wispi_config_base(config)));
+}
+
 static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
 {
     const wispi_experiment *x = s->experiment;
@@ -123,6 +132,8 @@ static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
     wispi_free(commit);
     int failed = json_object_update(manifest, rest);
     json_decref(rest);
+    if (!failed && wispi_config_base(x->config))
+        failed = json_object_set_new(manifest, "base", base_json(x->config));
     if (!failed && s->n_starts > 0)
         failed =
             json_object_set_new(manifest, "init", wispi_start_records_json(s->starts, s->n_starts));

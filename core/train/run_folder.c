@@ -19,7 +19,7 @@ static const char *const volatile_keys[] = {"out ",         "resume ",
                                             "steps ",       "checkpoint_minutes ",
                                             "log_seconds ", "checkpoint_epochs ",
                                             "comm ",        "views ",
-                                            "on_collapse "};
+                                            "on_collapse ", "report "};
 
 static wisp_status lock_folder(wispi_run_folder *folder, wisp_error *err)
 {

@@ -1,4 +1,4 @@
-/* runtime_experiment.c - run, check and eval of wisp/runtime.h. */
+/* runtime_experiment.c - check and eval of wisp/runtime.h. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,26 +11,6 @@
 #include "train/start_weights.h"
 #include "train/stored_run.h"
 #include "train/task_check.h"
-#include "train/trainer.h"
-
-wisp_status wisp_runtime_run(wisp_runtime *runtime, const wisp_experiment_source *source,
-                             const wisp_run_options *options, wisp_error *err)
-{
-    wispi_experiment *experiment = NULL;
-    wispi_pool *pool = NULL;
-    runtime->stop = 0;
-    WISP_TRY(wispi_runtime_start_pool(&pool, err));
-    wisp_status status = wispi_experiment_load(runtime->registry, source->path, source->overrides,
-                                               source->n_overrides, &experiment, err);
-    if (status == WISP_OK) {
-        wispi_train_options train = {options->check_finite, options->profile, options->quiet,
-                                     options->json, &runtime->stop};
-        status = wispi_train(experiment, &train, err);
-    }
-    wispi_experiment_destroy(experiment);
-    wispi_runtime_stop_pool(pool);
-    return status;
-}
 
 static wisp_status check(wispi_experiment *experiment, int32_t format, wispi_text *out,
                          wisp_error *err)
@@ -89,7 +69,7 @@ static wisp_status evaluate_weights(wispi_experiment *experiment, const char *fi
         status = wispi_embedder_create(session, &embedder, err);
     if (status == WISP_OK) {
         wispi_evaluation_request request = {experiment->tasks, experiment->n_tasks, 0,
-                                            WISPI_EVALUATE_NETWORK, stop};
+                                            WISPI_EVALUATE_NETWORK, stop, NULL};
         status = wispi_evaluate(embedder, session, &request, results, err);
     }
     wispi_embedder_destroy(embedder);

@@ -29,6 +29,7 @@ typedef struct wispi_run_settings {
     int32_t resume, deterministic, autotune, fallback, capture, baselines, drop_last;
     int32_t views;       /* WISPI_VIEWS_... */
     int32_t on_collapse; /* WISPI_COLLAPSE_... */
+    int32_t report;      /* report.html at the end */
 } wispi_run_settings;
 
 /* Of activations. */

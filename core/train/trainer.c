@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "train/checkpoint.h"
+#include "train/confusion.h"
 #include "train/embedding_statistics.h"
 #include "train/evaluation.h"
 #include "train/json_text.h"
@@ -122,14 +123,28 @@ static int64_t epoch_of_weights(const trainer *t)
     return (t->facts.step + spe - 1) / spe;
 }
 
+/* For the report alone: a run does not fail for lack of it. */
+static void keep_confusions(trainer *t, const char *kind, json_t *tasks)
+{
+    wisp_error cause = {0};
+    if (wispi_confusion_write(&t->folder, kind, &t->session->clock, &t->experiment->test, tasks,
+                              &cause) != WISP_OK)
+        wispi_log(WISP_LOG_WARNING, "the report will show no confusion matrix: %s", cause.message);
+}
+
 static wisp_status evaluate(trainer *t, const wispi_instance *tasks, int32_t n_tasks, int as_probe,
                             int32_t source, const char *source_name, const char *kind,
                             wisp_error *err)
 {
-    wispi_evaluation_request request = {tasks, n_tasks, as_probe, source, t->options->stop};
+    const int is_trained = source == WISPI_EVALUATE_NETWORK && strcmp(kind, "untrained") != 0;
+    wispi_evaluation_request request = {tasks,  n_tasks,          as_probe,
+                                        source, t->options->stop, is_trained ? json_array() : NULL};
     t->session->clock.step = t->facts.step;
     t->session->clock.epoch = epoch_of_weights(t);
     wisp_status status = wispi_evaluate(t->embedder, t->session, &request, t->results, err);
+    if (status == WISP_OK)
+        keep_confusions(t, kind, request.confusions);
+    json_decref(request.confusions);
     if (status == WISP_E_STOPPED)
         return wisp_fail(err, status,
                          "stopped while evaluating at step %lld of %lld; the same command goes on "
@@ -715,9 +730,19 @@ static wisp_status log_best(const trainer *t, wisp_error *err)
     return WISP_OK;
 }
 
+static void tell_outcome(const trainer *t)
+{
+    wispi_train_outcome *outcome = t->options->outcome;
+    if (!outcome)
+        return;
+    memcpy(outcome->folder, t->folder.path, sizeof outcome->folder);
+    outcome->was_done = t->facts.tasks_step == t->facts.step;
+}
+
 static wisp_status finish_run(trainer *t, wisp_error *err)
 {
     const wispi_experiment *x = t->experiment;
+    tell_outcome(t);
     if (t->facts.tasks_step != t->facts.step) {
         wispi_scoreboard_remove(t->board, "trained");
         WISP_TRY(

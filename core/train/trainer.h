@@ -8,8 +8,14 @@
 
 typedef struct wispi_train_options {
     int32_t check_finite, profile, quiet, json;
-    const volatile int *stop; /* becomes 1 when the run shall end on a checkpoint */
+    const volatile int *stop;            /* becomes 1 when the run shall end on a checkpoint */
+    struct wispi_train_outcome *outcome; /* NULL, or filled by the first rank of a run that ended */
 } wispi_train_options;
+
+typedef struct wispi_train_outcome {
+    char folder[WISPI_FOLDER_BYTES];
+    int32_t was_done; /* nothing was left to do */
+} wispi_train_outcome;
 
 /* Trains, probes, evaluates; resumes when the folder holds a checkpoint. WISP_E_STOPPED when it
  * ended on request, on a checkpoint. */

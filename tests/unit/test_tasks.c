@@ -558,6 +558,7 @@ START_TEST(separable_classes_are_learned)
     fake_open(&f, &train, &test);
     judge("linear_probe", how[_i], &f);
     ck_assert_double_eq(fake_value(&f, "linear top-1"), 100.0);
+    ck_assert_int_eq(f.n_predictions, 1);
     ck_assert_double_eq(fake_value(&f, "linear top-5"), 100.0);
     ck_assert_double_lt(f.losses[f.n_epochs - 1], 0.1);
     free_split(&train);
@@ -722,6 +723,8 @@ START_TEST(failures_are_passed_on)
         {"knn", "", "later_product"},
         {"knn", "", "report k-NN top-1"},
         {"knn", "", "report k-NN top-5"},
+        {"knn", "", "predictions"},
+        {"linear_probe", "epochs = 2", "predictions"},
         {"linear_probe", "augment = false", "embed_train"},
         {"linear_probe", "", "embed_test"},
         {"linear_probe", "", "first_crops"},

@@ -73,7 +73,23 @@ typedef struct wisp_task_context {
      */
     int32_t (*stopping)(struct wisp_task_context *context);
     void *owner; /* the host's */
+    /* Beside a metric: what each of `count` images of the test split was taken for. Both lists hold
+     * classes in [0, n_classes); of equally likely ones the lower number. The host keeps how often
+     * each class was taken for each, for the report. [main] */
+    wisp_status (*report_predictions)(struct wisp_task_context *context, const char *metric,
+                                      const int32_t *labels, const int32_t *predicted,
+                                      int64_t count, int32_t n_classes, wisp_error *err);
 } wisp_task_context;
+
+/* The same, where the host has it; else nothing. */
+static inline wisp_status wisp_report_predictions(wisp_task_context *context, const char *metric,
+                                                  const int32_t *labels, const int32_t *predicted,
+                                                  int64_t count, int32_t n_classes, wisp_error *err)
+{
+    if (!WISP_HAS(context, wisp_task_context, report_predictions) || !context->report_predictions)
+        return WISP_OK;
+    return context->report_predictions(context, metric, labels, predicted, count, n_classes, err);
+}
 
 enum {
     WISP_TASK_NEEDS_LABELS = 1, /* of the training split */

@@ -47,6 +47,23 @@ static double share_of(const wisp_embeddings *e, int32_t top)
     return 100.0 * (double)hits / (double)e->count;
 }
 
+/* The class of the highest score, for each image. */
+static wisp_status report_winners(wisp_task_context *c, const wisp_embeddings *e, wisp_error *err)
+{
+    int32_t *winners = c->host->alloc(c->host, (size_t)e->count * sizeof *winners);
+    if (!winners)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the classes of %lld images",
+                         (long long)e->count);
+    for (int64_t i = 0; i < e->count; i++)
+        for (int32_t k = 1; k < e->n_classes; k++)
+            if (e->values[i * e->dim + k] > e->values[i * e->dim + winners[i]])
+                winners[i] = k;
+    const wisp_status status = wisp_report_predictions(c, "classifier top-1", e->labels, winners,
+                                                       e->count, e->n_classes, err);
+    c->host->free(c->host, winners);
+    return status;
+}
+
 static wisp_status evaluate(void *self, wisp_task_context *c, wisp_error *err)
 {
     wisp_embed_request request = {.struct_size = sizeof request, .split = WISP_SPLIT_TEST};
@@ -59,6 +76,7 @@ static wisp_status evaluate(void *self, wisp_task_context *c, wisp_error *err)
              "{\"protocol\": \"the method's own classifier\", \"test\": %lld}",
              (long long)scores.count);
     WISP_TRY(c->report(c, "classifier top-1", share_of(&scores, 1), protocol, err));
+    WISP_TRY(report_winners(c, &scores, err));
     if (scores.n_classes <= 5)
         return WISP_OK;
     return c->report(c, "classifier top-5", share_of(&scores, 5), protocol, err);

@@ -142,6 +142,7 @@ typedef struct search {
     neighbour *heaps; /* (queries, k) */
     double *votes;    /* (query.size, n_classes) */
     int32_t *ranks;   /* (queries): classes with more votes than the right one */
+    int32_t *winners; /* (queries): classes with the most votes */
 } search;
 
 static int64_t chunk_rows(int64_t count, int64_t most)
@@ -230,6 +231,14 @@ static int32_t rank_of(const double *votes, int32_t n_classes, int32_t label)
     return ahead;
 }
 
+static int32_t winner_of(const double *votes, int32_t n_classes)
+{
+    int32_t best = 0;
+    for (int32_t c = 1; c < n_classes; c++)
+        best = votes[c] > votes[best] ? c : best;
+    return best;
+}
+
 /* Weights are taken relative to the nearest one's, so that no temperature overflows. */
 static void vote_rows(void *user, int64_t first, int64_t last)
 {
@@ -248,6 +257,7 @@ static void vote_rows(void *user, int64_t first, int64_t last)
             votes[s->bank_split.labels[heap[j].index]] +=
                 exp(((double)heap[j].cosine - (double)nearest) / s->config->temperature);
         s->ranks[query] = rank_of(votes, n_classes, s->query_split.labels[query]);
+        s->winners[query] = winner_of(votes, n_classes);
     }
 }
 
@@ -340,7 +350,9 @@ static wisp_status allocate(search *s, wisp_error *err)
     s->heaps = h->alloc(h, (size_t)(queries * s->config->k) * sizeof(neighbour));
     s->votes = h->alloc(h, (size_t)(s->query.size * s->bank_split.n_classes) * sizeof(double));
     s->ranks = h->alloc(h, (size_t)queries * sizeof(int32_t));
-    if (!s->bank.rows || !s->query.rows || !s->cosines || !s->heaps || !s->votes || !s->ranks)
+    s->winners = h->alloc(h, (size_t)queries * sizeof(int32_t));
+    if (!s->bank.rows || !s->query.rows || !s->cosines || !s->heaps || !s->votes || !s->ranks ||
+        !s->winners)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the neighbours of %lld images",
                          (long long)queries);
     return WISP_OK;
@@ -349,7 +361,8 @@ static wisp_status allocate(search *s, wisp_error *err)
 static void release(search *s)
 {
     const wisp_host *h = s->context->host;
-    void *const blocks[] = {s->bank.rows, s->query.rows, s->cosines, s->heaps, s->votes, s->ranks};
+    void *const blocks[] = {s->bank.rows, s->query.rows, s->cosines, s->heaps,
+                            s->votes,     s->ranks,      s->winners};
     for (size_t i = 0; i < WISP_COUNT(blocks); i++)
         h->free(h, blocks[i]);
 }
@@ -382,6 +395,8 @@ static wisp_status judge(search *s, wisp_error *err)
     WISP_TRY(find_neighbours(s, err));
     vote(s);
     WISP_TRY(report_top(s, "k-NN top-1", 1, err));
+    WISP_TRY(wisp_report_predictions(s->context, "k-NN top-1", s->query_split.labels, s->winners,
+                                     s->query_split.count, s->bank_split.n_classes, err));
     return s->bank_split.n_classes > 5 ? report_top(s, "k-NN top-5", 5, err) : WISP_OK;
 }
 

@@ -161,6 +161,7 @@ typedef struct training {
     wisp_embeddings train, test;
     regression classifier;
     int64_t *order;
+    int32_t *winners;      /* (test.count): classes of the highest scores, of the last epoch */
     double *shift, *scale; /* (dim) each; NULL: embeddings are taken as they are */
     accuracy last, best;
 } training;
@@ -252,11 +253,12 @@ static wisp_status allocate(training *t, wisp_error *err)
     WISP_TRY(regression_init(&t->classifier, h, &rule, t->train.dim, t->train.n_classes,
                              rows > 256 ? rows : 256, err));
     t->order = h->alloc(h, (size_t)t->train.count * sizeof *t->order);
+    t->winners = h->alloc(h, (size_t)t->test.count * sizeof *t->winners);
     if (p->standardize) {
         t->shift = h->alloc(h, (size_t)t->train.dim * sizeof *t->shift);
         t->scale = h->alloc(h, (size_t)t->train.dim * sizeof *t->scale);
     }
-    if (!t->order || (p->standardize && (!t->shift || !t->scale)))
+    if (!t->order || !t->winners || (p->standardize && (!t->shift || !t->scale)))
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a linear probe of %lld images",
                          (long long)t->train.count);
     return WISP_OK;
@@ -268,6 +270,7 @@ static void release(training *t)
     t->classifier.host = h;
     regression_free(&t->classifier);
     h->free(h, t->order);
+    h->free(h, t->winners);
     h->free(h, t->shift);
     h->free(h, t->scale);
 }
@@ -378,6 +381,14 @@ static int32_t rank_of(const float *scores, int32_t n_classes, int32_t label)
     return ahead;
 }
 
+static int32_t winner_of(const float *scores, int32_t n_classes)
+{
+    int32_t best = 0;
+    for (int32_t c = 1; c < n_classes; c++)
+        best = scores[c] > scores[best] ? c : best;
+    return best;
+}
+
 static accuracy judge(training *t, int64_t epoch)
 {
     regression *r = &t->classifier;
@@ -386,8 +397,9 @@ static accuracy judge(training *t, int64_t epoch)
         const int64_t rows = load(t, &t->test, NULL, first, r->capacity);
         regression_score(r, rows);
         for (int64_t i = 0; i < rows; i++) {
-            const int32_t rank =
-                rank_of(r->scores + i * r->class_stride, r->n_classes, r->labels[i]);
+            const float *scores = r->scores + i * r->class_stride;
+            const int32_t rank = rank_of(scores, r->n_classes, r->labels[i]);
+            t->winners[first + i] = winner_of(scores, r->n_classes);
             hits1 += rank < 1;
             hits5 += rank < 5;
         }
@@ -466,6 +478,8 @@ static wisp_status report_one(const training *t, const char *metric, double valu
 static wisp_status report_all(const training *t, wisp_error *err)
 {
     WISP_TRY(report_one(t, "linear top-1", t->last.top1, t->last.epoch, err));
+    WISP_TRY(wisp_report_predictions(t->context, "linear top-1", t->test.labels, t->winners,
+                                     t->test.count, t->test.n_classes, err));
     WISP_TRY(report_one(t, "linear top-1 best epoch", t->best.top1, t->best.epoch, err));
     if (t->test.n_classes <= 5)
         return WISP_OK;
