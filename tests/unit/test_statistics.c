@@ -1,7 +1,7 @@
-/* test_statistics.c - the tests themselves are tested: against scipy's numbers, and by thousands of
- * simulated comparisons, in which no more differences may be seen than promised when there are
- * none, and as many as promised when there are. Draws have fixed keys: a test passes always or
- * never. */
+/* test_statistics.c - the tests themselves are tested: against scipy's numbers
+ * (tests/golden/make_statistics_golden.py), and by thousands of simulated comparisons, in which no
+ * more differences may be seen than promised when there are none, and as many as promised when
+ * there are. Draws have fixed keys: a test passes always or never. */
 #include <check.h>
 #include <jansson.h>
 #include <math.h>
@@ -17,6 +17,20 @@ enum { MOST_PAIRS = 64, TRIALS = 4000 };
 
 /* --- the numbers of others --- */
 
+static json_t *golden;
+
+static void open_golden(void)
+{
+    json_error_t why;
+    golden = json_load_file("tests/golden/statistics.json", 0, &why);
+    ck_assert_msg(golden != NULL, "%s", why.text);
+}
+
+static void close_golden(void)
+{
+    json_decref(golden);
+}
+
 static double number(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
@@ -24,11 +38,101 @@ static double number(const json_t *object, const char *key)
     return json_number_value(value);
 }
 
+static int32_t numbers(const json_t *object, const char *key, double *out)
+{
+    const json_t *list = json_object_get(object, key);
+    ck_assert_int_le(json_array_size(list), MOST_PAIRS);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        out[i] = json_number_value(json_array_get(list, i));
+    return (int32_t)json_array_size(list);
+}
+
+static const json_t *group(const char *name, size_t at_least)
+{
+    const json_t *list = json_object_get(golden, name);
+    ck_assert_uint_ge(json_array_size(list), at_least);
+    return list;
+}
+
 static void close_to(double value, double expected, double relative, const char *what, size_t i)
 {
     ck_assert_msg(fabs(value - expected) <= relative * fabs(expected) + 1e-14,
                   "%s of case %zu: %.15g, not %.15g", what, i, value, expected);
 }
+
+START_TEST(tails_are_those_of_scipy)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(group("tails", 40), i, x)
+    {
+        const int32_t df = (int32_t)number(x, "df");
+        const double t = number(x, "t"), p = number(x, "p");
+        close_to(wispi_t_two_sided(df, t), p, 1e-12, "p", i);
+        close_to(wispi_t_two_sided(df, -t), p, 1e-12, "p", i);
+        if (p > 1e-9 && p < 1) /* 15 decimals are exact, and the inverse needs some digits */
+            close_to(wispi_t_critical(df, p), t, 1e-6, "t", i);
+    }
+}
+END_TEST
+
+START_TEST(paired_tests_are_those_of_scipy)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(group("paired", 25), i, x)
+    {
+        double a[MOST_PAIRS], b[MOST_PAIRS];
+        wispi_paired t;
+        const int32_t n = numbers(x, "a", a);
+        ck_assert_int_eq(numbers(x, "b", b), n);
+        wispi_paired_test(a, b, n, 0.95, &t);
+        ck_assert_int_eq(t.n, n);
+        ck_assert_int_eq(t.has_spread, 1);
+        ck_assert_int_eq(t.flip_draws, 0);
+        close_to(t.mean, number(x, "mean"), 1e-9, "mean", i);
+        close_to(t.sd, number(x, "sd"), 1e-9, "sd", i);
+        close_to(t.low, number(x, "low"), 1e-8, "low", i);
+        close_to(t.high, number(x, "high"), 1e-8, "high", i);
+        close_to(t.t, number(x, "t"), 1e-8, "t", i);
+        close_to(t.p_t, number(x, "p_t"), 1e-8, "p_t", i);
+        close_to(t.p_flip, number(x, "p_flip"), 1e-12, "p_flip", i);
+        ck_assert(t.p_flip_least <= t.p_flip);
+    }
+}
+END_TEST
+
+/* scipy's noncentral t is itself exact to 1e-5 or so: finer steps of the integral change nothing.
+ */
+START_TEST(power_is_that_of_the_noncentral_t)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(group("power", 40), i, x)
+    {
+        const int32_t n = (int32_t)number(x, "n");
+        const double critical = wispi_t_critical(n - 1, number(x, "level"));
+        close_to(critical, number(x, "critical"), 1e-9, "critical", i);
+        close_to(wispi_t_power(n - 1, number(x, "noncentrality"), critical), number(x, "power"),
+                 1e-5, "power", i);
+    }
+}
+END_TEST
+
+START_TEST(detectable_effects_are_those_of_the_noncentral_t)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(group("detectable", 12), i, x)
+    {
+        const int32_t n = (int32_t)number(x, "n");
+        const double level = number(x, "level"), power = number(x, "power");
+        close_to(wispi_detectable(n, 1, level, power), number(x, "effect"), 1e-5, "effect", i);
+        close_to(wispi_detectable(n, 0.4, level, power), 0.4 * number(x, "effect"), 1e-5, "effect",
+                 i);
+    }
+}
+END_TEST
 
 /* The page's example was written with scipy, to six digits. */
 START_TEST(the_example_of_the_page_is_right)
@@ -368,6 +472,13 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("statistics");
+    TCase *others = tcase_create("others' numbers");
+    tcase_add_checked_fixture(others, open_golden, close_golden);
+    tcase_add_test(others, tails_are_those_of_scipy);
+    tcase_add_test(others, paired_tests_are_those_of_scipy);
+    tcase_add_test(others, power_is_that_of_the_noncentral_t);
+    tcase_add_test(others, detectable_effects_are_those_of_the_noncentral_t);
+    suite_add_tcase(suite, others);
     TCase *known = tcase_create("known");
     tcase_add_test(known, the_example_of_the_page_is_right);
     tcase_add_test(known, values_of_tables);
