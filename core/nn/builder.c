@@ -576,6 +576,46 @@ static void build_override_init(wisp_build *b, const wisp_init_override *overrid
         model->init_override = *override;
 }
 
+/* --- signs of collapse --- */
+
+static int good_sign(wispi_model *model, const char *metric, const wisp_collapse_sign *sign)
+{
+    if (model->build_status != WISP_OK || !good_name(model, "metric", metric))
+        return 0;
+    if (model->n_signs == WISPI_MAX_SIGNS)
+        fail(model, WISP_E_INVALID, "collapse_at of %s: a run has at most %d of them", metric,
+             WISPI_MAX_SIGNS);
+    else if (!isfinite(sign->value) || !isfinite(sign->within) || sign->within < 0)
+        fail(model, WISP_E_INVALID,
+             "collapse_at of %s: value %g within %g; both must be finite, within at least 0",
+             metric, sign->value, sign->within);
+    else if (!sign->meaning || !sign->remedy)
+        fail(model, WISP_E_INVALID, "collapse_at of %s: say what it means and what to change",
+             metric);
+    return model->build_status == WISP_OK;
+}
+
+static void build_collapse_at(wisp_build *b, const char *metric, const wisp_collapse_sign *sign)
+{
+    wispi_model *model = model_of(b);
+    if (!good_sign(model, metric, sign))
+        return;
+    const wispi_sign kept = {keep_text(model, metric), sign->value, sign->within,
+                             keep_text(model, sign->meaning), keep_text(model, sign->remedy)};
+    if (model->build_status == WISP_OK)
+        model->signs[model->n_signs++] = kept;
+}
+
+int32_t wispi_model_sign_count(const wispi_model *model)
+{
+    return model->n_signs;
+}
+
+const wispi_sign *wispi_model_sign_at(const wispi_model *model, int32_t index)
+{
+    return &model->signs[index];
+}
+
 /* --- scalars and states --- */
 
 static wisp_scalar *build_scalar(wisp_build *b, const char *name, const wisp_schedule *schedule)
@@ -716,6 +756,7 @@ const wisp_builder wispi_builder_table = {
     .freeze = build_freeze,
     .build_fail = build_fail,
     .override_init = build_override_init,
+    .collapse_at = build_collapse_at,
 };
 
 const wisp_builder *wispi_builder_interface(void)

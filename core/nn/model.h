@@ -79,6 +79,20 @@ wisp_status wispi_model_override_schedule(wispi_model *model, const char *name,
 int32_t wispi_model_scalar_count(const wispi_model *model);
 const char *wispi_model_scalar_name(const wispi_model *model, int32_t index);
 
+/* --- what metrics say --- */
+
+enum { WISPI_MAX_SIGNS = 16 };
+
+/* A value of a metric at which the network has collapsed; from the method, or the host's own. */
+typedef struct wispi_sign {
+    const char *metric; /* as in metrics.jsonl */
+    double value, within;
+    const char *meaning, *remedy;
+} wispi_sign;
+
+int32_t wispi_model_sign_count(const wispi_model *model);
+const wispi_sign *wispi_model_sign_at(const wispi_model *model, int32_t index);
+
 /* --- tensors that outlive steps --- */
 
 enum {

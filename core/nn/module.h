@@ -89,6 +89,8 @@ struct wispi_model {
     wisp_scalar *first_scalar, *last_scalar;
     wisp_state *first_state, *last_state;
     int32_t n_scalars;
+    wispi_sign signs[WISPI_MAX_SIGNS];
+    int32_t n_signs;
     wispi_variable scalar_block; /* one place of 64 bytes each; the step's key is the first */
     wispi_variable step_key;     /* i32(2) */
     wispi_segments *tables;

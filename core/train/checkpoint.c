@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "train/safetensors.h"
 
-enum { PATH_BYTES = 1200, FACTS_BYTES = 700 };
+enum { PATH_BYTES = 1200, FACTS_BYTES = 700 + 42 * (WISPI_HEALTH_SIGNS + 1) };
 
 static void checkpoint_path(char *path, const char *folder, const char *name)
 {
@@ -22,20 +22,31 @@ static void checkpoint_path(char *path, const char *folder, const char *name)
 
 /* --- writing --- */
 
+/* A list: whether the run has warned, then two numbers for each sign. */
+static void health_text(char *text, size_t bytes, const wispi_health_state *health)
+{
+    size_t n = (size_t)snprintf(text, bytes, "%d", health->was_told);
+    for (int32_t i = 0; i < health->n && n < bytes; i++)
+        n += (size_t)snprintf(text + n, bytes - n, ", %lld, %lld",
+                              (long long)health->stays[i].since, (long long)health->stays[i].count);
+}
+
 static void facts_text(char *text, const wispi_checkpoint_facts *facts)
 {
+    char health[42 * (WISPI_HEALTH_SIGNS + 1)];
+    health_text(health, sizeof health, &facts->health);
     const wispi_metric_log_position *p = &facts->position;
     snprintf(
         text, FACTS_BYTES,
         "{\"step\": %lld, \"pixels\": %lld, \"seconds\": %.17g, \"best\": %.17g, \"has_best\": %d, "
         "\"probes_due\": %d, \"tasks_step\": %lld, \"fingerprint\": \"%016llx\", "
         "\"metrics_bytes\": %lld, \"events_bytes\": %lld, \"timing_bytes\": %lld, "
-        "\"events_name\": \"%s\"}",
+        "\"events_name\": \"%s\", \"health\": [%s]}",
         (long long)facts->step, (long long)facts->pixels, facts->seconds,
         isnan(facts->best) ? 0.0 : facts->best, !isnan(facts->best), facts->probes_due,
         (long long)facts->tasks_step, (unsigned long long)facts->fingerprint,
         (long long)p->metrics_bytes, (long long)p->events_bytes, (long long)p->timing_bytes,
-        p->events_name);
+        p->events_name, health);
 }
 
 /* Weights that are not finite are lost: nobody can go on from them. */
@@ -111,27 +122,59 @@ wisp_status wispi_checkpoint_write(const char *folder, const char *name, const w
     return status;
 }
 
-/* A second name for the last checkpoint, put in place by a rename, so that one of the two is whole
- * at every moment. */
-static wisp_status keep_previous(const char *folder, wisp_error *err)
+/* A second name for a file, put in place by a rename, so that whatever was called `to` is whole at
+ * every moment. */
+static wisp_status name_again(const char *from, const char *to, wisp_error *err)
 {
-    char last[PATH_BYTES], fresh[PATH_BYTES], previous[PATH_BYTES];
-    checkpoint_path(last, folder, "last");
-    checkpoint_path(fresh, folder, "previous.new");
-    checkpoint_path(previous, folder, "previous");
+    char fresh[PATH_BYTES + 8];
+    snprintf(fresh, sizeof fresh, "%s.new", to);
     unlink(fresh);
-    if (link(last, fresh) != 0) {
-        if (errno == ENOENT)
-            return WISP_OK;
-        /* A file system without links: for a moment only `previous` is there. */
-        if (rename(last, previous) == 0)
-            return WISP_OK;
-        return wisp_fail(err, WISP_E_IO, "%s: %s", last, strerror(errno));
-    }
-    if (rename(fresh, previous) != 0)
-        return wisp_fail(err, WISP_E_IO, "%s: %s", previous, strerror(errno));
+    if (link(from, fresh) != 0)
+        return errno == ENOENT ? wisp_fail(err, WISP_E_NOT_FOUND, "there is no %s", from)
+                               : wisp_fail(err, WISP_E_UNSUPPORTED, "%s", strerror(errno));
+    if (rename(fresh, to) != 0)
+        return wisp_fail(err, WISP_E_IO, "%s: %s", to, strerror(errno));
     unlink(fresh); /* it is still there when both were names of the same file already */
     return WISP_OK;
+}
+
+/* One of the two is whole at every moment. */
+static wisp_status keep_previous(const char *folder, wisp_error *err)
+{
+    char last[PATH_BYTES], previous[PATH_BYTES];
+    wisp_error cause = {0};
+    checkpoint_path(last, folder, "last");
+    checkpoint_path(previous, folder, "previous");
+    const wisp_status status = name_again(last, previous, &cause);
+    if (status == WISP_OK || status == WISP_E_NOT_FOUND)
+        return WISP_OK;
+    /* A file system without links: for a moment only `previous` is there. */
+    if (status == WISP_E_UNSUPPORTED && rename(last, previous) == 0)
+        return WISP_OK;
+    return wisp_fail(err, WISP_E_IO, "%s: %s", last, cause.message);
+}
+
+/* A file system without links has copies instead. */
+static wisp_status name_or_copy(const char *folder, const char *from, const char *to,
+                                wisp_error *err)
+{
+    char source[PATH_BYTES], target[PATH_BYTES];
+    uint8_t *data = NULL;
+    size_t n = 0;
+    checkpoint_path(source, folder, from);
+    checkpoint_path(target, folder, to);
+    wisp_status status = name_again(source, target, err);
+    if (status != WISP_E_UNSUPPORTED)
+        return status;
+    WISP_TRY(wispi_file_read(source, SIZE_MAX / 2, &data, &n, err));
+    status = wispi_file_replace(target, data, n, err);
+    wispi_free(data);
+    return status;
+}
+
+wisp_status wispi_checkpoint_keep_healthy(const char *folder, wisp_error *err)
+{
+    return name_or_copy(folder, "last", "healthy", err);
 }
 
 wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *model,
@@ -173,6 +216,17 @@ static wisp_status load_facts(const char *path, const wispi_safetensors *file, j
     return *object ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "%s: no memory for its facts", path);
 }
 
+static void read_health(const json_t *list, wispi_health_state *health)
+{
+    const size_t n = json_array_size(list) / 2;
+    health->was_told = json_integer_value(json_array_get(list, 0)) != 0;
+    health->n = (int32_t)(n < WISPI_HEALTH_SIGNS ? n : WISPI_HEALTH_SIGNS);
+    for (size_t i = 0; i < (size_t)health->n; i++) {
+        health->stays[i].since = json_integer_value(json_array_get(list, 1 + 2 * i));
+        health->stays[i].count = json_integer_value(json_array_get(list, 2 + 2 * i));
+    }
+}
+
 static wisp_status read_facts(const char *path, const wispi_safetensors *file,
                               wispi_checkpoint_facts *facts, wisp_error *err)
 {
@@ -194,6 +248,7 @@ static wisp_status read_facts(const char *path, const wispi_safetensors *file,
     const char *events = json_string_value(json_object_get(object, "events_name"));
     snprintf(facts->position.events_name, sizeof facts->position.events_name, "%s",
              events ? events : "");
+    read_health(json_object_get(object, "health"), &facts->health);
     const char *results = wispi_safetensors_text(file, "wisp.results");
     facts->results = results ? strdup(results) : NULL;
     json_decref(object);
@@ -257,19 +312,37 @@ static wisp_status load_tensors(const char *path, const wispi_safetensors *file,
     return WISP_OK;
 }
 
-wisp_status wispi_checkpoint_read_facts(const char *folder, wispi_checkpoint_facts *facts,
-                                        wisp_error *err)
+static wisp_status facts_of(const char *folder, const char *name, wispi_checkpoint_facts *facts,
+                            wisp_error *err)
 {
     char path[PATH_BYTES];
     wispi_safetensors *file = NULL;
     wispi_checkpoint_facts read;
-    checkpoint_path(path, folder, "last");
+    checkpoint_path(path, folder, name);
     WISP_TRY(wispi_safetensors_open(path, 1, &file, err));
     wisp_status status = read_facts(path, file, &read, err);
     if (status == WISP_OK)
         *facts = read;
     wispi_safetensors_close(file);
     return status;
+}
+
+wisp_status wispi_checkpoint_read_facts(const char *folder, wispi_checkpoint_facts *facts,
+                                        wisp_error *err)
+{
+    return facts_of(folder, "last", facts, err);
+}
+
+/* The last one goes last: until then it can be gone on from as ever. */
+wisp_status wispi_checkpoint_return_to_healthy(const char *folder, int64_t *step, wisp_error *err)
+{
+    wispi_checkpoint_facts facts;
+    WISP_TRY(facts_of(folder, "healthy", &facts, err));
+    free(facts.results);
+    WISP_TRY(name_or_copy(folder, "healthy", "previous", err));
+    WISP_TRY(name_or_copy(folder, "healthy", "last", err));
+    *step = facts.step;
+    return WISP_OK;
 }
 
 static wisp_status resume_from(const char *folder, const char *name, wispi_model *model,

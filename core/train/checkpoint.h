@@ -7,6 +7,7 @@
 #define WISPI_TRAIN_CHECKPOINT_H
 
 #include "nn/model.h"
+#include "train/health_state.h"
 #include "train/metric_log.h"
 
 #define WISPI_CHECKPOINT_FORMAT "wisp.checkpoint/0" /* the text "format" */
@@ -21,6 +22,7 @@ typedef struct wispi_checkpoint_facts {
     int32_t probes_due;   /* an epoch ended at `step` and its probes have not been evaluated */
     int64_t tasks_step;   /* step after which the tasks were run; -1: not yet */
     uint64_t fingerprint; /* of the training data */
+    wispi_health_state health;
     wispi_metric_log_position position;
     const char *evaluated; /* path of what is evaluated; written, but not read back; or NULL */
     char *results;         /* JSON text of all that was evaluated, freed with free(); or NULL */
@@ -33,6 +35,12 @@ wisp_status wispi_checkpoint_write(const char *folder, const char *name, const w
 /* Writes last.safetensors and keeps the former one as previous.safetensors. */
 wisp_status wispi_checkpoint_advance(const char *folder, const wispi_model *model,
                                      const wispi_checkpoint_facts *facts, wisp_error *err);
+
+/* Gives last.safetensors the second name healthy.safetensors. */
+wisp_status wispi_checkpoint_keep_healthy(const char *folder, wisp_error *err);
+/* Puts healthy.safetensors in the place of the last checkpoint and of the one before it, and tells
+ * the step that it is of. WISP_E_NOT_FOUND when there is none: nothing is changed. */
+wisp_status wispi_checkpoint_return_to_healthy(const char *folder, int64_t *step, wisp_error *err);
 
 /* Loads the newest usable checkpoint. A damaged one is named in the log and renamed to
  * refused.safetensors. WISP_E_NOT_FOUND when there is none at all, WISP_E_CORRUPT when there are

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "train/events.h"
+#include "train/json_text.h"
 
 enum { PATH_BYTES = 1200 };
 
@@ -205,18 +207,26 @@ static wisp_status write_line(int fd, wispi_text *line, wisp_error *err)
     return status;
 }
 
-wisp_status wispi_metric_log_add(wispi_metric_log *m, const char *kind, int64_t epoch, int64_t step,
-                                 const wispi_metric_value *values, int32_t n, const char *protocol,
-                                 wisp_error *err)
+/* `json`: a value of its own under `key`, behind the others; or NULL. */
+static wisp_status add_line(wispi_metric_log *m, const char *kind, int64_t epoch, int64_t step,
+                            const wispi_metric_value *values, int32_t n, const char *key,
+                            const char *json, wisp_error *err)
 {
     wispi_text line = {NULL, 0, 0, 0};
     wispi_text_printf(&line, "{\"kind\": \"%s\", \"epoch\": %lld, \"step\": %lld", kind,
                       (long long)epoch, (long long)step);
     append_values(&line, values, n);
-    if (protocol)
-        wispi_text_printf(&line, ", \"protocol\": %s", protocol);
+    if (json)
+        wispi_text_printf(&line, ", \"%s\": %s", key, json);
     wispi_text_append(&line, "}\n");
-    WISP_TRY(write_line(m->lines, &line, err));
+    return write_line(m->lines, &line, err);
+}
+
+wisp_status wispi_metric_log_add(wispi_metric_log *m, const char *kind, int64_t epoch, int64_t step,
+                                 const wispi_metric_value *values, int32_t n, const char *protocol,
+                                 wisp_error *err)
+{
+    WISP_TRY(add_line(m, kind, epoch, step, values, n, "protocol", protocol, err));
     for (int32_t i = 0; i < n; i++) {
         char tag[200];
         snprintf(tag, sizeof tag, "%s/%s", kind, values[i].name);
@@ -224,6 +234,19 @@ wisp_status wispi_metric_log_add(wispi_metric_log *m, const char *kind, int64_t 
             return io_failure("events", err);
     }
     return fflush(m->events) ? io_failure("events", err) : WISP_OK;
+}
+
+wisp_status wispi_metric_log_add_words(wispi_metric_log *m, const char *kind, int64_t epoch,
+                                       int64_t step, const wispi_metric_value *values, int32_t n,
+                                       const char *words, wisp_error *err)
+{
+    json_t *string = wispi_json_string(words);
+    char *json = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    json_decref(string);
+    const wisp_status status = json ? add_line(m, kind, epoch, step, values, n, "words", json, err)
+                                    : wisp_fail(err, WISP_E_NOMEM, "no memory for a line of words");
+    free(json); /* jansson's own allocation */
+    return status;
 }
 
 wisp_status wispi_metric_log_add_timing(wispi_metric_log *m, int64_t epoch, int64_t step,

@@ -34,6 +34,10 @@ void wispi_metric_key(const char *metric, char *key, size_t bytes);
 wisp_status wispi_metric_log_add(wispi_metric_log *metrics, const char *kind, int64_t epoch,
                                  int64_t step, const wispi_metric_value *values, int32_t n,
                                  const char *protocol, wisp_error *err);
+/* One line with a sentence, as "words", behind the values; no event. */
+wisp_status wispi_metric_log_add_words(wispi_metric_log *metrics, const char *kind, int64_t epoch,
+                                       int64_t step, const wispi_metric_value *values, int32_t n,
+                                       const char *words, wisp_error *err);
 /* One line of timing.jsonl. */
 wisp_status wispi_metric_log_add_timing(wispi_metric_log *metrics, int64_t epoch, int64_t step,
                                         const wispi_metric_value *values, int32_t n,

@@ -10,7 +10,7 @@
 #include "train/experiment.h"
 
 typedef struct wispi_rank_group {
-    wispi_ranks ranks; /* size 1: alone */
+    wispi_ranks ranks;  /* size 1: alone */
     wisp_comm_v0 table; /* the plugin's, complete */
     wispi_instance instance;
     int32_t is_agreed; /* all ranks know of the failure that this one is about to return */

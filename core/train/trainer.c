@@ -21,6 +21,7 @@
 #include "train/rank_group.h"
 #include "train/run_folder.h"
 #include "train/scoreboard.h"
+#include "train/sentinel.h"
 #include "nn/schedule.h"
 #include "tensor/transfer.h"
 #include "train/session.h"
@@ -41,6 +42,8 @@ typedef struct trainer {
     wispi_results *results; /* of the latest evaluation */
     wispi_progress progress;
     wispi_checkpoint_facts facts;
+    wispi_sentinel sentinel;
+    int64_t sick_step;         /* whose loss is not finite; -1: none */
     double started;            /* clock at which facts.seconds was 0 */
     double last_checkpoint;    /* clock */
     int32_t begin_only;        /* leaves a checkpoint before the first step, and no more */
@@ -90,11 +93,20 @@ static wisp_status refresh_facts(trainer *t, wisp_error *err)
     return wispi_metric_log_sync(t->log, &t->facts.position, err);
 }
 
+static int32_t on_collapse(const trainer *t)
+{
+    return t->experiment->run.on_collapse;
+}
+
 static wisp_status checkpoint(trainer *t, wisp_error *err)
 {
     WISP_TRY(refresh_facts(t, err));
     t->last_checkpoint = wispi_seconds();
-    return wispi_checkpoint_advance(t->folder.path, t->session->model, &t->facts, err);
+    WISP_TRY(wispi_checkpoint_advance(t->folder.path, t->session->model, &t->facts, err));
+    if (t->begin_only || on_collapse(t) == WISPI_COLLAPSE_IGNORE ||
+        !wispi_sentinel_is_calm(&t->sentinel))
+        return WISP_OK;
+    return wispi_checkpoint_keep_healthy(t->folder.path, err);
 }
 
 static wisp_status extra_checkpoint(trainer *t, const char *name, wisp_error *err)
@@ -200,6 +212,88 @@ static wisp_status evaluate_probes(trainer *t, wisp_error *err)
     return WISP_OK;
 }
 
+/* --- health --- */
+
+/* The first rank's: the last checkpoint becomes a healthy one. Says what the folder holds now. */
+static void return_to_healthy(const trainer *t, char *words, size_t bytes)
+{
+    wisp_error cause = {0};
+    int64_t step = 0;
+    if (wispi_checkpoint_return_to_healthy(t->folder.path, &step, &cause) == WISP_OK)
+        snprintf(words, bytes,
+                 "checkpoints/last.safetensors is the last healthy state, of step %lld. The same "
+                 "command would go the same way again: other settings need another run.name, from "
+                 "[[init]] weights = \"%s/checkpoints/healthy.safetensors\" or anew",
+                 (long long)step, t->folder.path);
+    else
+        snprintf(words, bytes, "there is no healthy checkpoint to go back to (%.300s)",
+                 cause.message);
+}
+
+static wisp_status warn(trainer *t, const wispi_step_report *r, const wispi_sign *sign,
+                        const wispi_metric_value *values, int32_t n, wisp_error *err)
+{
+    char words[1000];
+    const int64_t since = wispi_sentinel_since(&t->sentinel, sign);
+    wispi_metric_value shown[2] = {{"since", (double)since}, {sign->metric, NAN}};
+    for (int32_t i = 0; i < n; i++)
+        if (strcmp(values[i].name, sign->metric) == 0)
+            shown[1] = values[i];
+    snprintf(words, sizeof words,
+             "the training has collapsed: %s (%s is %.4g, and has been about that since step "
+             "%lld). What may help: %s",
+             sign->meaning, sign->metric, shown[1].value, (long long)since, sign->remedy);
+    wispi_progress_pause(&t->progress);
+    wispi_log(WISP_LOG_WARNING, "%s", words);
+    t->facts.health.was_told = 1;
+    return wispi_metric_log_add_words(t->log, "health", r->clock.epoch, r->clock.step, shown, 2,
+                                      words, err);
+}
+
+static wisp_status judge(trainer *t, const wispi_step_report *r, const wispi_metric_value *values,
+                         int32_t n, wisp_error *err)
+{
+    char folder[900];
+    const wispi_sign *sign = wispi_sentinel_judge(&t->sentinel, r->clock.step, values, n);
+    if (sign && !t->facts.health.was_told)
+        WISP_TRY(warn(t, r, sign, values, n, err));
+    if (!sign || on_collapse(t) != WISPI_COLLAPSE_STOP)
+        return WISP_OK;
+    return_to_healthy(t, folder, sizeof folder);
+    return wisp_fail(err, WISP_E_STOPPED, "stopped at step %lld, collapsed: %s. %s",
+                     (long long)r->clock.step, sign->meaning, folder);
+}
+
+/* The first rank judges: the last bits of a mean may be other ones elsewhere. */
+static wisp_status watch_health(trainer *t, const wispi_step_report *r,
+                                const wispi_metric_value *values, int32_t n, wisp_error *err)
+{
+    if (on_collapse(t) == WISPI_COLLAPSE_IGNORE)
+        return WISP_OK;
+    const wisp_status status = is_first(t) ? judge(t, r, values, n, err) : WISP_OK;
+    return wispi_rank_group_follow(&t->group, status, err);
+}
+
+/* A run that ends with a value that is not finite says so where its other numbers are. */
+static void note_end(trainer *t, wisp_status status, wisp_error *err)
+{
+    const int64_t step = t->sick_step >= 0 ? t->sick_step : t->facts.step;
+    wisp_error cause = {0};
+    if (status != WISP_E_NONFINITE || !is_first(t) || !t->log ||
+        on_collapse(t) == WISPI_COLLAPSE_IGNORE)
+        return;
+    if (wispi_metric_log_add_words(t->log, "health", step / t->session->steps_per_epoch, step, NULL,
+                                   0, err->message, &cause) != WISP_OK)
+        wispi_log(WISP_LOG_WARNING, "%s", cause.message);
+    if (on_collapse(t) != WISPI_COLLAPSE_STOP)
+        return;
+    char folder[900];
+    const size_t length = strlen(err->message);
+    return_to_healthy(t, folder, sizeof folder);
+    snprintf(err->message + length, sizeof err->message - length,
+             ". run.on_collapse = \"stop\": %s", folder);
+}
+
 /* --- epochs --- */
 
 static wisp_status begin_epoch(trainer *t, wisp_error *err)
@@ -272,11 +366,12 @@ static wisp_status log_step(trainer *t, const wispi_step_report *r, float loss, 
     int32_t n = 0;
     WISP_TRY(own_values(t, r, values + 2, &n, err));
     WISP_TRY(average_values(t, values + 2, n, err));
-    if (!is_first(t))
-        return WISP_OK;
-    WISP_TRY(wispi_metric_log_add(t->log, "train", r->clock.epoch, r->clock.step, values, 2 + n,
-                                  NULL, err));
-    return log_schedules(t, r, err);
+    if (is_first(t)) {
+        WISP_TRY(wispi_metric_log_add(t->log, "train", r->clock.epoch, r->clock.step, values, 2 + n,
+                                      NULL, err));
+        WISP_TRY(log_schedules(t, r, err));
+    }
+    return watch_health(t, r, values, 2 + n, err);
 }
 
 static int checkpoint_is_due(const trainer *t)
@@ -305,6 +400,7 @@ static wisp_status check_loss(trainer *t, const wisp_clock *clock, float loss, w
     if (isfinite(loss))
         return WISP_OK;
     t->group.is_agreed = 1; /* the mean is the same on all ranks */
+    t->sick_step = clock->step;
     return wisp_fail(
         err, WISP_E_NONFINITE,
         "the loss is %f at step %lld (epoch %lld): training stops, the last checkpoint stays as "
@@ -624,7 +720,9 @@ static wisp_status begin_anew(trainer *t, wisp_error *err)
 {
     WISP_TRY(wispi_manifest_write(&t->folder, t->session, t->facts.fingerprint, err));
     WISP_TRY(wispi_metric_log_open(t->folder.path, NULL, &t->log, err));
-    return evaluate_baselines(t, err);
+    WISP_TRY(evaluate_baselines(t, err));
+    /* What begins to train is healthy: there is something to go back to from the first step on. */
+    return on_collapse(t) == WISPI_COLLAPSE_STOP && !t->begin_only ? checkpoint(t, err) : WISP_OK;
 }
 
 /* What must be the same on all ranks, line by line. */
@@ -658,6 +756,7 @@ static wisp_status begin_run(trainer *t, wisp_error *err)
     const wispi_instance *data = &t->experiment->data;
     t->facts.best = NAN;
     t->facts.tasks_step = -1;
+    t->sick_step = -1;
     WISP_TRY(load_start_weights(t, err));
     t->facts.fingerprint = wispi_dataset_of(data)->fingerprint(data->self);
     WISP_TRY(compare_ranks(t, err));
@@ -665,9 +764,12 @@ static wisp_status begin_run(trainer *t, wisp_error *err)
     tell_sampler(t);
     tell_capture(t);
     t->started = t->last_checkpoint = wispi_seconds();
+    if (t->is_resuming)
+        WISP_TRY(load_everywhere(t, err));
+    wispi_sentinel_begin(&t->sentinel, t->session->model, t->session->steps_per_epoch,
+                         &t->facts.health);
     if (!t->is_resuming)
         return by_first(t, begin_anew, err);
-    WISP_TRY(load_everywhere(t, err));
     return by_first(t, go_on, err);
 }
 
@@ -791,8 +893,9 @@ static wisp_status run_trainer(trainer *t, wisp_error *err)
     WISP_TRY(wispi_rank_group_join(t->experiment, &t->group, err));
     WISP_TRY(open_trainer(t, err));
     WISP_TRY(begin_run(t, err));
-    WISP_TRY(train_all(t, err));
-    return by_first(t, finish_run, err);
+    const wisp_status status = train_all(t, err);
+    note_end(t, status, err);
+    return status == WISP_OK ? by_first(t, finish_run, err) : status;
 }
 
 static wisp_status create_trainer(wispi_experiment *experiment, const wispi_train_options *options,

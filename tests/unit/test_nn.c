@@ -287,6 +287,25 @@ static void no_such_override(wisp_build *b)
     wisp_override_init(b, &o);
 }
 
+static void no_such_sign(wisp_build *b)
+{
+    const wisp_collapse_sign sign = {sizeof sign, 0, (double)INFINITY, 1, "a", "b"};
+    wisp_collapse_at(b, "loss", &sign);
+}
+
+static void silent_sign(wisp_build *b)
+{
+    const wisp_collapse_sign sign = {sizeof sign, 0, 1, 1, "a", NULL};
+    wisp_collapse_at(b, "loss", &sign);
+}
+
+static void too_many_signs(wisp_build *b)
+{
+    const wisp_collapse_sign sign = {sizeof sign, 0, 1, 1, "a", "b"};
+    for (int i = 0; i < 17; i++)
+        wisp_collapse_at(b, "loss", &sign);
+}
+
 static void long_path(wisp_build *b)
 {
     char name[90];
@@ -315,6 +334,10 @@ START_TEST(wrong_networks_are_refused_by_name)
     refused(integer_state_drawn, "count: integers begin as zeros or a constant");
     refused(no_such_override,
             "override_init: linear layers: the initialisation's value is not finite");
+    refused(no_such_sign, "collapse_at of loss: value inf within 1; both must be finite, within at "
+                          "least 0");
+    refused(silent_sign, "collapse_at of loss: say what it means and what to change");
+    refused(too_many_signs, "collapse_at of loss: a run has at most 16 of them");
 }
 END_TEST
 

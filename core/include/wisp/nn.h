@@ -145,6 +145,18 @@ typedef struct wisp_init_override {
     int32_t reserved;
 } wisp_init_override;
 
+/* A value at which a metric says that the network has collapsed: it no longer tells images apart.
+ * One that passes by says nothing; the host judges one that stays (docs/health.md). */
+typedef struct wisp_collapse_sign {
+    uint32_t struct_size;
+    uint32_t reserved;
+    double value;
+    double within;       /* how far from it still counts; at least 0 */
+    const char *meaning; /* "the teacher gives every output the same probability" */
+    const char
+        *remedy; /* "lower teacher_temperature or lr"; names options as the user knows them */
+} wisp_collapse_sign;
+
 /* A module's own forward, for layers that the host does not have. `self` is the plugin's. */
 typedef wisp_tensor *(*wisp_forward_fn)(void *self, wisp_step *s, wisp_tensor *x);
 
@@ -205,7 +217,11 @@ typedef wisp_tensor *(*wisp_forward_fn)(void *self, wisp_step *s, wisp_tensor *x
     V(build_fail, (wisp_build *b, wisp_status code, const char *message), (b, code, message))      \
     /* for every network of the run, whoever builds it and when: backbones and joint probes too */ \
     /* (Caron et al. 2020, and DeepCluster-v2, start like this) */                                 \
-    V(override_init, (wisp_build *b, const wisp_init_override *override), (b, override))
+    V(override_init, (wisp_build *b, const wisp_init_override *override), (b, override))           \
+    /* of a metric that the step reports by wisp_metric(), or of "loss"; several signs of one */   \
+    /* metric are several calls. Texts are copied */                                               \
+    V(collapse_at, (wisp_build *b, const char *metric, const wisp_collapse_sign *sign),          \
+      (b, metric, sign))
 
 typedef struct wisp_builder {
     uint32_t struct_size;

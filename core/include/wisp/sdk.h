@@ -262,6 +262,36 @@ static inline wisp_tensor *wisp_mean_entropy(wisp_step *s, wisp_tensor *p)
     return entropy;
 }
 
+/* Entropy of the mean of the rows of p (N,K), distributions: whether rows differ, of which the mean
+ * of their entropies says nothing. 0 when all are one and the same output, at most ln K; without
+ * gradient. f32() */
+static inline wisp_tensor *wisp_entropy_of_mean(wisp_step *s, wisp_tensor *p)
+{
+    wisp_no_grad_begin(s);
+    wisp_tensor *entropy = wisp_mean_entropy(s, wisp_mean(s, p, 1u << 0, 1));
+    wisp_no_grad_end(s);
+    return entropy;
+}
+
+/* --- signs of collapse (docs/health.md) --- */
+
+/* `metric` is a loss or an entropy over `outputs` outputs: ln(outputs) says that they are uniform.
+ * Healthy runs come within 0.02 of it at the start; collapsed ones stay within 0.002. */
+static inline void wisp_uniform_sign(wisp_build *b, const char *metric, double outputs,
+                                     const char *meaning, const char *remedy)
+{
+    const wisp_collapse_sign sign = {sizeof sign, 0, log(outputs), 0.005, meaning, remedy};
+    wisp_collapse_at(b, metric, &sign);
+}
+
+/* `metric` is the entropy of a mean: 0 says that one output gets everything. */
+static inline void wisp_single_sign(wisp_build *b, const char *metric, const char *meaning,
+                                    const char *remedy)
+{
+    const wisp_collapse_sign sign = {sizeof sign, 0, 0, 0.05, meaning, remedy};
+    wisp_collapse_at(b, metric, &sign);
+}
+
 /* --- two views against all others of the batch (Chen et al. 2020, "SimCLR", eq. 1) --- */
 
 /* Embeddings a and b (B,D) of two views of B images: each row is to be told by its cosines from all

@@ -175,6 +175,22 @@ static network build_network(const dino_config *c, wisp_build *b, const char *na
     return n;
 }
 
+/* Caron et al. 2021, section 3.1 and figure 7: without sharpening outputs become uniform, without
+ * centring one takes all. */
+static void build_signs(const dino_config *c, wisp_build *b)
+{
+    static const char sharpen[] =
+        "lower teacher_temperature and teacher_temperature_start of [method] or lr of [optimizer], "
+        "or raise freeze_last_layer_epochs or teacher_momentum";
+    wisp_uniform_sign(b, "teacher_entropy", (double)c->out_dim,
+                      "the teacher gives every output the same probability", sharpen);
+    wisp_single_sign(b, "teacher_marginal_entropy", "the teacher gives every image the same output",
+                     "lower centre_momentum of [method], so that the centre follows sooner, or "
+                     "raise teacher_temperature");
+    wisp_uniform_sign(b, "loss_global", (double)c->out_dim,
+                      "the loss stays at ln(out_dim), that of uniform outputs", sharpen);
+}
+
 static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wisp_error *err)
 {
     dino *m = self;
@@ -193,6 +209,7 @@ static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wis
     m->teacher_momentum = wisp_new_scalar(b, "teacher_momentum", &momentum);
     m->centre = wisp_centre_build(b, "centre", c->out_dim);
     m->pairs = wisp_pairs_build(b, batch, m->n_global, &c->pair_weights);
+    build_signs(c, b);
     return WISP_OK;
 }
 
@@ -225,6 +242,7 @@ static wisp_tensor *step(void *self, wisp_step *s, const wisp_batch *batch)
 
     wisp_tensor *student_out = outputs(s, &m->student, batch, batch->n_views);
     wisp_metric(s, "teacher_entropy", wisp_mean_entropy(s, targets));
+    wisp_metric(s, "teacher_marginal_entropy", wisp_entropy_of_mean(s, targets));
     return wisp_pairs_cross_entropy(s, &m->pairs, student_out, targets,
                                     1 / m->config->student_temperature);
 }

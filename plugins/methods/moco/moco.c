@@ -256,6 +256,9 @@ static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wis
     m->queue = wisp_queue_build(b, "queue", c->queue_length, c->out_dim, NULL);
     const wisp_pairs_desc pairs = {.targets = 1, .first = 1, .count = m->n_queries};
     m->pairs = wisp_pairs_build_some(b, batch, &pairs, &c->pair_weights);
+    wisp_uniform_sign(b, "loss_global", (double)c->queue_length + 1,
+                      "the loss stays at ln(queue_length + 1): a query fits all keys equally well",
+                      "lower lr of [optimizer], or raise key_momentum of [method]");
     return WISP_OK;
 }
 

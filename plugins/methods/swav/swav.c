@@ -185,6 +185,21 @@ static void build_queues(swav *m, wisp_build *b)
     }
 }
 
+/* Balancing makes codes of equal scores uniform, so that codes of images that look the same are
+ * uniform too. Over a batch codes use all prototypes by construction, whatever is learned: that
+ * says nothing, but the predictions' use of them does. */
+static void build_signs(const swav_config *c, wisp_build *b)
+{
+    static const char remedy[] =
+        "lower lr of [optimizer] or epsilon of [method], or raise freeze_prototypes_epochs";
+    wisp_uniform_sign(b, "code_entropy", (double)c->prototypes,
+                      "codes give every prototype the same share: all images score alike", remedy);
+    wisp_uniform_sign(b, "loss_global", (double)c->prototypes,
+                      "the loss stays at ln(prototypes), that of uniform predictions", remedy);
+    wisp_single_sign(b, "prototype_entropy", "all images are predicted to be of one prototype",
+                     remedy);
+}
+
 static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wisp_error *err)
 {
     swav *m = self;
@@ -196,6 +211,7 @@ static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wis
         override_init(b);
     build_queues(m, b);
     m->pairs = wisp_pairs_build(b, batch, m->n_global, &m->config->pair_weights);
+    build_signs(m->config, b);
     return WISP_OK;
 }
 
@@ -251,6 +267,16 @@ static wisp_tensor *all_codes(const swav *m, wisp_step *s, wisp_tensor *scores)
     return all;
 }
 
+/* How many prototypes the predictions for the global views use, as an entropy. */
+static void report_use(const swav *m, wisp_step *s, wisp_tensor *scores)
+{
+    wisp_no_grad_begin(s);
+    wisp_tensor *global = wisp_slice(s, scores, 0, 0, m->n_global * m->batch);
+    wisp_tensor *predictions = wisp_softmax(s, global, 1 / m->config->temperature);
+    wisp_metric(s, "prototype_entropy", wisp_entropy_of_mean(s, predictions));
+    wisp_no_grad_end(s);
+}
+
 /* Scores are cosines; in f32 whatever the run's precision, since codes are made of their
  * exponentials. */
 static wisp_tensor *step(void *self, wisp_step *s, const wisp_batch *batch)
@@ -261,6 +287,7 @@ static wisp_tensor *step(void *self, wisp_step *s, const wisp_batch *batch)
     m->embeddings = wisp_cast(s, wisp_forward(s, m->projection, features), WISP_F32);
     wisp_tensor *scores = wisp_forward(s, m->prototypes, m->embeddings);
     wisp_tensor *targets = all_codes(m, s, scores);
+    report_use(m, s, scores);
     return wisp_pairs_cross_entropy(s, &m->pairs, scores, targets, 1 / m->config->temperature);
 }
 
