@@ -89,8 +89,6 @@ struct wispi_model {
     wisp_scalar *first_scalar, *last_scalar;
     wisp_state *first_state, *last_state;
     int32_t n_scalars;
-    wispi_sign signs[WISPI_MAX_SIGNS];
-    int32_t n_signs;
     wispi_variable scalar_block; /* one place of 64 bytes each; the step's key is the first */
     wispi_variable step_key;     /* i32(2) */
     wispi_segments *tables;
@@ -101,6 +99,8 @@ struct wispi_model {
     int32_t eval;
     int32_t has_clock;
     int64_t trained_pixels; /* since wispi_model_forget_pixels() */
+    wispi_sign signs[WISPI_MAX_SIGNS];
+    int32_t n_signs;
 };
 
 static inline wispi_model *wispi_model_of(wisp_step *s)

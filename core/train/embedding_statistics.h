@@ -4,8 +4,9 @@
 
 #include "wisp/status.h"
 
-/* No more rows than these are looked at: their products are most of the work. */
-enum { WISPI_STATISTICS_ROWS = 256 };
+/* No more rows than these are looked at: their products are most of the work. So few that they may
+ * be alike by chance are not looked at. */
+enum { WISPI_STATISTICS_ROWS = 256, WISPI_STATISTICS_LEAST = 8 };
 
 typedef struct wispi_embedding_statistics {
     /* Rows scaled to length 1; the standard deviation of each coordinate over the rows, their mean

@@ -498,7 +498,7 @@ static const wisp_tensor *keep_embedding(wispi_session *s, wisp_step *step)
     const int64_t batch = s->now->batch.plugin.size, all = wisp_shape_of(step, pooled)->shape[0];
     int64_t rows = all < batch ? all : batch;
     rows = rows < WISPI_STATISTICS_ROWS ? rows : WISPI_STATISTICS_ROWS;
-    if (rows < 2)
+    if (rows < WISPI_STATISTICS_LEAST)
         return NULL;
     wisp_no_grad_begin(step);
     wisp_tensor *first = rows < all ? wisp_slice(step, pooled, 0, 0, rows) : pooled;

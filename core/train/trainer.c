@@ -98,15 +98,23 @@ static int32_t on_collapse(const trainer *t)
     return t->experiment->run.on_collapse;
 }
 
+/* Training does not depend on it. */
+static void keep_healthy(const trainer *t)
+{
+    wisp_error cause = {0};
+    if (!t->begin_only && on_collapse(t) != WISPI_COLLAPSE_IGNORE &&
+        wispi_sentinel_is_calm(&t->sentinel) &&
+        wispi_checkpoint_keep_healthy(t->folder.path, &cause) != WISP_OK)
+        wispi_log(WISP_LOG_WARNING, "healthy.safetensors is not up to date: %s", cause.message);
+}
+
 static wisp_status checkpoint(trainer *t, wisp_error *err)
 {
     WISP_TRY(refresh_facts(t, err));
     t->last_checkpoint = wispi_seconds();
     WISP_TRY(wispi_checkpoint_advance(t->folder.path, t->session->model, &t->facts, err));
-    if (t->begin_only || on_collapse(t) == WISPI_COLLAPSE_IGNORE ||
-        !wispi_sentinel_is_calm(&t->sentinel))
-        return WISP_OK;
-    return wispi_checkpoint_keep_healthy(t->folder.path, err);
+    keep_healthy(t);
+    return WISP_OK;
 }
 
 static wisp_status extra_checkpoint(trainer *t, const char *name, wisp_error *err)

@@ -29,4 +29,111 @@ step_of() {
     head -c 200000 $1/smoke/0/checkpoints/$2.safetensors | grep -ao '{\\"step\\": [0-9]*' | grep -o '[0-9]*$'
 }
 
-long=$'epochs = 100\nsteps = 260'
+# same_tensors A B: of the last checkpoints.
+same_tensors() {
+    local difference
+    difference=$("$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
+        grep -v '^wisp\.\(facts\|results\): ')
+    [ -z "$difference" ] || fail "$1 and $2 have other tensors: $difference"
+}
+
+# --- a healthy run, and the same without measuring ---
+train healthy <<END
+epochs = 100
+steps = 260
+END
+is_healthy healthy
+[ "$(step_of healthy healthy)" = 260 ] || fail "the end of a healthy run is not kept as healthy"
+run 0 run healthy.toml run.out=ignored run.on_collapse=ignore
+grep -q "embedding_" ignored/smoke/0/metrics.jsonl && fail "embeddings are measured though ignored"
+[ -e ignored/smoke/0/checkpoints/healthy.safetensors ] && fail "a healthy checkpoint though ignored"
+same_tensors healthy ignored
+
+# --- collapses that are told of ---
+
+# Nothing sharpens the teacher.
+train uniform <<END
+epochs = 100
+steps = 260
+[method]
+teacher_temperature = 50
+teacher_temperature_start = 50
+END
+collapses uniform teacher_entropy "the teacher gives every output the same probability"
+says "lower teacher_temperature"
+health uniform | grep -q '"step": 200, "since": 0, ' || fail "it is told of at another step"
+
+# No centre, and a sharp teacher that follows at once: one output takes all.
+train single <<END
+epochs = 200
+steps = 600
+[method]
+centre_momentum = 1
+teacher_temperature = 0.02
+teacher_temperature_start = 0.02
+teacher_momentum = 0.9
+freeze_last_layer_epochs = 0
+END
+collapses single teacher_marginal_entropy "the teacher gives every image the same output"
+says "lower centre_momentum"
+
+# Decay that leaves nothing of the weights.
+train decayed optimizer.weight_decay=100 <<END
+epochs = 100
+steps = 400
+[sampler]
+global = { count = 1, size = 16 }
+local = { count = 0 }
+[method]
+use = "supervised"
+END
+collapses decayed embedding_std "the embeddings of all images point the same way"
+
+# --- a collapse after a healthy beginning: steps 0 to 119 ---
+write_smoke late <<END
+epochs = 100
+steps = 360
+[schedule.teacher_temperature]
+kind = "step"
+value = 0.04
+warmup_epochs = 0
+gamma = 1000
+milestones = [30]
+END
+run 0 run late.toml
+collapses late teacher_entropy "the teacher gives every output the same probability"
+health late | grep -q '"step": 320, "since": 120, ' || fail "it is told of at another step"
+[ "$(step_of late healthy)" = 120 ] || fail "the healthy checkpoint is not of step 120"
+
+run 0 run late.toml run.out=stopped run.steps=250
+run 0 run late.toml run.out=stopped
+diff <(health late) <(health stopped) >&2 || fail "a run that was stopped in between tells something else"
+same_tensors late stopped
+
+run 1 run late.toml run.out=ended run.on_collapse=stop
+collapses ended teacher_entropy "the teacher gives every output the same probability"
+says "stopped at step 320" "is the last healthy state, of step 120" "[[init]] weights"
+for name in last previous healthy; do
+    [ "$(step_of ended $name)" = 120 ] || fail "$name.safetensors is not of step 120"
+done
+run 0 run late.toml run.out=short run.steps=120
+same_tensors short ended
+run 0 eval ended/smoke/0 late.toml --json
+
+# The same again, to the last byte; and on, when it may.
+cp -r ended again
+run 1 run late.toml run.out=again run.on_collapse=stop
+grep -q "resuming at step 120" out || fail "it does not go on from the healthy state"
+cmp {ended,again}/smoke/0/metrics.jsonl >&2 || fail "the second time is another"
+run 0 run late.toml run.out=again run.on_collapse=warn
+cmp {late,again}/smoke/0/metrics.jsonl >&2 || fail "it does not end as a run that only warned"
+same_tensors late again
+
+# --- values that are not finite ---
+for mode in warn stop ignore; do
+    run 1 run healthy.toml run.out=nan_$mode run.on_collapse=$mode 'optimizer.use="sgd"' optimizer.lr=1e38
+    says "finite"
+    [ "$(health nan_$mode | wc -l)" = $([ $mode = ignore ]; echo $?) ] || fail "lines of kind health: on_collapse = $mode"
+done
+health nan_warn | grep -q '"words": "the loss is ' || fail "the line does not tell of the loss"
+[ "$(step_of nan_stop last)" = 0 ] || fail "a run that fails at once does not end where it began"

@@ -184,9 +184,11 @@ static void build_signs(const dino_config *c, wisp_build *b)
         "or raise freeze_last_layer_epochs or teacher_momentum";
     wisp_uniform_sign(b, "teacher_entropy", (double)c->out_dim,
                       "the teacher gives every output the same probability", sharpen);
-    wisp_single_sign(b, "teacher_marginal_entropy", "the teacher gives every image the same output",
-                     "lower centre_momentum of [method], so that the centre follows sooner, or "
-                     "raise teacher_temperature");
+    if (b->batch >= 8) /* fewer images may well have one output */
+        wisp_single_sign(b, "teacher_marginal_entropy",
+                         "the teacher gives every image the same output",
+                         "lower centre_momentum of [method], so that the centre follows sooner, or "
+                         "raise teacher_temperature");
     wisp_uniform_sign(b, "loss_global", (double)c->out_dim,
                       "the loss stays at ln(out_dim), that of uniform outputs", sharpen);
 }

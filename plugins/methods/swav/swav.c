@@ -196,8 +196,9 @@ static void build_signs(const swav_config *c, wisp_build *b)
                       "codes give every prototype the same share: all images score alike", remedy);
     wisp_uniform_sign(b, "loss_global", (double)c->prototypes,
                       "the loss stays at ln(prototypes), that of uniform predictions", remedy);
-    wisp_single_sign(b, "prototype_entropy", "all images are predicted to be of one prototype",
-                     remedy);
+    if (b->batch >= 8) /* fewer images may well be of one */
+        wisp_single_sign(b, "prototype_entropy", "all images are predicted to be of one prototype",
+                         remedy);
 }
 
 static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wisp_error *err)
