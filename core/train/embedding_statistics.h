@@ -6,7 +6,7 @@
 
 /* No more rows than these are looked at: their products are most of the work. So few that they may
  * be alike by chance are not looked at. */
-enum { WISPI_STATISTICS_ROWS = 256, WISPI_STATISTICS_LEAST = 8 };
+enum { WISPI_STATISTICS_ROWS = 128, WISPI_STATISTICS_LEAST = 8 };
 
 typedef struct wispi_embedding_statistics {
     /* Rows scaled to length 1; the standard deviation of each coordinate over the rows, their mean
