@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "train/safetensors.h"
 
-enum { PATH_BYTES = 1200, FACTS_BYTES = 700 + 42 * (WISPI_HEALTH_SIGNS + 1) };
+enum { PATH_BYTES = 1200, FACTS_BYTES = 700 + 44 * (WISPI_HEALTH_SIGNS + 1) };
 
 static void checkpoint_path(char *path, const char *folder, const char *name)
 {
@@ -33,7 +33,7 @@ static void health_text(char *text, size_t bytes, const wispi_health_state *heal
 
 static void facts_text(char *text, const wispi_checkpoint_facts *facts)
 {
-    char health[42 * (WISPI_HEALTH_SIGNS + 1)];
+    char health[44 * (WISPI_HEALTH_SIGNS + 1)];
     health_text(health, sizeof health, &facts->health);
     const wispi_metric_log_position *p = &facts->position;
     snprintf(

@@ -261,7 +261,7 @@ static wisp_status warn(trainer *t, const wispi_step_report *r, const wispi_sign
 static wisp_status judge(trainer *t, const wispi_step_report *r, const wispi_metric_value *values,
                          int32_t n, wisp_error *err)
 {
-    char folder[900];
+    char folder[WISPI_FOLDER_BYTES + 400];
     const wispi_sign *sign = wispi_sentinel_judge(&t->sentinel, r->clock.step, values, n);
     if (sign && !t->facts.health.was_told)
         WISP_TRY(warn(t, r, sign, values, n, err));
@@ -295,7 +295,7 @@ static void note_end(trainer *t, wisp_status status, wisp_error *err)
         wispi_log(WISP_LOG_WARNING, "%s", cause.message);
     if (on_collapse(t) != WISPI_COLLAPSE_STOP)
         return;
-    char folder[900];
+    char folder[WISPI_FOLDER_BYTES + 400];
     const size_t length = strlen(err->message);
     return_to_healthy(t, folder, sizeof folder);
     snprintf(err->message + length, sizeof err->message - length,
