@@ -63,31 +63,47 @@ collapses uniform teacher_entropy "the teacher gives every output the same proba
 says "lower teacher_temperature"
 health uniform | grep -q '"step": 200, "since": 0, ' || fail "it is told of at another step"
 
-# No centre, and a sharp teacher that follows at once: one output takes all.
-train single <<END
-epochs = 200
-steps = 600
-[method]
+# One picture of one colour under many names: no network can tell them apart.
+mkdir -p solid/a solid/b
+base64 -d >solid/a/0.png <<<"iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mNwaDhAEmIY1TCqYfhqAACldYAQpric7gAAAABJRU5ErkJggg=="
+for i in {0..31}; do
+    for name in solid/{a,b}/$i.png; do
+        [ -e $name ] || cp solid/a/0.png $name
+    done
+done
+solid='[data]
+use = "image_folder"
+path = "solid"
+[test]
+use = "image_folder"
+path = "solid"
+[sampler]
+use = "multicrop"
+global = { count = 2, size = 16, blur = [0.0], solarize = [0.0] }
+local = { count = 0 }
+jitter = 0.0
+gray = 0.0
+'
+train same run.epochs=100 run.steps=220 <<<"$solid"'[method]
+use = "moco"
+out_dim = 16
+hidden_dim = 32
+queue_length = 64'
+collapses same loss_global "the loss stays at ln(queue_length + 1)"
+grep -q '"embedding_std": [0-9.]*e-' same/smoke/0/metrics.jsonl || fail "the embeddings differ"
+
+# The same without a method that says what its numbers mean.
+train mute run.epochs=100 run.steps=220 <<<"${solid/count = 2/count = 1}"'[method]
+use = "supervised"'
+collapses mute embedding_std "the embeddings of all images point the same way"
+
+# A sharp teacher without a centre gives all of them one output.
+train single run.epochs=100 run.steps=220 <<<"$solid"'[method]
 centre_momentum = 1
-teacher_temperature = 0.02
-teacher_temperature_start = 0.02
-teacher_momentum = 0.9
-freeze_last_layer_epochs = 0
-END
+teacher_temperature = 0.001
+teacher_temperature_start = 0.001'
 collapses single teacher_marginal_entropy "the teacher gives every image the same output"
 says "lower centre_momentum"
-
-# Decay that leaves nothing of the weights.
-train decayed optimizer.weight_decay=100 <<END
-epochs = 100
-steps = 400
-[sampler]
-global = { count = 1, size = 16 }
-local = { count = 0 }
-[method]
-use = "supervised"
-END
-collapses decayed embedding_std "the embeddings of all images point the same way"
 
 # --- a collapse after a healthy beginning: steps 0 to 119 ---
 write_smoke late <<END
