@@ -147,7 +147,7 @@ same_tensors late again
 
 # --- values that are not finite ---
 for mode in warn stop ignore; do
-    run 1 run healthy.toml run.out=nan_$mode run.on_collapse=$mode 'optimizer.use="sgd"' optimizer.lr=1e38
+    run 1 run healthy.toml run.out=nan_$mode run.on_collapse=$mode 'optimizer.use="sgd"' optimizer.lr=1e4 optimizer.weight_decay=100
     says "finite"
     [ "$(health nan_$mode | wc -l)" = $([ $mode = ignore ]; echo $?) ] || fail "lines of kind health: on_collapse = $mode"
 done
