@@ -23,11 +23,11 @@ wrong "there is no arm C" compare a.toml b.toml --seed-offset C:1
 wrong "--metrics" compare a.toml b.toml --metrics a,,b
 wrong "no key has a list" sweep a.toml optimizer.lr=1
 wrong "does not close" sweep a.toml 'optimizer.lr=[1,2'
-wrong "--seed-offset is for compare" sweep a.toml optimizer.lr=1,2 --seed-offset B:1
+wrong "unknown option --seed-offset" sweep a.toml optimizer.lr=1,2 --seed-offset B:1
 expect 2 compare a.toml nothing.toml
 errs "arm B: " "nothing.toml"
 expect 2 compare a.toml b.toml --set B:run.epohcs=2
-errs "arm B: " "run.epochs"
+errs "arm B: " "nearest known key: epochs"
 [ ! -e runs ] || complain "$call: leaves a folder"
 
 expect 0 compare a.toml b.toml --seeds 2 --emit slurm
