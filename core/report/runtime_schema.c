@@ -54,12 +54,21 @@ static void add_keys(kind_schemas *k, const char *name, json_t *properties)
     }
 }
 
-static void add_plugin(void *user, const char *name)
+/* The listing has looked into the file in a child process: what crashes there is not loaded here.
+ */
+static void add_plugin(void *user, const wispi_listed *listed)
 {
     kind_schemas *k = user;
     const wispi_plugin *plugin = NULL;
+    const char *name = listed->name;
     wisp_error err = {0};
-    if (wispi_registry_load(k->registry, k->kind, name, &plugin, &err) != WISP_OK) {
+    if (listed->shadowed)
+        return;
+    if (listed->error[0])
+        snprintf(err.message, sizeof err.message, "%s", listed->error);
+    else if (wispi_registry_load(k->registry, k->kind, name, &plugin, &err) != WISP_OK)
+        plugin = NULL;
+    if (!plugin) {
         wispi_log(WISP_LOG_WARNING, "%s/%s is left out: %s", k->kind, name, err.message);
         return;
     }
@@ -124,7 +133,7 @@ static wisp_status add_kind(wisp_runtime *runtime, const char *kind, const char 
                       .names = json_array(),
                       .summaries = json_array(),
                       .keys = json_object()};
-    wisp_status status = wispi_registry_names(runtime->registry, kind, add_plugin, &k, err);
+    wisp_status status = wispi_registry_scan(runtime->registry, kind, add_plugin, &k, err);
     if (status == WISP_OK) {
         json_t *properties = json_copy(k.keys);
         properties = wispi_schema_with(properties, "use", schema_of_use(&k));
