@@ -97,14 +97,6 @@ train mute run.epochs=100 run.steps=220 <<<"${solid/count = 2/count = 1}"'[metho
 use = "supervised"'
 collapses mute embedding_std "the embeddings of all images point the same way"
 
-# A sharp teacher without a centre gives all of them one output.
-train single run.epochs=100 run.steps=220 <<<"$solid"'[method]
-centre_momentum = 1
-teacher_temperature = 0.001
-teacher_temperature_start = 0.001'
-collapses single teacher_marginal_entropy "the teacher gives every image the same output"
-says "lower centre_momentum"
-
 # --- a collapse after a healthy beginning: steps 0 to 119 ---
 write_smoke late <<END
 epochs = 100
