@@ -160,9 +160,11 @@ prints="printf|vprintf|puts|putchar|perror|setlocale|chdir|signal|sigaction|rais
 mapfile -t plugin_files < <(find plugins $([ -d sdk ] && echo sdk) -name '*.c' -o -name '*.cpp' -o -name '*.cu' -o -name '*.h')
 strip_and_find "$banned|$prints" "banned in plugins (ABI-10, 12)" "${plugin_files[@]}" >>"$violations"
 mapfile -t core_files < <(find core \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) \
-    ! -path 'core/cli/*' ! -path core/loader/probe.c ! -path core/report/child_process.c)
+    ! -path 'core/cli/*' ! -path core/loader/probe.c ! -path core/report/child_process.c \
+    ! -path core/train/validate_run.c)
 strip_and_find "$banned" "banned in the host" "${core_files[@]}" >>"$violations"
-mapfile -t heap_files < <(find core -name '*.c' ! -path core/base/memory.c)
+# What a data set asks of its caller while its own allocations are counted is not the host's.
+mapfile -t heap_files < <(find core -name '*.c' ! -path core/base/memory.c ! -path core/train/validate_dataset.c)
 strip_and_find "malloc|calloc|realloc|aligned_alloc|posix_memalign|asprintf" \
     "the heap is core/base/memory.h" "${heap_files[@]}" >>"$violations"
 

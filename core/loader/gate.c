@@ -160,18 +160,25 @@ wisp_status wispi_gate_library(const char *path, void **library, wisp_error *err
     return WISP_OK;
 }
 
-static wisp_status open_bundle(const char *path, void **library, const wisp_bundle **bundle,
-                               wisp_error *err)
+wisp_status wispi_gate_entry(const char *path, void *library, wisp_plugin_entry_fn *entry,
+                             wisp_error *err)
 {
-    WISP_TRY(wispi_gate_library(path, library, err));
-    void *symbol = dlsym(*library, WISP_ENTRY_SYMBOL);
+    void *symbol = dlsym(library, WISP_ENTRY_SYMBOL);
     if (!symbol)
         return wisp_fail(err, WISP_E_ABI,
                          "%s: it does not export " WISP_ENTRY_SYMBOL
                          ": end its source with WISP_PLUGIN(descriptor) (ABI-1)",
                          path);
+    memcpy(entry, &symbol, sizeof *entry); /* ISO C has no cast from object to function */
+    return WISP_OK;
+}
+
+static wisp_status open_bundle(const char *path, void **library, const wisp_bundle **bundle,
+                               wisp_error *err)
+{
     wisp_plugin_entry_fn entry;
-    memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
+    WISP_TRY(wispi_gate_library(path, library, err));
+    WISP_TRY(wispi_gate_entry(path, *library, &entry, err));
     *bundle = entry();
     return wispi_gate_judge(path, *bundle, err);
 }

@@ -17,6 +17,9 @@ wisp_status wispi_gate_version(const char *path, const wisp_bundle *bundle, wisp
 wisp_status wispi_gate_fields(const char *path, const wisp_descriptor *descriptor, wisp_error *err);
 /* Opens the file and does not look into it. */
 wisp_status wispi_gate_library(const char *path, void **library, wisp_error *err);
+/* The entry of an open file; does not call it. */
+wisp_status wispi_gate_entry(const char *path, void *library, wisp_plugin_entry_fn *entry,
+                             wisp_error *err);
 
 /* "method" for "wisp.method/0"; NULL for a kind that this host does not have. */
 const char *wispi_kind_short(const char *kind_id);

@@ -1,6 +1,5 @@
 /* validate_file.c - the file and its tables: judged step by step, so that each failure has its own
  * name. None of these tests goes through the registry but the last. */
-#include <dlfcn.h>
 #include <string.h>
 #include <time.h>
 
@@ -46,15 +45,16 @@ void wispi_validate_loads(wispi_trial *t)
 static const wisp_bundle *call_entry(wispi_trial *t)
 {
     void *library = NULL;
+    wisp_plugin_entry_fn entry = NULL;
     wisp_error err = {0};
-    if (wispi_gate_library(t->path, &library, &err) != WISP_OK) {
+    wisp_status status = wispi_gate_library(t->path, &library, &err);
+    if (status == WISP_OK)
+        status = wispi_gate_entry(t->path, library, &entry, &err);
+    if (status != WISP_OK) {
         wispi_trial_fail(t, "%s", err.message);
         return NULL;
     }
-    void *symbol = dlsym(library, WISP_ENTRY_SYMBOL);
-    wisp_plugin_entry_fn entry = NULL;
-    memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
-    const wisp_bundle *bundle = entry ? entry() : NULL;
+    const wisp_bundle *bundle = entry();
     if (!bundle)
         wispi_trial_fail(t, "the entry returns nothing");
     else if (entry() != bundle)

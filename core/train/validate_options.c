@@ -64,7 +64,8 @@ static void add_number(values *v, const wisp_option *o, double number)
     const uint32_t n = o->min_count ? o->min_count : 1;
     for (uint32_t i = 0; i < n && strlen(text) + strlen(one) + 4 < sizeof text; i++)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? ", " : "", one);
-    add_text(v, strcat(text, "]"));
+    snprintf(text + strlen(text), sizeof text - strlen(text), "]");
+    add_text(v, text);
 }
 
 static int is_number(const wisp_option *o)
