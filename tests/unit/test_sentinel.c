@@ -50,15 +50,17 @@ static const wispi_sign *judge_one(wispi_sentinel *s, int64_t step, const char *
     return wispi_sentinel_judge(s, step, values, 2);
 }
 
-/* The step of the first verdict, or -1; and what it is of. */
+/* The step of the first verdict, or -1; and what it is of, until the next call. */
 static int64_t verdict(wispi_sentinel *s, const double (*curve)[2], int n, const char **metric)
 {
+    static char name[64];
     for (int i = 0; i < n; i++) {
         const wispi_metric_value values[] = {{"loss_global", curve[i][0]},
                                              {"code_entropy", curve[i][1]}};
         const wispi_sign *sign = wispi_sentinel_judge(s, 10 * i, values, 2);
         if (sign) {
-            *metric = sign->metric;
+            snprintf(name, sizeof name, "%s", sign->metric);
+            *metric = name;
             return 10 * i;
         }
     }
