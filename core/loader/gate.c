@@ -176,7 +176,7 @@ wisp_status wispi_gate_entry(const char *path, void *library, wisp_plugin_entry_
 static wisp_status open_bundle(const char *path, void **library, const wisp_bundle **bundle,
                                wisp_error *err)
 {
-    wisp_plugin_entry_fn entry;
+    wisp_plugin_entry_fn entry = NULL;
     WISP_TRY(wispi_gate_library(path, library, err));
     WISP_TRY(wispi_gate_entry(path, *library, &entry, err));
     *bundle = entry();
