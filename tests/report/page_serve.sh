@@ -32,6 +32,7 @@ others=("$server")
 expect_status() {
     local wanted=$1 got
     shift
+    rm -f "$work/body"
     got=$(curl -s -m 20 -o "$work/body" -D "$work/head" -w '%{http_code}' "$@")
     [ "$got" = "$wanted" ] || complain "curl $*: status $got, not $wanted"
 }
@@ -78,7 +79,7 @@ expect_status 200 "$address"
 start_browser
 open_page "$address"
 check page_served 30
-run_text 'setRanges(chartOf("Loss"), {x: {min: 10, max: 20}}); return "";' zoom
+pointer "move $(place_of Loss 0.345 0.5)" down "move $(place_of Loss 0.69 0.6)" up
 log_until 50
 check page_served 50
 check page_zoomed '"Loss", 10, 20, true'

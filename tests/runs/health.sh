@@ -33,7 +33,7 @@ step_of() {
 same_tensors() {
     local difference
     difference=$("$tools/safetensors_diff" {$1,$2}/smoke/0/checkpoints/last.safetensors |
-        grep -v '^wisp\.\(facts\|results\): ')
+        grep -v '^wisp\.\(facts\|results\): \|^[0-9]* tensors are the same$')
     [ -z "$difference" ] || fail "$1 and $2 have other tensors: $difference"
 }
 
@@ -90,7 +90,9 @@ out_dim = 16
 hidden_dim = 32
 queue_length = 64'
 collapses same embedding_std "the embeddings of all images point the same way"
-train_lines same | tail -n 1 | grep -q '"loss_global": 4[.]1743' || fail "the loss is not ln 65"
+# Keys of before lie a little elsewhere than those of now, hence not just ln 65.
+train_lines same | tail -n 1 | sed 's/.*"loss_global": \([0-9.]*\).*/\1/' |
+    awk '{ exit !($1 > 3.95 && $1 < 4.18) }' || fail "the loss is not near ln 65"
 
 # The same of a method that says nothing of its numbers.
 train mute run.epochs=100 run.steps=220 <<<"${solid/count = 2/count = 1}"'[method]
