@@ -13,6 +13,7 @@
 
 enum { GUARD = 0xA5, MOST_OVERRIDES = 128, LARGE = 256, SMALL = 32 };
 
+WISP_PRINTF(3, 0)
 static void decide(wispi_trial *t, int32_t outcome, const char *format, va_list args)
 {
     if (wispi_trial_is_decided(t))
