@@ -20,7 +20,7 @@ function(wisp_write_templates output)
   endforeach()
   file(CONFIGURE OUTPUT ${output} CONTENT
 "/* Made by cmake/WispTemplates.cmake from the files of sdk/templates. */
-#include \"report/plugin_template.h\"
+#include \"train/plugin_template.h\"
 
 ${arrays}
 const wispi_template_file wispi_template_files[] = {

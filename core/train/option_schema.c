@@ -1,4 +1,4 @@
-#include "report/option_schema.h"
+#include "train/option_schema.h"
 
 #include <math.h>
 #include <string.h>

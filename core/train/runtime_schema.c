@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "report/option_schema.h"
 #include "train/json_text.h"
+#include "train/option_schema.h"
 #include "train/runtime_handle.h"
 #include "train/settings.h"
 
@@ -162,13 +162,20 @@ static json_t *array_of(json_t *item, const char *text)
     return json_pack("{s:s, s:s, s:o}", "type", "array", "description", text, "items", item);
 }
 
+static json_t *optimizer_names(void)
+{
+    json_t *names = json_array();
+    for (int32_t kind = WISPI_OPTIMIZER_SGD; kind <= WISPI_OPTIMIZER_ADAMW; kind++)
+        names = appended(names, json_string(wispi_optimizer_name(kind)));
+    return json_pack("{s:o}", "enum", names);
+}
+
 static json_t *optimizer_schema(void)
 {
     json_t *schema = own(wispi_optimizer_options_table, wispi_n_optimizer_options,
                          "the optimizer and its learning rate");
     json_t *properties = json_object_get(schema, "properties");
-    json_object_set_new(properties, "use",
-                        json_pack("{s:[s, s, s]}", "enum", "adamw", "lars", "sgd"));
+    json_object_set_new(properties, "use", optimizer_names());
     json_object_set_new(
         properties, "rule",
         array_of(own(wispi_rule_options_table, wispi_n_rule_options, "factors for some parameters"),

@@ -1,4 +1,4 @@
-#include "report/plugin_template.h"
+#include "train/plugin_template.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* plugin_template.h - the folders that `wisp new` writes: one template for each kind of plugin.
  *
  * The files stand in sdk/templates and are part of the library. */
-#ifndef WISPI_REPORT_PLUGIN_TEMPLATE_H
-#define WISPI_REPORT_PLUGIN_TEMPLATE_H
+#ifndef WISPI_TRAIN_PLUGIN_TEMPLATE_H
+#define WISPI_TRAIN_PLUGIN_TEMPLATE_H
 
 #include <stddef.h>
 #include <stdint.h>

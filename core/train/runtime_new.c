@@ -1,7 +1,7 @@
 /* runtime_new.c - wisp_runtime_new: the folder of a new plugin, and what to do in it. */
 #include "base/memory.h"
-#include "report/plugin_template.h"
 #include "train/json_text.h"
+#include "train/plugin_template.h"
 #include "train/runtime_handle.h"
 
 static void say(const wispi_new_plugin *plugin, const char *folder, wispi_text *out)

@@ -1,6 +1,6 @@
 /* option_schema.h - option tables as JSON Schema (draft 7), for editors of TOML files. */
-#ifndef WISPI_REPORT_OPTION_SCHEMA_H
-#define WISPI_REPORT_OPTION_SCHEMA_H
+#ifndef WISPI_TRAIN_OPTION_SCHEMA_H
+#define WISPI_TRAIN_OPTION_SCHEMA_H
 
 #include <jansson.h>
 
