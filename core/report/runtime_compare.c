@@ -177,9 +177,9 @@ static wisp_status give_json(const json_t *comparison, wispi_text *out, wisp_err
     return WISP_OK;
 }
 
-static wisp_status conclude(wispi_study_call *call, const subject *s, wispi_text *out,
-                            wisp_error *err)
+static wisp_status conclude(wispi_study_call *call, void *user, wispi_text *out, wisp_error *err)
 {
+    const subject *s = user;
     json_t *comparison = NULL;
     wispi_text table = {0};
     wisp_status status = make_comparison(call, s, &comparison, &table, err);
@@ -199,19 +199,11 @@ static wisp_status conclude(wispi_study_call *call, const subject *s, wispi_text
 static wisp_status work(wispi_study_call *call, subject *s, wispi_text *out,
                         wisp_study_outcome *outcome, wisp_error *err)
 {
-    wispi_text words = {0}, end = {0};
+    wispi_text words = {0};
     WISP_TRY(read_subject(&call->study, s, err));
     say_subject(&call->study, s, &words);
-    wispi_study_call_say(call, &words);
+    const wisp_status status = wispi_study_call_work(call, &words, conclude, s, out, outcome, err);
     wispi_text_free(&words);
-    wisp_status status = wispi_study_call_work(call, outcome, &end, err);
-    if (status == WISP_OK)
-        status = conclude(call, s, out, err);
-    if (status == WISP_OK)
-        wispi_study_call_page(call, outcome, &end);
-    if (status == WISP_OK && call->format == WISP_FORMAT_TEXT && end.data)
-        wispi_text_append(out, end.data);
-    wispi_text_free(&end);
     return status;
 }
 

@@ -38,9 +38,9 @@ static wisp_status write_sweep(wispi_study_call *call, const wispi_grid *grid, c
     return WISP_OK;
 }
 
-static wisp_status conclude(wispi_study_call *call, const wispi_grid *grid, wispi_text *out,
-                            wisp_error *err)
+static wisp_status conclude(wispi_study_call *call, void *user, wispi_text *out, wisp_error *err)
 {
+    const wispi_grid *grid = user;
     wispi_study_results results = {0};
     json_t *sweep = NULL;
     WISP_TRY(wispi_study_results_read(&call->study, &results, err));
@@ -52,29 +52,12 @@ static wisp_status conclude(wispi_study_call *call, const wispi_grid *grid, wisp
     return status;
 }
 
-static wisp_status work(wispi_study_call *call, const wispi_grid *grid, wispi_text *out,
-                        wisp_study_outcome *outcome, wisp_error *err)
-{
-    wispi_text words = {0}, end = {0};
-    say_grid(grid, &words);
-    wispi_study_call_say(call, &words);
-    wispi_text_free(&words);
-    wisp_status status = wispi_study_call_work(call, outcome, &end, err);
-    if (status == WISP_OK)
-        status = conclude(call, grid, out, err);
-    if (status == WISP_OK)
-        wispi_study_call_page(call, outcome, &end);
-    if (status == WISP_OK && call->format == WISP_FORMAT_TEXT && end.data)
-        wispi_text_append(out, end.data);
-    wispi_text_free(&end);
-    return status;
-}
-
 static wisp_status sweep(wispi_study_call *call, const char *const *arguments, int32_t n,
                          wispi_text *out, wisp_study_outcome *outcome, wisp_error *err)
 {
     wispi_grid grid = {0};
     wispi_arms arms = {0};
+    wispi_text words = {0};
     if (call->options.seed_offset)
         return wisp_fail(err, WISP_E_CONFIG, "--seed-offset is for compare");
     WISP_TRY(wispi_grid_parse(arguments, n, call->arena, &grid, err));
@@ -84,7 +67,11 @@ static wisp_status sweep(wispi_study_call *call, const char *const *arguments, i
     if (!name)
         return no_memory(err);
     WISP_TRY(wispi_study_call_open(call, &arms, "3", name, err));
-    return work(call, &grid, out, outcome, err);
+    say_grid(&grid, &words);
+    const wisp_status status =
+        wispi_study_call_work(call, &words, conclude, &grid, out, outcome, err);
+    wispi_text_free(&words);
+    return status;
 }
 
 wisp_status wisp_runtime_sweep(wisp_runtime *runtime, const char *const *arguments,

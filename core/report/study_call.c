@@ -89,7 +89,8 @@ wisp_status wispi_study_call_open(wispi_study_call *call, const wispi_arms *arms
     return status;
 }
 
-void wispi_study_call_say(const wispi_study_call *call, const wispi_text *text)
+/* Before the runs begin. */
+static void say(const wispi_study_call *call, const wispi_text *text)
 {
     if (call->format != WISP_FORMAT_TEXT || !text->data)
         return;
@@ -113,7 +114,7 @@ static void tell_plan(const wispi_study_call *call)
                           study->arms.list[0].threads, study->arms.list[0].threads == 1 ? "" : "s");
     wispi_text_append(&line, "\n");
     if (!call->jobs.quiet)
-        wispi_study_call_say(call, &line);
+        say(call, &line);
     wispi_text_free(&line);
 }
 
@@ -149,8 +150,8 @@ static void count(const wispi_study *study, int stopped, wisp_study_outcome *out
     *outcome = counted;
 }
 
-wisp_status wispi_study_call_work(wispi_study_call *call, wisp_study_outcome *outcome,
-                                  wispi_text *end, wisp_error *err)
+static wisp_status make_runs(wispi_study_call *call, wisp_study_outcome *outcome, wispi_text *end,
+                             wisp_error *err)
 {
     wispi_study *study = &call->study;
     tell_plan(call);
@@ -168,8 +169,7 @@ wisp_status wispi_study_call_work(wispi_study_call *call, wisp_study_outcome *ou
     return WISP_OK;
 }
 
-void wispi_study_call_page(wispi_study_call *call, const wisp_study_outcome *outcome,
-                           wispi_text *end)
+static void make_page(wispi_study_call *call, const wisp_study_outcome *outcome, wispi_text *end)
 {
     const char *const folders[] = {call->study.folder};
     const wispi_report_request request = {.registry = call->runtime->registry,
@@ -188,6 +188,23 @@ void wispi_study_call_page(wispi_study_call *call, const wisp_study_outcome *out
         wispi_text_printf(end, "report: %s/report.html\n", call->study.folder);
     else
         wispi_log(WISP_LOG_WARNING, "no report.html: %s", err.message);
+}
+
+wisp_status wispi_study_call_work(wispi_study_call *call, const wispi_text *words,
+                                  wispi_study_conclude conclude, void *user, wispi_text *out,
+                                  wisp_study_outcome *outcome, wisp_error *err)
+{
+    wispi_text end = {0};
+    say(call, words);
+    wisp_status status = make_runs(call, outcome, &end, err);
+    if (status == WISP_OK)
+        status = conclude(call, user, out, err);
+    if (status == WISP_OK)
+        make_page(call, outcome, &end);
+    if (status == WISP_OK && call->format == WISP_FORMAT_TEXT && end.data)
+        wispi_text_append(out, end.data);
+    wispi_text_free(&end);
+    return status;
 }
 
 wisp_status wispi_study_call_make(wisp_runtime *runtime, const wispi_study_verb *verb,

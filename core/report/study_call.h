@@ -18,17 +18,16 @@ typedef struct wispi_study_call {
 /* With the arms: the folder, the list of runs, how many at a time. */
 wisp_status wispi_study_call_open(wispi_study_call *call, const wispi_arms *arms, const char *seeds,
                                   const char *name, wisp_error *err);
-/* Prints to standard output before the runs begin, unless the result is JSON. */
-void wispi_study_call_say(const wispi_study_call *call, const wispi_text *text);
+/* Makes of the runs that are done the text of the verb's result. */
+typedef wisp_status (*wispi_study_conclude)(wispi_study_call *call, void *user, wispi_text *out,
+                                            wisp_error *err);
 
-/* Makes the runs, or writes the job array. `end` gets what is to be said below the results: which
- * runs failed, what is left to do. */
-wisp_status wispi_study_call_work(wispi_study_call *call, wisp_study_outcome *outcome,
-                                  wispi_text *end, wisp_error *err);
-
-/* Makes report.html of what is done and says so; for want of it nothing else is lost. */
-void wispi_study_call_page(wispi_study_call *call, const wisp_study_outcome *outcome,
-                           wispi_text *end);
+/* The order of events: `words` are printed (not where the result is JSON), the runs made or the job
+ * array written, the results concluded, and report.html made of what is done, for want of which
+ * nothing else is lost. `out` gets the result, and below it which runs failed and what is left. */
+wisp_status wispi_study_call_work(wispi_study_call *call, const wispi_text *words,
+                                  wispi_study_conclude conclude, void *user, wispi_text *out,
+                                  wisp_study_outcome *outcome, wisp_error *err);
 
 /* One of the verbs: its arguments to a text. */
 typedef struct wispi_study_verb {
