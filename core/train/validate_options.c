@@ -11,21 +11,12 @@ enum { KEY_BYTES = 200, VALUE_BYTES = 320, MOST_VALUES = 4 };
 
 typedef void (*proposal)(wispi_trial *t, const char *assignment);
 
-static int is_given(const wispi_trial *t, const char *key)
-{
-    const size_t n = strlen(key);
-    for (int32_t i = 0; i < t->n_overrides; i++)
-        if (strncmp(t->overrides[i], key, n) == 0 && strchr("=.", t->overrides[i][n]))
-            return 1;
-    return 0;
-}
-
 const char *wispi_validate_missing_option(const wispi_trial *t)
 {
     const wispi_option_table table = {t->d->options, t->d->n_options, t->d->option_size};
     for (uint64_t i = 0; i < table.n; i++) {
         const wisp_option o = wispi_option_at(table, i);
-        if ((o.flags & WISP_OPTION_REQUIRED) && !is_given(t, o.key))
+        if ((o.flags & WISP_OPTION_REQUIRED) && !wispi_trial_is_given(t, o.key))
             return o.key;
     }
     return NULL;

@@ -186,7 +186,7 @@ int wispi_trial_create(wispi_trial *t, wispi_subject *s)
 
 /* --- small --- */
 
-static int is_given(const wispi_trial *t, const char *key)
+int wispi_trial_is_given(const wispi_trial *t, const char *key)
 {
     const size_t n = strlen(key);
     for (int32_t i = 0; i < t->n_overrides; i++)
@@ -219,7 +219,7 @@ void wispi_trial_shrink(wispi_trial *t)
         return;
     for (uint64_t i = 0; i < table.n; i++) {
         const wisp_option o = wispi_option_at(table, i);
-        if (o.type == WISP_OPTION_I64 && o.default_value && !is_given(t, o.key) &&
+        if (o.type == WISP_OPTION_I64 && o.default_value && !wispi_trial_is_given(t, o.key) &&
             strtod(o.default_value, NULL) > LARGE)
             try_small(t, &o);
     }

@@ -70,6 +70,9 @@ const char *wispi_subject_damage(const wispi_subject *subject);
 /* As wispi_subject_create with the trial's options alone; a failure fails the trial. */
 int wispi_trial_create(wispi_trial *t, wispi_subject *subject);
 
+/* 1: `key` of the plugin's table, or a key within it, is among the trial's own key=value. */
+int wispi_trial_is_given(const wispi_trial *t, const char *key);
+
 /* Fills `small` with options of sizes that are smaller than their defaults and still accepted, so
  * that the tests of methods, backbones and tasks are quick. */
 void wispi_trial_shrink(wispi_trial *t);
