@@ -382,7 +382,7 @@ static void print(const arguments *a, const wispi_session *s, const figures *f)
 static wisp_status run(const arguments *a, const char *path, wisp_error *err)
 {
     const char *folders[] = {a->plugins, NULL};
-    wispi_registry_options options = {folders, 0};
+    wispi_registry_options options = {folders, 0, 0};
     wispi_registry *registry = NULL;
     wispi_experiment *experiment = NULL;
     wispi_session *session = NULL;

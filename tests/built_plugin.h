@@ -23,7 +23,7 @@ typedef struct built_plugins {
 static inline built_plugins built_plugins_open(const char *toml)
 {
     static const char *const folders[] = {WISP_BUILD_DIR "/plugins", NULL};
-    const wispi_registry_options options = {folders, 1};
+    const wispi_registry_options options = {folders, 1, 0};
     wisp_error err = {0};
     built_plugins p;
     memset(&p, 0, sizeof p);

@@ -23,7 +23,7 @@ static inline void chosen_device_load(chosen_device *c, const char *name)
 {
     static const char *const folders[] = {WISP_BUILD_DIR "/plugins", NULL};
     const char *from_environment = getenv("WISP_PLUGIN_PATH");
-    const wispi_registry_options options = {from_environment ? NULL : folders, 0};
+    const wispi_registry_options options = {from_environment ? NULL : folders, 0, 0};
     wisp_error err = {0};
     wisp_status status = wispi_registry_create(&options, wispi_host_table(), &c->registry, &err);
     ck_assert_msg(status == WISP_OK, "%s", err.message);

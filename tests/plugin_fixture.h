@@ -28,7 +28,7 @@ static inline wisp_status plugin_fixture_try(plugin_fixture *fixture, const char
                                              const char *toml, wisp_error *err)
 {
     static const char *const folders[] = {WISP_BUILD_DIR "/plugins", NULL};
-    const wispi_registry_options options = {folders, 1};
+    const wispi_registry_options options = {folders, 1, 0};
     memset(fixture, 0, sizeof *fixture);
     wisp_status status =
         wispi_registry_create(&options, wispi_host_table(), &fixture->registry, err);

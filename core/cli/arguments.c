@@ -6,6 +6,8 @@
 static const wispi_flag everywhere[] = {
     {"--plugin-path", "DIR", "look for plugins in DIR first; may be repeated",
      offsetof(wispi_call, plugin_folders)},
+    {"--allow-insecure-plugins", NULL, "load plugins that everybody may change, too",
+     offsetof(wispi_call, allow_insecure)},
     {"--verbose", NULL, "say more about what is going on", offsetof(wispi_call, verbose)},
     {"--quiet", NULL, "warnings and errors only", offsetof(wispi_call, quiet)},
     {"--help", NULL, "show this text", offsetof(wispi_call, help)},

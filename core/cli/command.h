@@ -20,6 +20,7 @@ typedef struct wispi_call {
     int32_t n_arguments;
     const char *plugin_folders[WISPI_MOST_FOLDERS + 1]; /* NULL-terminated */
     int32_t n_plugin_folders;
+    int32_t allow_insecure;
     int32_t help, version, verbose, quiet, json, check_finite, profile, memory, full;
     const char *backend;
     const char *names, *network, *classifier, *from, *into; /* of export and import */

@@ -34,6 +34,7 @@ static int run_verb(wispi_call *call)
                                    : WISP_LOG_INFO,
         .plugin_folders = call->plugin_folders,
         .fault_handler = 1,
+        .allow_insecure_plugins = call->allow_insecure,
     };
     wisp_error err = {0};
     wisp_status status = wisp_runtime_create(&options, &call->runtime, &err);

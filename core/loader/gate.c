@@ -13,6 +13,7 @@
 #include "loader/containment.h"
 #include "loader/gate_options.h"
 #include "loader/gate_vtable.h"
+#include "loader/trust.h"
 
 enum { LONGEST_NAME = 48 };
 
@@ -173,23 +174,25 @@ wisp_status wispi_gate_entry(const char *path, void *library, wisp_plugin_entry_
     return WISP_OK;
 }
 
-static wisp_status open_bundle(const char *path, void **library, const wisp_bundle **bundle,
-                               wisp_error *err)
+static wisp_status open_bundle(const char *path, int32_t allow_insecure, void **library,
+                               const wisp_bundle **bundle, wisp_error *err)
 {
     wisp_plugin_entry_fn entry = NULL;
+    if (!allow_insecure)
+        WISP_TRY(wispi_trust_check(path, err));
     WISP_TRY(wispi_gate_library(path, library, err));
     WISP_TRY(wispi_gate_entry(path, *library, &entry, err));
     *bundle = entry();
     return wispi_gate_judge(path, *bundle, err);
 }
 
-wisp_status wispi_gate_open(const char *path, void **library, const wisp_bundle **bundle,
-                            wisp_error *err)
+wisp_status wispi_gate_open(const char *path, int32_t allow_insecure, void **library,
+                            const wisp_bundle **bundle, wisp_error *err)
 {
     void *opened = NULL;
     const wisp_bundle *found = NULL;
     wispi_mark former = wispi_mark_enter_file(path);
-    wisp_status status = open_bundle(path, &opened, &found, err);
+    wisp_status status = open_bundle(path, allow_insecure, &opened, &found, err);
     if (status != WISP_OK && opened)
         dlclose(opened);
     wispi_mark_leave(former);

@@ -5,9 +5,10 @@
 #include "wisp/abi.h"
 
 /* Opens `path` and returns its bundle. A refused library is closed again. The message names the
- * file, what was needed, what was offered, and what to do. */
-wisp_status wispi_gate_open(const char *path, void **library, const wisp_bundle **bundle,
-                            wisp_error *err);
+ * file, what was needed, what was offered, and what to do. `allow_insecure`: who may change the
+ * file is not asked (trust.h). */
+wisp_status wispi_gate_open(const char *path, int32_t allow_insecure, void **library,
+                            const wisp_bundle **bundle, wisp_error *err);
 /* The same judgement for a bundle that is linked in; `path` names it in messages. */
 wisp_status wispi_gate_judge(const char *path, const wisp_bundle *bundle, wisp_error *err);
 

@@ -48,14 +48,14 @@ static const wisp_descriptor *promised(const char *path, const wisp_bundle *bund
     return NULL;
 }
 
-static void look_into(const char *path, wispi_probe_result *result)
+static void look_into(const char *path, int32_t allow_insecure, wispi_probe_result *result)
 {
     char kind[32], name[128];
     wisp_error err = {0};
     void *library = NULL;
     const wisp_bundle *bundle = NULL;
     memset(result, 0, sizeof *result);
-    if (wispi_gate_open(path, &library, &bundle, &err) != WISP_OK) {
+    if (wispi_gate_open(path, allow_insecure, &library, &bundle, &err) != WISP_OK) {
         snprintf(result->error, sizeof result->error, "%s", err.message);
         return;
     }
@@ -71,12 +71,12 @@ static void look_into(const char *path, wispi_probe_result *result)
     snprintf(result->summary, sizeof result->summary, "%s", d->summary);
 }
 
-static void child(const char *const *paths, int32_t n, int fd)
+static void child(const char *const *paths, int32_t n, int32_t allow_insecure, int fd)
 {
     become_quiet();
     for (int32_t i = 0; i < n; i++) {
         wispi_probe_result result;
-        look_into(paths[i], &result);
+        look_into(paths[i], allow_insecure, &result);
         const char *at = (const char *)&result;
         for (size_t left = sizeof result; left > 0;) {
             ssize_t written = write(fd, at, left);
@@ -175,7 +175,8 @@ static void give_up(const char *const *paths, int32_t n, wispi_probe_result *res
     }
 }
 
-void wispi_probe_files(const char *const *paths, int32_t n, wispi_probe_result *results)
+void wispi_probe_files(const char *const *paths, int32_t n, int32_t allow_insecure,
+                       wispi_probe_result *results)
 {
     while (n > 0) {
         int ends[2];
@@ -186,7 +187,7 @@ void wispi_probe_files(const char *const *paths, int32_t n, wispi_probe_result *
         pid_t pid = fork();
         if (pid == 0) {
             close(ends[0]);
-            child(paths, n, ends[1]);
+            child(paths, n, allow_insecure, ends[1]);
         }
         close(ends[1]);
         int32_t settled = n;

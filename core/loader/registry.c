@@ -9,6 +9,7 @@
 #include "loader/containment.h"
 #include "loader/gate.h"
 #include "loader/search.h"
+#include "loader/trust.h"
 
 /* A library that was let in. Its device and inode tell one file under two names (ABI-13). */
 typedef struct library {
@@ -25,6 +26,7 @@ typedef struct library {
 struct wispi_registry {
     const wisp_host *host;
     wispi_search search;
+    int32_t allow_insecure;
     library *libraries; /* newest first, so that fini runs in reverse order of init */
 };
 
@@ -33,13 +35,24 @@ const wispi_search *wispi_registry_search(const wispi_registry *registry)
     return &registry->search;
 }
 
+int32_t wispi_registry_allows_insecure(const wispi_registry *registry)
+{
+    return registry->allow_insecure;
+}
+
 wisp_status wispi_registry_create(const wispi_registry_options *options, const wisp_host *host,
                                   wispi_registry **registry, wisp_error *err)
 {
+    const int32_t allow_insecure = options && options->allow_insecure;
+    if (allow_insecure && wispi_is_elevated())
+        return wisp_fail(err, WISP_E_INVALID,
+                         "--allow-insecure-plugins is not for a program that has more rights than "
+                         "its caller (docs/trust.md)");
     wispi_registry *r = wispi_alloc(sizeof *r);
     if (!r)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for the registry of plugins");
     r->host = host;
+    r->allow_insecure = allow_insecure;
     wisp_status status = wispi_search_init(&r->search, options, err);
     if (status == WISP_OK)
         *registry = r;
@@ -138,7 +151,7 @@ static wisp_status open_library(wispi_registry *registry, const char *path, libr
         return wisp_fail(err, WISP_E_NOMEM, "%s: no memory to load it", path);
     void *handle = NULL;
     snprintf(l->path, sizeof l->path, "%s", path);
-    wisp_status status = wispi_gate_open(path, &handle, &l->bundle, err);
+    wisp_status status = wispi_gate_open(path, registry->allow_insecure, &handle, &l->bundle, err);
     l->device = info.st_dev;
     l->inode = info.st_ino;
     if (status == WISP_OK)

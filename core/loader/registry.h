@@ -16,6 +16,7 @@ typedef struct wispi_registry wispi_registry;
 typedef struct wispi_registry_options {
     const char *const *folders; /* NULL-terminated, searched first; or NULL */
     int32_t ignore_environment;
+    int32_t allow_insecure; /* files that everybody may change are loaded too (trust.h) */
 } wispi_registry_options;
 
 /* An accepted plugin. Lives as long as its registry; descriptor and code as long as the process. */
@@ -41,6 +42,7 @@ typedef struct wispi_instance {
 wisp_status wispi_registry_create(const wispi_registry_options *options, const wisp_host *host,
                                   wispi_registry **registry, wisp_error *err);
 void wispi_registry_destroy(wispi_registry *registry); /* calls fini in reverse; no dlclose */
+int32_t wispi_registry_allows_insecure(const wispi_registry *registry);
 
 /* Adds the bundle of a plugin that is linked into the program (ABI-1). */
 wisp_status wispi_registry_add_static(wispi_registry *registry, const wisp_bundle *bundle,

@@ -73,8 +73,9 @@ static wisp_status collect_folder(scan *s, const char *folder, int32_t index, co
     return status;
 }
 
-static wisp_status show(const scan *s, void (*each)(void *user, const wispi_listed *listed),
-                        void *user, wisp_error *err)
+static wisp_status show(const scan *s, int32_t allow_insecure,
+                        void (*each)(void *user, const wispi_listed *listed), void *user,
+                        wisp_error *err)
 {
     size_t n = s->n ? (size_t)s->n : 1;
     wispi_probe_result *results = wispi_alloc_array(n, sizeof *results);
@@ -82,7 +83,7 @@ static wisp_status show(const scan *s, void (*each)(void *user, const wispi_list
     if (results && paths) {
         for (int32_t i = 0; i < s->n; i++)
             paths[i] = s->files[i].path;
-        wispi_probe_files(paths, s->n, results);
+        wispi_probe_files(paths, s->n, allow_insecure, results);
         for (int32_t i = 0; i < s->n; i++) {
             const found_file *file = &s->files[i], *before = i ? file - 1 : NULL;
             const wispi_listed listed = {
@@ -136,7 +137,7 @@ wisp_status wispi_registry_scan(wispi_registry *registry, const char *kind,
     scan s = {0};
     wisp_status status = find_files(registry, kind, &s, err);
     if (status == WISP_OK)
-        status = show(&s, each, user, err);
+        status = show(&s, wispi_registry_allows_insecure(registry), each, user, err);
     wispi_free(s.files);
     return status;
 }

@@ -6,13 +6,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "config/nearest.h"
+#include "loader/trust.h"
 
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
@@ -53,7 +53,7 @@ static wisp_status add_folder(wispi_search *search, const char *folder, size_t l
 static wisp_status add_environment(wispi_search *search, wisp_error *err)
 {
     /* A program that runs with more rights than its caller must not load the caller's code. */
-    const char *path = getauxval(AT_SECURE) ? NULL : getenv("WISP_PLUGIN_PATH");
+    const char *path = wispi_is_elevated() ? NULL : getenv("WISP_PLUGIN_PATH");
     if (!path)
         return WISP_OK;
     while (*path) {

@@ -84,7 +84,7 @@ wisp_status wispi_job_arguments(const wispi_study *study, const wispi_job *job,
     while (options->plugin_folders && options->plugin_folders[n_folders])
         n_folders++;
     call_text call = {study->arena, NULL, 0, 0};
-    call.list = wispi_arena_array(study->arena, (size_t)(2 * n_folders) + 10, sizeof *call.list);
+    call.list = wispi_arena_array(study->arena, (size_t)(2 * n_folders) + 11, sizeof *call.list);
     if (!call.list)
         return no_memory(err);
     add(&call, "run");
@@ -92,6 +92,8 @@ wisp_status wispi_job_arguments(const wispi_study *study, const wispi_job *job,
         add(&call, "--plugin-path");
         add(&call, options->plugin_folders[i]);
     }
+    if (options->allow_insecure)
+        add(&call, "--allow-insecure-plugins");
     add(&call, wispi_arena_printf(study->arena, "%s/%s.toml", study->folder, job->arm->name));
     add(&call, wispi_arena_printf(study->arena, "run.seed=%lld", (long long)job->seed));
     add_string(&call, "run.out", study->folder);

@@ -21,6 +21,7 @@ typedef struct wispi_job_options {
     int32_t workers;                   /* run.workers where an arm leaves it open */
     const char *program;               /* the wisp command */
     const char *const *plugin_folders; /* NULL-terminated, or NULL */
+    int32_t allow_insecure;            /* plugins that everybody may change */
     wispi_device_list devices;         /* none: as the arms say */
     int32_t quiet;                     /* nothing on standard output */
     const volatile int *stop;          /* becomes 1 when runs shall end on checkpoints */

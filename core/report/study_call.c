@@ -48,11 +48,13 @@ static wisp_status read_call(wisp_runtime *runtime, const wisp_study_options *gi
         return wisp_fail(err, WISP_E_CONFIG,
                          "--devices and --emit slurm: a cluster deals its devices itself; set "
                          "run.device=cuda if need be");
-    call->jobs = (wispi_job_options){.parallel = o->jobs,
-                                     .program = o->program,
-                                     .plugin_folders = o->plugin_folders,
-                                     .quiet = o->quiet || format != WISP_FORMAT_TEXT,
-                                     .stop = &runtime->stop};
+    call->jobs =
+        (wispi_job_options){.parallel = o->jobs,
+                            .program = o->program,
+                            .plugin_folders = o->plugin_folders,
+                            .allow_insecure = wispi_registry_allows_insecure(runtime->registry),
+                            .quiet = o->quiet || format != WISP_FORMAT_TEXT,
+                            .stop = &runtime->stop};
     if (o->devices)
         WISP_TRY(wispi_devices_parse(o->devices, call->arena, &call->jobs.devices, err));
     return WISP_OK;

@@ -36,7 +36,8 @@ wisp_status wisp_runtime_create(const wisp_runtime_options *given, wisp_runtime 
                                 wisp_error *err)
 {
     const wisp_runtime_options options = read_options(given);
-    const wispi_registry_options search = {options.plugin_folders, options.ignore_environment};
+    const wispi_registry_options search = {options.plugin_folders, options.ignore_environment,
+                                           options.allow_insecure_plugins};
     wisp_runtime *made = wispi_alloc(sizeof *made);
     if (!made)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a runtime");

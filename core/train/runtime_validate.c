@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "config/nearest.h"
+#include "loader/trust.h"
 #include "train/runtime_handle.h"
 #include "train/validate_run.h"
 
@@ -116,6 +117,8 @@ static wisp_status validate(wisp_runtime *runtime, const char *file, const wisp_
     };
     if (access(file, R_OK) != 0)
         return wisp_fail(err, WISP_E_NOT_FOUND, "there is no file \"%s\" that can be read", file);
+    if (!wispi_registry_allows_insecure(runtime->registry))
+        WISP_TRY(wispi_trust_check(file, err));
     WISP_TRY(check_only(o->only, err));
     WISP_TRY(wispi_validate_file(&request, &all, err));
     wisp_status status = WISP_OK;

@@ -93,7 +93,7 @@ static wisp_status dump(wispi_registry *registry, char **argv, wisp_error *err)
 int main(int argc, char **argv)
 {
     const char *const folders[] = {argc == 5 ? argv[1] : NULL, NULL};
-    const wispi_registry_options options = {folders, 1};
+    const wispi_registry_options options = {folders, 1, 0};
     wispi_registry *registry = NULL;
     wisp_error err = {0};
     if (argc != 5)

@@ -33,7 +33,7 @@ static void write_text(const char *name, const char *text)
 static void begin(void)
 {
     static const char *const folders[] = {WISP_BUILD_DIR "/plugins", NULL};
-    const wispi_registry_options options = {folders, 1};
+    const wispi_registry_options options = {folders, 1, 0};
     wisp_error err = {0};
     ck_assert_int_eq(wispi_registry_create(&options, wispi_host_table(), &registry, &err), WISP_OK);
     snprintf(folder, sizeof folder, "/tmp/wisp-source-XXXXXX");

@@ -39,7 +39,7 @@ static wispi_registry *registry;
 static wispi_registry *open_registry(const char *a, const char *b)
 {
     const char *const folders[] = {a, b, NULL};
-    const wispi_registry_options options = {folders, 1};
+    const wispi_registry_options options = {folders, 1, 0};
     wispi_registry *made = NULL;
     wisp_error err = {0};
     wisp_status status = wispi_registry_create(&options, wispi_host_table(), &made, &err);
@@ -305,11 +305,10 @@ START_TEST(an_unknown_name_brings_folders_and_the_nearest)
 }
 END_TEST
 
-/* With elevated privileges the variable is not read at all (getauxval(AT_SECURE)); that needs a
- * setuid program and is not rehearsed here. */
+/* With elevated privileges the variable is not read at all: test cli.trust. */
 START_TEST(the_environment_adds_folders_unless_it_is_ignored)
 {
-    const wispi_registry_options ignoring = {NULL, 1};
+    const wispi_registry_options ignoring = {NULL, 1, 0};
     const wispi_plugin *plugin = NULL;
     wispi_registry *r = NULL;
     wisp_error err = {0};

@@ -51,7 +51,7 @@ static wispi_experiment *open_experiment(const char *sampler)
 static void begin(void)
 {
     static const char *const folders[] = {WISP_BUILD_DIR "/plugins", NULL};
-    const wispi_registry_options options = {folders, 1};
+    const wispi_registry_options options = {folders, 1, 0};
     char path[128];
     wisp_error err = {0};
     wispi_log_set_level(WISP_LOG_ERROR);

@@ -28,6 +28,8 @@ typedef struct wisp_runtime_options {
     const char *const *plugin_folders; /* NULL-terminated, searched first; or NULL */
     int32_t ignore_environment;        /* WISP_PLUGIN_PATH is not read */
     int32_t fault_handler;             /* name the plugin that crashes before dying */
+    int32_t allow_insecure_plugins;    /* load what everybody may change too (docs/trust.md) */
+    int32_t reserved;
 } wisp_runtime_options;
 
 WISP_API const char *wisp_version(void);

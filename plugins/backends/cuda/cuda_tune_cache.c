@@ -143,7 +143,7 @@ static void plain_name(char *name)
 
 static void find_path(const cuda_device *device, struct cuda_tune_cache *cache)
 {
-    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *base = secure_getenv("XDG_CACHE_HOME"), *home = secure_getenv("HOME");
     char name[128] = "", folder[512];
     int version = 0;
     int used = base && *base == '/'   ? snprintf(folder, sizeof folder, "%s", base)
