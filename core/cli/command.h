@@ -22,6 +22,7 @@ typedef struct wispi_call {
     int32_t n_plugin_folders;
     int32_t allow_insecure;
     int32_t help, version, verbose, quiet, json, check_finite, profile, memory, full;
+    int32_t locked; /* of run */
     const char *backend;
     const char *names, *network, *classifier, *from, *into; /* of export and import */
     const char *workers, *seconds, *use;                    /* of bench; use of data and pack too */

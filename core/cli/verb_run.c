@@ -10,6 +10,7 @@ static int run(const wispi_call *call)
         .profile = call->profile,
         .quiet = call->quiet,
         .json = call->json,
+        .locked = call->locked,
     };
     wisp_error err = {0};
     wispi_stop_on_signals(call->runtime);
@@ -21,6 +22,8 @@ static const wispi_flag flags[] = {
     {"--check-finite", NULL, "name the first operation whose result is not finite",
      offsetof(wispi_call, check_finite)},
     {"--profile", NULL, "show where the time went", offsetof(wispi_call, profile)},
+    {"--locked", NULL, "refuse other plugins than the run was made with",
+     offsetof(wispi_call, locked)},
     {"--json", NULL, "results as JSON lines", offsetof(wispi_call, json)},
     {NULL, NULL, NULL, 0},
 };

@@ -30,14 +30,26 @@ static void report(wisp_runtime *runtime, const wispi_train_outcome *outcome)
                   cause.message);
 }
 
-static wisp_status train(wisp_runtime *runtime, wispi_experiment *experiment,
-                         const wisp_run_options *options, wispi_train_outcome *outcome,
+/* What a caller built from older headers does not have reads as zero (ABI-4). */
+static wisp_run_options read_options(const wisp_run_options *given)
+{
+    wisp_run_options options = {.struct_size = sizeof options};
+    if (given)
+        memcpy(&options, given,
+               given->struct_size < sizeof options ? given->struct_size : sizeof options);
+    return options;
+}
+
+static wisp_status train(wisp_runtime *runtime, wispi_experiment *experiment, const char *file,
+                         const wisp_run_options *given, wispi_train_outcome *outcome,
                          wisp_error *err)
 {
-    const wispi_train_options train = {.check_finite = options->check_finite,
-                                       .profile = options->profile,
-                                       .quiet = options->quiet,
-                                       .json = options->json,
+    const wisp_run_options options = read_options(given);
+    const wispi_train_options train = {.check_finite = options.check_finite,
+                                       .profile = options.profile,
+                                       .quiet = options.quiet,
+                                       .json = options.json,
+                                       .locked = options.locked ? file : NULL,
                                        .stop = &runtime->stop,
                                        .outcome = outcome};
     return wispi_train(experiment, &train, err);
@@ -56,7 +68,7 @@ wisp_status wisp_runtime_run(wisp_runtime *runtime, const wisp_experiment_source
                                                source->n_overrides, &experiment, err);
     if (status == WISP_OK) {
         is_wanted = experiment->run.report;
-        status = train(runtime, experiment, options, &outcome, err);
+        status = train(runtime, experiment, source->path, options, &outcome, err);
     }
     wispi_experiment_destroy(experiment);
     if (status == WISP_OK && is_wanted && outcome.folder[0])

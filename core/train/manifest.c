@@ -93,8 +93,7 @@ static char *git_commit(void)
     return NULL;
 }
 
-/* What the bits of a run depend on besides its configuration and data. */
-static json_t *means_json(const wispi_session *s)
+json_t *wispi_manifest_now(const wispi_session *s)
 {
     char now[64] = "";
     struct utsname host;
@@ -123,7 +122,7 @@ static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
     char hash[32];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)fingerprint);
     char *commit = git_commit();
-    json_t *manifest = means_json(s);
+    json_t *manifest = wispi_manifest_now(s);
     json_t *rest =
         json_pack("{s:{s:s, s:I, s:i}, s:I, s:s*}", "data", "fingerprint", hash, "samples",
                   (json_int_t)wispi_dataset_of(&x->data)->count(x->data.self), "classes",
@@ -165,7 +164,20 @@ wisp_status wispi_manifest_write(const wispi_run_folder *folder, const wispi_ses
 
 /* --- going on --- */
 
-enum { MAX_MANIFEST = 1 << 22 };
+json_t *wispi_manifest_read(const char *path)
+{
+    enum { LONGEST = 1 << 22 };
+    uint8_t *data = NULL;
+    size_t n = 0;
+    json_t *manifest = NULL;
+    if (wispi_file_read(path, LONGEST, &data, &n, NULL) == WISP_OK)
+        manifest = json_loadb((const char *)data, n, 0, NULL);
+    wispi_free(data);
+    if (json_is_object(manifest))
+        return manifest;
+    json_decref(manifest);
+    return NULL;
+}
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -264,22 +276,16 @@ wisp_status wispi_manifest_resume(const wispi_run_folder *folder, const wispi_se
                                   int64_t step, wisp_error *err)
 {
     char path[WISPI_FOLDER_BYTES + 64];
-    uint8_t *data = NULL;
-    size_t n = 0;
     snprintf(path, sizeof path, "%s/manifest.json", folder->path);
-    json_t *manifest = NULL;
-    if (wispi_file_read(path, MAX_MANIFEST, &data, &n, NULL) == WISP_OK)
-        manifest = json_loadb((const char *)data, n, 0, NULL);
-    wispi_free(data);
-    if (!json_is_object(manifest)) {
-        json_decref(manifest);
+    json_t *manifest = wispi_manifest_read(path);
+    if (!manifest) {
         wispi_log(WISP_LOG_WARNING,
                   "%s cannot be read: whether threads, device and plugins are those that the run "
                   "began with is not known",
                   path);
         return WISP_OK;
     }
-    json_t *now = means_json(s);
+    json_t *now = wispi_manifest_now(s);
     wisp_status status = now ? note_changes(folder, manifest, now, step, err)
                              : wisp_fail(err, WISP_E_NOMEM, "no memory for the manifest");
     json_decref(now);

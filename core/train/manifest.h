@@ -2,6 +2,8 @@
 #ifndef WISPI_TRAIN_MANIFEST_H
 #define WISPI_TRAIN_MANIFEST_H
 
+#include <jansson.h>
+
 #include "base/text.h"
 #include "train/run_folder.h"
 #include "train/session.h"
@@ -15,6 +17,12 @@ wisp_status wispi_manifest_write(const wispi_run_folder *folder, const wispi_ses
  * threads, device, host or plugins are not those that it has been made with so far. */
 wisp_status wispi_manifest_resume(const wispi_run_folder *folder, const wispi_session *session,
                                   int64_t step, wisp_error *err);
+
+/* What the bits of a run depend on besides its configuration and data, as the manifest has it:
+ * host, device, threads, ranks, plugins with hashes. The caller's reference; NULL: no memory. */
+json_t *wispi_manifest_now(const wispi_session *session);
+/* A manifest.json; NULL when it cannot be read. */
+json_t *wispi_manifest_read(const char *path);
 
 /* Appends what the ranks of a run must have in common besides its configuration: program, plugins
  * and data, a line each. */

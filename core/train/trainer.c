@@ -16,6 +16,7 @@
 #include "train/evaluation.h"
 #include "train/json_text.h"
 #include "train/manifest.h"
+#include "train/plugin_lock.h"
 #include "train/metric_log.h"
 #include "train/progress.h"
 #include "train/rank_group.h"
@@ -759,6 +760,15 @@ static wisp_status find_folder(trainer *t, wisp_error *err)
     return wispi_rank_group_tell(&t->group, &t->is_resuming, sizeof t->is_resuming, err);
 }
 
+/* Before the folder is touched, too. */
+static wisp_status check_lock(trainer *t, wisp_error *err)
+{
+    const wispi_run_settings *run = &t->experiment->run;
+    wispi_run_folder folder;
+    WISP_TRY(wispi_run_folder_find(run->out, run->name, run->seed, &folder, err));
+    return wispi_plugin_lock_check(&folder, t->options->locked, t->session, err);
+}
+
 static wisp_status begin_run(trainer *t, wisp_error *err)
 {
     const wispi_instance *data = &t->experiment->data;
@@ -768,6 +778,8 @@ static wisp_status begin_run(trainer *t, wisp_error *err)
     WISP_TRY(load_start_weights(t, err));
     t->facts.fingerprint = wispi_dataset_of(data)->fingerprint(data->self);
     WISP_TRY(compare_ranks(t, err));
+    if (t->options->locked)
+        WISP_TRY(by_first(t, check_lock, err));
     WISP_TRY(find_folder(t, err));
     tell_sampler(t);
     tell_capture(t);

@@ -8,6 +8,7 @@
 
 typedef struct wispi_train_options {
     int32_t check_finite, profile, quiet, json;
+    const char *locked; /* the experiment's file: hold it to its plugins (plugin_lock.h); or NULL */
     const volatile int *stop;            /* becomes 1 when the run shall end on a checkpoint */
     struct wispi_train_outcome *outcome; /* NULL, or filled by the first rank of a run that ended */
 } wispi_train_options;

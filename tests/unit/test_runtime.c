@@ -3,6 +3,7 @@
 #include <check.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -52,6 +53,42 @@ START_TEST(options_of_older_callers_are_read_as_far_as_they_go)
     wisp_runtime_destroy(NULL);
     wisp_runtime_free(NULL);
     ck_assert_str_ne(wisp_version(), "");
+}
+END_TEST
+
+static wisp_status run_smoke(const char *folder, const char *steps, const wisp_run_options *options,
+                             wisp_error *err)
+{
+    char out[200];
+    const char *overrides[] = {out, steps, "run.threads=1", "run.workers=0"};
+    const wisp_experiment_source source = {.struct_size = sizeof source,
+                                           .n_overrides = 4,
+                                           .path = WISP_SOURCE_DIR "/configs/smoke/base.toml",
+                                           .overrides = overrides};
+    snprintf(out, sizeof out, "run.out=%s", folder);
+    return wisp_runtime_run(runtime, &source, options, err);
+}
+
+START_TEST(a_run_is_locked_by_callers_who_know_of_it)
+{
+    static const char *const folders[] = {WISP_BUILD_DIR "/plugins", NULL};
+    const wisp_runtime_options in_build = {
+        .struct_size = sizeof in_build, .plugin_folders = folders, .ignore_environment = 1};
+    wisp_run_options options = {.struct_size = sizeof options, .quiet = 1, .locked = 1};
+    char folder[] = "/tmp/wisp-runtime-XXXXXX", manifest[200], command[200];
+    wisp_error err = {0};
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    wisp_runtime_destroy(runtime);
+    ck_assert_int_eq(wisp_runtime_create(&in_build, &runtime, &err), WISP_OK);
+    ck_assert_msg(run_smoke(folder, "run.steps=1", &options, &err) == WISP_OK, "%s", err.message);
+    snprintf(manifest, sizeof manifest, "%s/smoke/0/manifest.json", folder);
+    ck_assert_int_eq(unlink(manifest), 0);
+    ck_assert_int_eq(run_smoke(folder, "run.steps=2", &options, &err), WISP_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "manifest.json is missing"));
+    options.struct_size = offsetof(wisp_run_options, locked);
+    ck_assert_msg(run_smoke(folder, "run.steps=2", &options, &err) == WISP_OK, "%s", err.message);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
 }
 END_TEST
 
@@ -160,6 +197,7 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_test(cases, options_of_older_callers_are_read_as_far_as_they_go);
+    tcase_add_test(cases, a_run_is_locked_by_callers_who_know_of_it);
     tcase_add_test(cases, results_are_written_on_success_only);
     tcase_add_test(cases, a_file_with_two_plugins_is_inspected_whole);
     tcase_add_loop_test(cases, lack_of_memory_is_an_error_each_time, 0,

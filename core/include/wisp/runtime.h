@@ -53,6 +53,7 @@ typedef struct wisp_run_options {
     int32_t profile;      /* print where the time went */
     int32_t quiet;        /* no progress line */
     int32_t json;         /* results on stdout as JSON lines instead of text */
+    int32_t locked;       /* refuse other plugins than the run was made with */
 } wisp_run_options;
 
 /* Trains, probes, evaluates. WISP_E_STOPPED after wisp_runtime_stop: the run ended on a checkpoint
