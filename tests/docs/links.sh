@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$1"
 failed=0
-for page in *.md docs/*.md docs/*/*.md configs/*.md; do
+for page in *.md docs/*.md docs/*/*.md docs/*/*/*.md configs/*.md; do
     folder=$(dirname "$page")
     links=$(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '^https\?:' || true)
     for link in $links; do
