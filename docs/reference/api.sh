@@ -20,7 +20,7 @@ for file in "$include"/*.h; do
     name=$(basename "$file" .h)
     grep -qw -- "$name" <<<"$topics" || { echo "docs/reference/api.sh: no topic has $name.h"; exit 1; }
     : >"$made/names/$name"
-    awk -v header="$name.h" -v names="$made/names/$name" -f "$here/api.awk" "$file" >"$made/api/$name.md"
+    awk -v header="$name.h" -v names="$made/names/$name" -f "$here/api.awk" "$file" >"$made/api/$name.h.md"
 done
 
 # What a header is for: its first paragraph.
@@ -65,11 +65,11 @@ names() {
     while IFS=: read -r topic headers; do
         printf '\n## %s\n\n| header | for |\n| --- | --- |\n' "$topic"
         for name in $headers; do
-            echo "| [$name.h](api/$name.md) | $(purpose "$name") |"
+            echo "| [$name.h](api/$name.h.md) | $(purpose "$name") |"
         done
         for name in $headers; do
             [ -s "$made/names/$name" ] || continue
-            printf '\n### [%s.h](api/%s.md)\n\n' "$name" "$name"
+            printf '\n### [%s.h](api/%s.h.md)\n\n' "$name" "$name"
             names "$name"
         done
     done <<<"$topics"
