@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/run_folder.h"
 #include "wisp/options.h"
 
 /* What the scheduling decides, and where the call says it instead. */
@@ -40,11 +39,21 @@ int wispi_is_override(const char *argument)
     return *p == '=';
 }
 
+int wispi_override_is_of(const char *override, const char *key)
+{
+    for (; *override != '='; override++) {
+        if (*override == ' ')
+            continue;
+        if (*override != *key++)
+            return 0;
+    }
+    return *key == '\0';
+}
+
 wisp_status wispi_override_check(const char *override, wisp_error *err)
 {
-    const size_t n = strcspn(override, " =");
     for (size_t i = 0; i < WISP_COUNT(scheduled); i++)
-        if (strlen(scheduled[i].key) == n && strncmp(scheduled[i].key, override, n) == 0)
+        if (wispi_override_is_of(override, scheduled[i].key))
             return wisp_fail(err, WISP_E_CONFIG, "%.200s: %s is set for each run; say %s instead",
                              override, scheduled[i].key, scheduled[i].instead);
     return WISP_OK;
@@ -178,11 +187,4 @@ wisp_status wispi_arms_offset_seeds(wispi_arms *arms, const char *text, wisp_err
         p = end + (*end == ',');
     }
     return WISP_OK;
-}
-
-/* The name of the arm is a line of its resolved text. */
-int wispi_arms_are_equal(const wispi_arm *a, const wispi_arm *b)
-{
-    return wispi_run_folder_compare("", a->resolved, b->resolved, WISPI_SAME_EXPERIMENT, NULL) ==
-           WISP_OK;
 }

@@ -39,11 +39,11 @@ wisp_status wispi_arms_parse(const char *const *arguments, int32_t n, wispi_aren
 /* "B:1000,C:2000": what is added to an arm's seeds. */
 wisp_status wispi_arms_offset_seeds(wispi_arms *arms, const char *text, wisp_error *err);
 
-/* Do they come to the same experiment, once resolved? */
-int wispi_arms_are_equal(const wispi_arm *a, const wispi_arm *b);
-
 /* Is it key=value (or X:key=value), rather than a file's name? */
 int wispi_is_override(const char *argument);
+
+/* Is it "<key>=..."? Blanks in it do not count. */
+int wispi_override_is_of(const char *override, const char *key);
 
 /* Refuses keys that the scheduling of runs sets itself. */
 wisp_status wispi_override_check(const char *override, wisp_error *err);

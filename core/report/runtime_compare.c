@@ -85,11 +85,21 @@ static wisp_status read_subject(const wispi_study *study, subject *s, wisp_error
     return WISP_OK;
 }
 
-static void say_equal_arms(const wispi_study *study, wispi_text *out)
+static int are_equal(const json_t *differences, int32_t a, int32_t b)
+{
+    for (size_t i = 0; i < json_array_size(differences); i++) {
+        const json_t *values = json_object_get(json_array_get(differences, i), "values");
+        if (!json_equal(json_array_get(values, (size_t)a), json_array_get(values, (size_t)b)))
+            return 0;
+    }
+    return 1;
+}
+
+static void say_equal_arms(const wispi_study *study, const json_t *differences, wispi_text *out)
 {
     for (int32_t i = 0; i < study->arms.n; i++)
         for (int32_t j = i + 1; j < study->arms.n; j++)
-            if (wispi_arms_are_equal(&study->arms.list[i], &study->arms.list[j]))
+            if (are_equal(differences, i, j))
                 wispi_text_printf(out, "%s and %s are the same experiment: %s\n",
                                   study->arms.list[i].name, study->arms.list[j].name,
                                   study->arms.list[i].seed_offset == study->arms.list[j].seed_offset
@@ -107,7 +117,7 @@ static void say_subject(const wispi_study *study, const subject *s, wispi_text *
     wispi_text_append(out, "\n");
     if (json_array_size(s->differences) > 0)
         wispi_config_differences_say(s->differences, names, study->arms.n, out);
-    say_equal_arms(study, out);
+    say_equal_arms(study, s->differences, out);
     for (size_t i = 0; i < json_array_size(s->warnings); i++)
         wispi_text_printf(out, "caution: %s\n", json_string_value(json_array_get(s->warnings, i)));
 }

@@ -40,6 +40,18 @@ static int wants_gpu(const wispi_study *study)
     return 0;
 }
 
+/* The array has one size of task: that of the largest run. */
+static int32_t threads_of_task(const wispi_study *study)
+{
+    int32_t most = 0;
+    for (int32_t i = 0; i < study->arms.n; i++) {
+        const int32_t own = study->arms.list[i].threads;
+        const int32_t threads = own > 0 ? own : study->threads;
+        most = threads > most ? threads : most;
+    }
+    return most;
+}
+
 static void write_head(wispi_text *out, const wispi_study *study, const wispi_job_options *options,
                        const char *here)
 {
@@ -52,8 +64,7 @@ static void write_head(wispi_text *out, const wispi_study *study, const wispi_jo
     if (options->parallel > 0)
         wispi_text_printf(out, "%%%d", options->parallel);
     wispi_text_printf(out, "\n#SBATCH --ntasks=1\n#SBATCH --cpus-per-task=%d\n",
-                      study->arms.list[0].threads > 0 ? study->arms.list[0].threads
-                                                      : study->threads);
+                      threads_of_task(study));
     wispi_text_printf(out, "%sSBATCH --gres=gpu:1\n", wants_gpu(study) ? "#" : "##");
     if (is_plain(study->folder) && is_plain(here))
         wispi_text_printf(out, "#SBATCH --output=%s%s%s/logs/slurm-%%A_%%a.log\n",

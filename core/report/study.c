@@ -15,7 +15,7 @@
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
 
-enum { MAX_CONFIG = 1 << 20 };
+enum { MAX_CONFIG = 1 << 20, MOST_THREADS = 1024 }; /* as run.threads has it */
 
 static wisp_status no_memory(wisp_error *err)
 {
@@ -75,24 +75,35 @@ static void arm_file(const wispi_study *study, const wispi_arm *arm, char *path,
     snprintf(path, bytes, "%s/%.200s.toml", study->folder, arm->name);
 }
 
-/* The last bits of a run depend on its threads, so runs that join earlier ones take as many. */
-static void find_threads(wispi_study *study)
+/* Of an arm that an earlier call has written; 0: there is none. */
+static int32_t threads_before(const wispi_study *study, const wispi_arm *arm)
 {
     char path[WISPI_STUDY_PATH + 256];
     wispi_config *config = NULL;
-    arm_file(study, &study->arms.list[0], path, sizeof path);
+    arm_file(study, arm, path, sizeof path);
     if (access(path, F_OK) != 0 || wispi_config_load(path, NULL, 0, &config, NULL) != WISP_OK)
-        return;
-    const wispi_node *threads =
+        return 0;
+    const wispi_node *node =
         wispi_node_find(wispi_node_find(wispi_config_root(config), "run"), "threads");
-    if (threads && threads->type == WISPI_NODE_INTEGER && threads->integer > 0 &&
-        threads->integer <= 1024) {
-        if (threads->integer != study->threads)
-            wispi_log(WISP_LOG_INFO, "run.threads = %d, as in the runs that are there",
-                      (int)threads->integer);
-        study->threads = (int32_t)threads->integer;
-    }
+    const int is_known = node && node->type == WISPI_NODE_INTEGER && node->integer > 0 &&
+                         node->integer <= MOST_THREADS;
+    const int32_t threads = is_known ? (int32_t)node->integer : 0;
     wispi_config_destroy(config);
+    return threads;
+}
+
+/* The last bits of a run depend on its threads, so runs that join earlier ones take as many. */
+static void find_threads(wispi_study *study)
+{
+    for (int32_t i = 0; i < study->arms.n; i++) {
+        const int32_t before = threads_before(study, &study->arms.list[i]);
+        if (before == 0)
+            continue;
+        if (before != study->threads)
+            wispi_log(WISP_LOG_INFO, "run.threads = %d, as in the runs that are there", before);
+        study->threads = before;
+        return;
+    }
 }
 
 /* All arms take the same number, unless they say otherwise themselves. */
@@ -106,23 +117,38 @@ static void settle_threads(wispi_study *study)
     find_threads(study);
 }
 
-static wisp_status keep_arm(const wispi_study *study, const wispi_arm *arm, wisp_error *err)
+/* Is what an earlier call has written of it the same? */
+static wisp_status check_arm(const wispi_study *study, const wispi_arm *arm, wisp_error *err)
 {
     char path[WISPI_STUDY_PATH + 256];
+    uint8_t *before = NULL;
+    size_t n = 0;
+    wisp_error cause = {0};
     arm_file(study, arm, path, sizeof path);
-    if (access(path, F_OK) == 0) {
-        uint8_t *before = NULL;
-        size_t n = 0;
-        wisp_error cause = {0};
-        WISP_TRY(wispi_file_read(path, MAX_CONFIG, &before, &n, err));
-        const wisp_status status = wispi_run_folder_compare(path, (const char *)before,
-                                                            arm->resolved, WISPI_SAME_RUN, &cause);
-        wispi_free(before);
-        if (status != WISP_OK)
-            return wisp_fail(err, status, "%.900s (arm %.60s); or take another --name",
-                             cause.message, arm->name);
+    if (access(path, F_OK) != 0)
+        return WISP_OK;
+    WISP_TRY(wispi_file_read(path, MAX_CONFIG, &before, &n, err));
+    const wisp_status status =
+        wispi_run_folder_compare(path, (const char *)before, arm->resolved, WISPI_SAME_RUN, &cause);
+    wispi_free(before);
+    if (status != WISP_OK)
+        return wisp_fail(err, status, "%.900s (arm %.60s); or take another --name", cause.message,
+                         arm->name);
+    return WISP_OK;
+}
+
+/* None is written before all are known to be right. */
+static wisp_status keep_arms(const wispi_study *study, wisp_error *err)
+{
+    char path[WISPI_STUDY_PATH + 256];
+    for (int32_t i = 0; i < study->arms.n; i++)
+        WISP_TRY(check_arm(study, &study->arms.list[i], err));
+    for (int32_t i = 0; i < study->arms.n; i++) {
+        const wispi_arm *arm = &study->arms.list[i];
+        arm_file(study, arm, path, sizeof path);
+        WISP_TRY(wispi_file_replace(path, arm->resolved, strlen(arm->resolved), err));
     }
-    return wispi_file_replace(path, arm->resolved, strlen(arm->resolved), err);
+    return WISP_OK;
 }
 
 static wisp_status resolve_arms(wispi_registry *registry, const wispi_study_request *request,
@@ -199,17 +225,21 @@ static wisp_status look_at(wispi_job *job, wisp_error *err)
         return WISP_OK;
     free(facts.results);
     job->step = facts.step;
+    if (facts.step > job->arm->steps)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "%s has trained for %lld steps, and a run would now end after %lld: all "
+                         "must be of one length; set run.steps as before, or take another --name",
+                         job->folder, (long long)facts.step, (long long)job->arm->steps);
     if (facts.step < job->arm->steps || facts.tasks_step != facts.step)
         return WISP_OK;
     job->state = WISPI_JOB_DONE;
     return check_finished(job, err);
 }
 
-wisp_status wispi_study_look(wispi_study *study, wisp_error *err)
+static wisp_status look_at_all(wispi_study *study, wisp_error *err)
 {
     for (int32_t i = 0; i < study->n_jobs; i++)
-        if (study->jobs[i].state != WISPI_JOB_DONE)
-            WISP_TRY(look_at(&study->jobs[i], err));
+        WISP_TRY(look_at(&study->jobs[i], err));
     return WISP_OK;
 }
 
@@ -222,14 +252,11 @@ wisp_status wispi_study_open(wispi_registry *registry, const wispi_study_request
     WISP_TRY(name_folder(study, request, err));
     /* Before the folder is touched, so that a call that is wrong leaves nothing. */
     WISP_TRY(resolve_arms(registry, request, study, err));
+    WISP_TRY(list_jobs(study, err));
     WISP_TRY(open_folder(study, err));
-    wisp_status status = WISP_OK;
-    for (int32_t i = 0; status == WISP_OK && i < study->arms.n; i++)
-        status = keep_arm(study, &study->arms.list[i], err);
+    wisp_status status = keep_arms(study, err);
     if (status == WISP_OK)
-        status = list_jobs(study, err);
-    if (status == WISP_OK)
-        status = wispi_study_look(study, err);
+        status = look_at_all(study, err);
     for (int32_t i = 0; status == WISP_OK && i < study->n_jobs; i++)
         study->jobs[i].first_step = study->jobs[i].step;
     if (status != WISP_OK)

@@ -46,13 +46,11 @@ typedef struct wispi_study_request {
 
 /* Makes and locks the folder, resolves the arms (the study takes `arms` and `seeds` over), writes
  * each as <arm>.toml, and finds out which runs are done. An arm that is there with another
- * configuration is refused, and so is a finished run of another one. */
+ * configuration is refused, and so is a finished run of another one, or one that has trained
+ * longer. */
 wisp_status wispi_study_open(wispi_registry *registry, const wispi_study_request *request,
                              wispi_arena *arena, wispi_study *study, wisp_error *err);
 void wispi_study_close(wispi_study *study);
-
-/* Looks again which runs are done. */
-wisp_status wispi_study_look(wispi_study *study, wisp_error *err);
 
 /* How many runs are in a state. */
 int32_t wispi_study_count(const wispi_study *study, int32_t state);

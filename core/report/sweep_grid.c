@@ -94,23 +94,37 @@ static wisp_status take_values(const char *argument, wispi_arena *arena, wispi_a
 
 /* --- the grid --- */
 
+/* Without its blanks; NULL: no memory. */
+static const char *key_of(const char *argument, wispi_arena *arena)
+{
+    char *key = wispi_arena_array(arena, strcspn(argument, "=") + 1, 1);
+    for (char *p = key; p && *argument != '='; argument++)
+        if (*argument != ' ')
+            *p++ = *argument;
+    return key;
+}
+
+static const wispi_axis *axis_of(const wispi_grid *grid, const char *argument)
+{
+    for (int32_t i = 0; i < grid->n_axes; i++)
+        if (wispi_override_is_of(argument, grid->axes[i].key))
+            return &grid->axes[i];
+    return NULL;
+}
+
 static wisp_status add_axis(wispi_grid *grid, const char *argument, int32_t n, wispi_arena *arena,
                             wisp_error *err)
 {
-    size_t length = strcspn(argument, "=");
     if (grid->n_axes == WISPI_MOST_AXES)
         return wisp_fail(err, WISP_E_CONFIG, "more than %d keys with lists of values",
                          WISPI_MOST_AXES);
-    while (length > 0 && argument[length - 1] == ' ')
-        length--;
+    if (axis_of(grid, argument))
+        return wrong_list(argument, "this key has a list already", err);
     wispi_axis *axis = &grid->axes[grid->n_axes++];
     axis->n = n;
-    axis->key = wispi_arena_printf(arena, "%.*s", (int)length, argument);
+    axis->key = key_of(argument, arena);
     if (!axis->key)
         return no_memory(err);
-    for (int32_t i = 0; i + 1 < grid->n_axes; i++)
-        if (strcmp(grid->axes[i].key, axis->key) == 0)
-            return wrong_list(argument, "this key has a list already", err);
     if ((int64_t)grid->n_cells * n > WISPI_MOST_CELLS)
         return wisp_fail(err, WISP_E_CONFIG, "more than %d combinations", WISPI_MOST_CELLS);
     grid->n_cells *= n;
@@ -152,6 +166,21 @@ static wisp_status read_argument(wispi_grid *grid, const char *argument, wispi_a
     return n > 1 ? add_axis(grid, argument, n, arena, err) : WISP_OK;
 }
 
+/* A key has one value for all cells, or a list. */
+static wisp_status check_others(const wispi_grid *grid, wisp_error *err)
+{
+    for (int32_t i = 0; i < grid->n_arguments; i++) {
+        const char *argument = grid->arguments[i];
+        int32_t n = 0;
+        if (!wispi_is_override(argument) || !axis_of(grid, argument))
+            continue;
+        WISP_TRY(count_values(argument, &n, err));
+        if (n == 1)
+            return wrong_list(argument, "this key has a list too", err);
+    }
+    return WISP_OK;
+}
+
 wisp_status wispi_grid_parse(const char *const *arguments, int32_t n, wispi_arena *arena,
                              wispi_grid *out, wisp_error *err)
 {
@@ -164,6 +193,7 @@ wisp_status wispi_grid_parse(const char *const *arguments, int32_t n, wispi_aren
         return wisp_fail(err, WISP_E_CONFIG,
                          "no key has a list of values: write key=v1,v2,..., such as "
                          "optimizer.lr=1e-3,2e-3");
+    WISP_TRY(check_others(&grid, err));
     shorten_keys(&grid);
     *out = grid;
     return WISP_OK;
@@ -194,15 +224,6 @@ static void write_value(wispi_text *out, const char *value)
     }
     if (changed)
         wispi_text_printf(out, "-%04x", (unsigned)(wispi_hash64(value, strlen(value), 0) & 0xffff));
-}
-
-static const wispi_axis *axis_of(const wispi_grid *grid, const char *argument)
-{
-    const size_t n = strcspn(argument, " =");
-    for (int32_t i = 0; i < grid->n_axes; i++)
-        if (strlen(grid->axes[i].key) == n && strncmp(grid->axes[i].key, argument, n) == 0)
-            return &grid->axes[i];
-    return NULL;
 }
 
 static wisp_status name_cell(const wispi_grid *grid, int32_t cell, wispi_arena *arena,

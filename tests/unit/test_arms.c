@@ -226,7 +226,11 @@ START_TEST(wrong_grids)
     refuse_grid(CALL("e.toml", "o.lr=1],2"), "does not close");
     refuse_grid(CALL("e.toml", "o.lr=\"1,2"), "does not close");
     refuse_grid(CALL("e.toml", "o.lr=1,2", "o.lr=3,4"), "already");
+    refuse_grid(CALL("e.toml", "o.lr=1,2", "o .lr=3,4"), "already");
+    refuse_grid(CALL("e.toml", "o.lr=1,2", "o.lr=3"), "a list too");
+    refuse_grid(CALL("e.toml", "o .lr =3", "o.lr=1,2"), "a list too");
     refuse_grid(CALL("e.toml", "run.seed=0,1"), "--seeds");
+    refuse_grid(CALL("e.toml", "o.lr=1,2", "run .seed=7"), "--seeds");
 }
 END_TEST
 
