@@ -21,6 +21,8 @@ typedef struct wispi_comparison_request {
     json_t *differences;        /* array of {"key", "values"}, or NULL; lent */
     const char *const *metrics; /* only these, as "k_nn_top_1"; fewer tests see smaller effects */
     int32_t n_metrics;          /* 0: all */
+    const char *source;         /* "task" or "probe" alone; NULL: both */
+    int32_t without_pixels;     /* ask nothing at equal pixels */
 } wispi_comparison_request;
 
 /* {"arms":        [{"name", "title", "pixels_per_image": number or null}, ...],

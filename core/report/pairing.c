@@ -78,7 +78,7 @@ static double value_at_pixels(const wispi_curve *curve, double pixels)
 static double value_at_epoch(const wispi_curve *curve, double epoch)
 {
     for (int64_t i = curve->n; i-- > 0;)
-        if ((double)curve->points[i].epoch == epoch)
+        if (curve->points[i].epoch == epoch)
             return curve->points[i].value;
     return NAN;
 }
@@ -245,8 +245,8 @@ static int32_t find_curves(maker *m, const char *source, const char *metric)
 static double judged_until(const wispi_curve *curve, double epoch)
 {
     for (int64_t i = curve->n; i-- > 0;)
-        if ((double)curve->points[i].epoch <= epoch)
-            return (double)curve->points[i].epoch;
+        if (curve->points[i].epoch <= epoch)
+            return curve->points[i].epoch;
     return NAN;
 }
 
@@ -267,7 +267,7 @@ static int all_end_at(maker *m, const char *source, const char *metric, double e
 {
     const int32_t n = find_curves(m, source, metric);
     for (int32_t i = 0; i < n; i++)
-        if ((double)m->found[i]->points[m->found[i]->n - 1].epoch != epoch)
+        if (m->found[i]->points[m->found[i]->n - 1].epoch != epoch)
             return 0;
     return isfinite(epoch);
 }
@@ -334,7 +334,7 @@ static int task_says_it(const maker *m, const char *metric, double epoch)
             const wispi_curve *probe = curve_of(run, "probe", metric);
             if (!run)
                 continue;
-            if (!task || !probe || (double)task->points[task->n - 1].epoch != epoch ||
+            if (!task || !probe || task->points[task->n - 1].epoch != epoch ||
                 !json_equal(task->protocol, probe->protocol))
                 return 0;
             same = 1;
@@ -345,6 +345,8 @@ static int task_says_it(const maker *m, const char *metric, double epoch)
 static wisp_status ask_at_pixels(maker *m, const char *metric, wisp_error *err)
 {
     double least, most;
+    if (m->request->without_pixels)
+        return WISP_OK;
     if (!final_pixels(m, metric, &least, &most))
         return wispi_pairing_note(m->pairing->notes, err,
                                   "%.100s: the runs do not tell their pixels, so there is nothing "
@@ -367,7 +369,7 @@ static wisp_status ask_probe(maker *m, const char *metric, wisp_error *err)
         WISP_TRY(wispi_pairing_note(m->pairing->notes, err,
                                     "%.100s: there is no epoch after which all runs were judged.",
                                     metric));
-    else if (!task_says_it(m, metric, epoch))
+    else if (m->request->source || !task_says_it(m, metric, epoch))
         WISP_TRY(ask(m, &r, err));
     return ask_at_pixels(m, metric, err);
 }
@@ -386,6 +388,8 @@ static wisp_status ask_all_of(maker *m, const char *source,
                               wisp_status (*ask_one)(maker *, const char *, wisp_error *),
                               wisp_error *err)
 {
+    if (m->request->source && strcmp(m->request->source, source) != 0)
+        return WISP_OK;
     for (int32_t arm = 0; arm < m->request->n_arms; arm++)
         for (int32_t i = 0; i < m->request->n_seeds; i++) {
             const wispi_run_data *run = wispi_pairing_run(m->request, arm, i);

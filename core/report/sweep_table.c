@@ -6,11 +6,9 @@
 
 #include "base/memory.h"
 #include "report/comparison.h"
-
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
+#include "report/json_number.h"
+#include "report/pairing.h"
+#include "report/verdict.h"
 
 /* --- cells --- */
 
@@ -29,7 +27,7 @@ static json_t *cell_of(const wispi_study_results *results, int32_t arm, const wi
         n++;
         json_array_append_new(seeds,
                               json_pack("{s:I, s:o}", "seed", (json_int_t)study->seeds.list[i],
-                                        "value", number(own->value)));
+                                        "value", wispi_json_number(own->value)));
     }
     const double mean = n ? sum / n : NAN;
     for (size_t i = 0; i < json_array_size(seeds); i++) {
@@ -37,15 +35,17 @@ static json_t *cell_of(const wispi_study_results *results, int32_t arm, const wi
             json_number_value(json_object_get(json_array_get(seeds, i), "value")) - mean;
         squares += value * value;
     }
-    return json_pack("{s:i, s:o, s:o, s:b, s:o}", "n", n, "mean", number(mean), "sd",
-                     number(n > 1 ? sqrt(squares / (n - 1)) : NAN), "with_best", 0, "seeds", seeds);
+    return json_pack("{s:i, s:o, s:o, s:b, s:o}", "n", n, "mean", wispi_json_number(mean), "sd",
+                     wispi_json_number(n > 1 ? sqrt(squares / (n - 1)) : NAN), "with_best", 0,
+                     "seeds", seeds);
 }
 
-static int best_of(const json_t *cells)
+/* -1: there is none. Of what is called a loss or an error no cell is the best. */
+static int best_of(const json_t *cells, const char *metric)
 {
     int best = -1;
     double highest = 0;
-    for (size_t i = 0; i < json_array_size(cells); i++) {
+    for (size_t i = 0; wispi_pairing_judges(metric) && i < json_array_size(cells); i++) {
         const json_t *mean = json_object_get(json_array_get(cells, i), "mean");
         if (!json_is_number(mean) || (best >= 0 && json_number_value(mean) <= highest))
             continue;
@@ -58,17 +58,14 @@ static int best_of(const json_t *cells)
 /* --- which cells are told apart from the best one --- */
 
 static void mark(json_t *cells, const wispi_compared_arm *arms, const int *cell_of_arm, int n_arms,
-                 const json_t *comparison, const char *source)
+                 const json_t *comparison)
 {
     const json_t *metrics = json_object_get(comparison, "metrics");
     for (size_t i = 0; i < json_array_size(metrics); i++) {
         const json_t *m = json_array_get(metrics, i);
         const char *verdict = json_string_value(json_object_get(m, "verdict"));
         const char *arm = json_string_value(json_object_get(m, "arm"));
-        const char *of = json_string_value(json_object_get(m, "source"));
-        const char *basis = json_string_value(json_object_get(m, "basis"));
-        if (!verdict || !arm || !of || !basis || strcmp(of, source) != 0 ||
-            strcmp(basis, "equal pixels") == 0 || strcmp(verdict, "no difference shown") == 0)
+        if (!verdict || !arm || strcmp(verdict, WISPI_VERDICT_NONE) == 0)
             continue;
         for (int k = 1; k < n_arms; k++)
             if (strcmp(arms[k].name, arm) == 0)
@@ -96,40 +93,54 @@ static wisp_status hold_against_best(const wispi_study_results *results, int bes
         arms[place] = (wispi_compared_arm){study->arms.list[i].name, study->arms.list[i].title,
                                            runs + (size_t)place * s};
         cell[place] = i;
-        json_object_set_new(json_array_get(cells, (size_t)i), "with_best", json_true());
+        json_t *own = json_array_get(cells, (size_t)i);
+        json_object_set_new(own, "with_best",
+                            json_boolean(json_is_number(json_object_get(own, "mean"))));
     }
     const wispi_comparison_request request = {.arms = arms,
                                               .n_arms = study->arms.n,
                                               .seeds = study->seeds.list,
                                               .n_seeds = study->seeds.n,
                                               .metrics = &r->metric,
-                                              .n_metrics = 1};
+                                              .n_metrics = 1,
+                                              .source = r->kind,
+                                              .without_pixels = 1};
     WISP_TRY(wispi_comparison_make(&request, &comparison, err));
-    mark(cells, arms, cell, study->arms.n, comparison, r->kind);
+    mark(cells, arms, cell, study->arms.n, comparison);
     json_decref(comparison);
     return WISP_OK;
 }
 
+static json_t *say_best(const char *name, int n_seeds, int n_others, int like_best)
+{
+    if (n_seeds < 2)
+        return json_sprintf("%s has the highest value; one seed tells no cell from another", name);
+    if (n_others == 0)
+        return json_sprintf("%s alone has a value", name);
+    if (like_best == 0)
+        return json_sprintf("%s has the highest mean; %d seeds tell it from all others", name,
+                            n_seeds);
+    if (like_best == n_others)
+        return json_sprintf("%s has the highest mean; %d seeds tell it from no other", name,
+                            n_seeds);
+    return json_sprintf("%s has the highest mean; %d of the other %d are not told apart from it by "
+                        "%d seeds",
+                        name, like_best, n_others, n_seeds);
+}
+
 static json_t *words(const wispi_study_results *results, int best, const json_t *cells)
 {
-    int like_best = 0, most = 0;
+    int like_best = 0, most = 0, others = 0;
+    if (best < 0)
+        return json_string("");
     for (size_t i = 0; i < json_array_size(cells); i++) {
         const json_t *cell = json_array_get(cells, i);
         const int n = (int)json_integer_value(json_object_get(cell, "n"));
         most = n > most ? n : most;
+        others += (int)i != best && json_is_number(json_object_get(cell, "mean"));
         like_best += (int)i != best && json_is_true(json_object_get(cell, "with_best"));
     }
-    const char *name = results->study->arms.list[best].name;
-    if (most < 2)
-        return json_sprintf("%s has the highest value; one seed tells no cell from another", name);
-    if (like_best == 0)
-        return json_sprintf("%s has the highest mean; %d seeds tell it from all others", name,
-                            most);
-    if (like_best == results->study->arms.n - 1)
-        return json_sprintf("%s has the highest mean; %d seeds tell it from no other", name, most);
-    return json_sprintf("%s has the highest mean; %d of the other %d are not told apart from it by "
-                        "%d seeds",
-                        name, like_best, results->study->arms.n - 1, most);
+    return say_best(results->study->arms.list[best].name, most, others, like_best);
 }
 
 /* --- metrics --- */
@@ -140,17 +151,16 @@ static wisp_status add_metric(const wispi_study_results *results, const wispi_ru
     json_t *cells = json_array();
     for (int32_t arm = 0; arm < results->study->arms.n; arm++)
         json_array_append_new(cells, cell_of(results, arm, r));
-    const int best = best_of(cells);
+    const int best = best_of(cells, r->metric);
     wisp_status status = best >= 0 ? hold_against_best(results, best, r, cells, err) : WISP_OK;
     if (status != WISP_OK) {
         json_decref(cells);
         return status;
     }
-    json_array_append_new(
-        metrics,
-        json_pack("{s:s, s:s, s:o, s:o, s:o}", "metric", r->metric, "source", r->kind, "best",
-                  best >= 0 ? json_integer(best) : json_null(), "words",
-                  best >= 0 ? words(results, best, cells) : json_string(""), "cells", cells));
+    json_array_append_new(metrics,
+                          json_pack("{s:s, s:s, s:o, s:o, s:o}", "metric", r->metric, "source",
+                                    r->kind, "best", best >= 0 ? json_integer(best) : json_null(),
+                                    "words", words(results, best, cells), "cells", cells));
     return WISP_OK;
 }
 
@@ -252,7 +262,9 @@ static void say_metric(const wispi_grid *grid, const json_t *metric, wispi_text 
         say_cell(out, json_array_get(cells, (size_t)cell),
                  json_is_integer(best) && json_integer_value(best) == cell);
     }
-    wispi_text_printf(out, "%s\n", json_string_value(json_object_get(metric, "words")));
+    const char *words = json_string_value(json_object_get(metric, "words"));
+    if (words && words[0])
+        wispi_text_printf(out, "%s\n", words);
 }
 
 void wispi_sweep_say(const wispi_grid *grid, const json_t *sweep, wispi_text *out)
