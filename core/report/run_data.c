@@ -8,6 +8,8 @@
 #include "base/memory.h"
 #include "report/jsonl.h"
 #include "train/checkpoint.h"
+#include "train/json_text.h"
+#include "train/run_folder.h"
 
 enum {
     PATH_BYTES = 1200,
@@ -128,9 +130,11 @@ static wisp_status take_line(wispi_run_data *data, const char *kind, json_t *obj
 {
     const char *key;
     json_t *value;
+    int64_t epoch = 0;
     wispi_curve_point point = {.pixels = number_of(json_object_get(object, "pixels"))};
     WISP_TRY(take_position(object, "step", &point.step, place, err));
-    WISP_TRY(take_position(object, "epoch", &point.epoch, place, err));
+    WISP_TRY(take_position(object, "epoch", &epoch, place, err));
+    point.epoch = (double)epoch;
     json_object_foreach(object, key, value)
     {
         point.value = number_of(value);
@@ -193,12 +197,13 @@ static wisp_status find_results(wispi_run_data *data, wisp_error *err)
     return WISP_OK;
 }
 
-/* A run without probes and tasks leaves no line at its end; its checkpoint knows. */
+/* A run without probes and tasks leaves no line at its end; its checkpoint knows. While it goes on
+ * that is not opened: it may be large, and a live page asks every second. */
 static int ends_unsaid(const wispi_run_data *data)
 {
     wispi_checkpoint_facts facts = {0};
     wisp_error ignored;
-    if (data->n_results > 0)
+    if (data->n_results > 0 || data->is_damaged || wispi_run_folder_is_locked(data->folder))
         return 0;
     if (wispi_checkpoint_read_facts(data->folder, &facts, &ignored) != WISP_OK)
         return 0;
@@ -259,9 +264,11 @@ static wisp_status read_manifest(wispi_run_data *data, wisp_error *err)
     wispi_free(text);
     if (!data->manifest)
         return wisp_fail(err, WISP_E_CORRUPT, "%s:%d: %.200s", path, why.line, why.text);
-    if (!json_is_object(data->manifest))
-        return wisp_fail(err, WISP_E_CORRUPT, "%s: not a JSON object", path);
-    return WISP_OK;
+    if (json_is_object(data->manifest))
+        return WISP_OK;
+    json_decref(data->manifest);
+    data->manifest = NULL;
+    return wisp_fail(err, WISP_E_CORRUPT, "%s: not a JSON object", path);
 }
 
 static wisp_status read_lines(wispi_run_data *data, const char *name, wispi_jsonl_visit visit,
@@ -272,12 +279,47 @@ static wisp_status read_lines(wispi_run_data *data, const char *name, wispi_json
     return wispi_jsonl_read(path, visit, data, err);
 }
 
+/* A file that is damaged costs what it would have told, and not the run. */
+static wisp_status pass_over(wispi_run_data *data, wisp_status status, const wisp_error *cause,
+                             wisp_error *err)
+{
+    if (status == WISP_OK)
+        return WISP_OK;
+    if (status == WISP_E_NOMEM ||
+        json_array_append_new(data->notes, wispi_json_string(cause->message)) != 0)
+        return wisp_fail(err, WISP_E_NOMEM, "%.900s: no memory for it", data->folder);
+    return WISP_OK;
+}
+
+static wisp_status read_metrics(wispi_run_data *data, wisp_error *err)
+{
+    wisp_error cause = {0};
+    const wisp_status status = read_lines(data, "metrics.jsonl", take_metric_line, &cause);
+    data->is_damaged = status != WISP_OK;
+    data->is_done &= !data->is_damaged;
+    return pass_over(data, status, &cause, err);
+}
+
+/* Epochs as the lines have them are whole, and those of evaluations rounded up. */
+static void place_points(wispi_run_data *data)
+{
+    const json_t *steps = json_object_get(data->manifest, "steps_per_epoch");
+    const double of_epoch = (double)json_integer_value(steps);
+    for (int32_t i = 0; of_epoch > 0 && i < data->n_curves; i++)
+        for (int64_t k = 0; k < data->curves[i].n; k++)
+            data->curves[i].points[k].epoch = (double)data->curves[i].points[k].step / of_epoch;
+}
+
 static wisp_status read_all(wispi_run_data *data, wisp_error *err)
 {
+    wisp_error cause = {0};
+    data->notes = json_array();
     WISP_TRY(read_config(data, err));
-    WISP_TRY(read_manifest(data, err));
-    WISP_TRY(read_lines(data, "metrics.jsonl", take_metric_line, err));
-    WISP_TRY(read_lines(data, "timing.jsonl", take_timing_line, err));
+    WISP_TRY(pass_over(data, read_manifest(data, &cause), &cause, err));
+    WISP_TRY(read_metrics(data, err));
+    WISP_TRY(
+        pass_over(data, read_lines(data, "timing.jsonl", take_timing_line, &cause), &cause, err));
+    place_points(data);
     WISP_TRY(find_results(data, err));
     data->is_done = data->is_done || ends_unsaid(data);
     return WISP_OK;
@@ -310,6 +352,7 @@ void wispi_run_data_free(wispi_run_data *data)
     wispi_free(data->curves);
     wispi_free(data->results);
     json_decref(data->manifest);
+    json_decref(data->notes);
     wispi_config_destroy(data->config);
     wispi_free(data->config_text);
     wispi_free(data->name);

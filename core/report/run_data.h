@@ -1,8 +1,9 @@
 /* run_data.h - what a run folder tells: configuration, manifest, curves, results.
  *
  * It reads finished runs and runs that are being written: a last line that is not whole yet is
- * passed over, as is every file but config.toml and metrics.jsonl that is not there. Anything else
- * that cannot be read is an error with file and line. */
+ * passed over, as is every file but config.toml that is not there. What is damaged is left out from
+ * there on, and `notes` say so with file and line; without a readable config.toml there is nothing.
+ */
 #ifndef WISPI_REPORT_RUN_DATA_H
 #define WISPI_REPORT_RUN_DATA_H
 
@@ -12,9 +13,10 @@
 #include "wisp/status.h"
 
 typedef struct wispi_curve_point {
-    int64_t step, epoch; /* as the line has them */
-    double value;        /* NaN: it was not finite */
-    double pixels;       /* through the trained network until then; NaN: the line does not say */
+    int64_t step;
+    double epoch;  /* steps over the steps of an epoch; where no manifest tells these, the line's */
+    double value;  /* NaN: it was not finite */
+    double pixels; /* through the trained network until then; NaN: the line does not say */
 } wispi_curve_point;
 
 /* One number over the run; steps ascend strictly. Every number of a line is a point of the curve
@@ -31,7 +33,8 @@ typedef struct wispi_curve {
 typedef struct wispi_run_result {
     const char *kind;   /* "raw_pixels", "untrained", "probe", "best_probe", "task" */
     const char *metric; /* "k_nn_top_1" */
-    int64_t step, epoch;
+    int64_t step;
+    double epoch;           /* as of a point */
     double value;           /* NaN: it was not finite */
     const json_t *protocol; /* NULL: the line has none */
 } wispi_run_result;
@@ -41,6 +44,8 @@ typedef struct wispi_run_data {
     char *name;   /* run.name */
     int64_t seed, epochs, batch;
     int32_t is_done;      /* trained to its end, and judged */
+    int32_t is_damaged;   /* metrics.jsonl cannot be read to its end */
+    json_t *notes;        /* ["runs/a/0/manifest.json:3: ..."] */
     char *config_text;    /* config.toml */
     wispi_config *config; /* the same, parsed */
     json_t *manifest;     /* NULL: there is none yet */

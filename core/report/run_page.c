@@ -52,7 +52,7 @@ static json_t *curve_json(const wispi_curve *curve)
         const int64_t at = shown > 1 ? i * (curve->n - 1) / (shown - 1) : 0;
         const wispi_curve_point *p = &curve->points[at];
         json_array_append_new(step, json_integer(p->step));
-        json_array_append_new(epoch, json_integer(p->epoch));
+        json_array_append_new(epoch, json_real(p->epoch));
         json_array_append_new(value, number_json(p->value));
         json_array_append_new(pixels, number_json(p->pixels));
         has_pixels &= isfinite(p->pixels) != 0;
@@ -76,10 +76,10 @@ static json_t *results_json(const wispi_run_data *data)
     json_t *list = json_array();
     for (int32_t i = 0; i < data->n_results; i++) {
         const wispi_run_result *r = &data->results[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:I, s:O*}", "kind", r->kind,
-                                              "metric", r->metric, "value", number_json(r->value),
-                                              "epoch", (json_int_t)r->epoch, "protocol",
-                                              (json_t *)(uintptr_t)r->protocol));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:o, s:f, s:O*}", "kind", r->kind, "metric",
+                                        r->metric, "value", number_json(r->value), "epoch",
+                                        r->epoch, "protocol", (json_t *)(uintptr_t)r->protocol));
     }
     return list;
 }

@@ -4,7 +4,26 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
+
+/* A finished run that cannot be read is named, and missing. */
+static wisp_status read_run(const wispi_job *job, wispi_run_data **run, wisp_error *err)
+{
+    wisp_error cause = {0};
+    const wisp_status status = wispi_run_data_read(job->folder, run, &cause);
+    if (status == WISP_E_NOMEM)
+        return wisp_fail(err, status, "%s", cause.message);
+    if (status != WISP_OK || (*run)->is_damaged) {
+        const char *why =
+            status != WISP_OK ? cause.message : json_string_value(json_array_get((*run)->notes, 0));
+        wispi_log(WISP_LOG_WARNING, "%s is left out: %s; remove it to have it made again",
+                  job->folder, why ? why : "its metrics.jsonl cannot be read");
+        wispi_run_data_free(*run);
+        *run = NULL;
+    }
+    return WISP_OK;
+}
 
 wisp_status wispi_study_results_read(const wispi_study *study, wispi_study_results *out,
                                      wisp_error *err)
@@ -15,7 +34,7 @@ wisp_status wispi_study_results_read(const wispi_study *study, wispi_study_resul
         results.runs ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
     for (int32_t i = 0; status == WISP_OK && i < study->n_jobs; i++)
         if (study->jobs[i].state == WISPI_JOB_DONE)
-            status = wispi_run_data_read(study->jobs[i].folder, &results.runs[i], err);
+            status = read_run(&study->jobs[i], &results.runs[i], err);
     if (status == WISP_OK)
         *out = results;
     else

@@ -34,7 +34,7 @@ static json_t *look(const wispi_run_data *run, const char *name, double target, 
         sum->timed++;
         sum->minutes += minutes;
     }
-    *epoch = point ? json_integer(point->epoch) : json_null();
+    *epoch = wispi_json_number(point ? point->epoch : NAN);
     return wispi_json_number(minutes);
 }
 

@@ -124,9 +124,10 @@ static json_t *manifest_json(const wispi_session *s, uint64_t fingerprint)
     char *commit = git_commit();
     json_t *manifest = wispi_manifest_now(s);
     json_t *rest =
-        json_pack("{s:{s:s, s:I, s:i}, s:I, s:s*}", "data", "fingerprint", hash, "samples",
+        json_pack("{s:{s:s, s:I, s:i}, s:I, s:I, s:s*}", "data", "fingerprint", hash, "samples",
                   (json_int_t)wispi_dataset_of(&x->data)->count(x->data.self), "classes",
-                  (int)wispi_dataset_of(&x->data)->n_classes(x->data.self), "backbone_parameters",
+                  (int)wispi_dataset_of(&x->data)->n_classes(x->data.self), "steps_per_epoch",
+                  (json_int_t)s->steps_per_epoch, "backbone_parameters",
                   (json_int_t)wispi_module_parameter_count(s->evaluated, 0), "git_commit", commit);
     wispi_free(commit);
     int failed = json_object_update(manifest, rest);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -13,6 +14,9 @@
 
 enum { MAX_CONFIG = 1 << 20 };
 
+/* Who looks whether a folder is locked has its lock for a moment. */
+enum { LOCK_TRIES = 20, LOCK_PAUSE_NS = 10 * 1000 * 1000 };
+
 /* Settings of [run] that may change when a run goes on. */
 static const char *const volatile_keys[] = {"out ",         "resume ",
                                             "threads ",     "workers ",
@@ -20,6 +24,29 @@ static const char *const volatile_keys[] = {"out ",         "resume ",
                                             "log_seconds ", "checkpoint_epochs ",
                                             "comm ",        "views ",
                                             "on_collapse ", "report "};
+
+static int try_lock(int file)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(file, LOCK_EX | LOCK_NB) == 0)
+            return 1;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+int wispi_run_folder_is_locked(const char *path)
+{
+    char lock[WISPI_FOLDER_BYTES + 8];
+    snprintf(lock, sizeof lock, "%.*s/.lock", WISPI_FOLDER_BYTES, path);
+    const int file = open(lock, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    const int is_locked = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(file);
+    return is_locked;
+}
 
 static wisp_status lock_folder(wispi_run_folder *folder, wisp_error *err)
 {
@@ -30,7 +57,7 @@ static wisp_status lock_folder(wispi_run_folder *folder, wisp_error *err)
         return wisp_fail(err, WISP_E_IO,
                          "cannot write to the run folder %s: %s; name another one with run.out=DIR",
                          folder->path, strerror(errno));
-    if (flock(folder->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (!try_lock(folder->lock)) {
         close(folder->lock);
         folder->lock = -1;
         return wisp_fail(

@@ -19,6 +19,8 @@ wisp_status wispi_run_folder_find(const char *out, const char *name, int64_t see
 wisp_status wispi_run_folder_open(const char *out, const char *name, int64_t seed,
                                   wispi_run_folder *folder, wisp_error *err);
 void wispi_run_folder_close(wispi_run_folder *folder);
+/* Is a process at work in the folder at `path`? Changes nothing there. */
+int wispi_run_folder_is_locked(const char *path);
 
 /* Writes config.toml. When there is one already and checkpoints with it, the two must agree but for
  * settings that do not change results (threads, workers, log and checkpoint cadence, out, resume,
