@@ -29,6 +29,8 @@ static void become(const char *const *argv, int log, int shared, pid_t parent)
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
     dup2(null, STDIN_FILENO);
+    if (null > STDERR_FILENO)
+        close(null);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
     if (shared >= 0)

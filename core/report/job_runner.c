@@ -194,6 +194,20 @@ static void tell_done(job_runner *r, const wispi_job *job)
     say(r, job, words);
 }
 
+/* Did it end because it was asked to? Then its last line says so; where it could not write its
+ * checkpoint the line says that. */
+static int was_stopped(const job_runner *r, const wispi_job *job, wispi_child_end end)
+{
+    static const char words[] = "wisp: stopped";
+    char line[sizeof words + 200];
+    if (!r->is_stopping)
+        return 0;
+    if (end.code < 0) /* by the signal, before it could listen */
+        return 1;
+    wispi_log_tail(job->log, 1, line, sizeof line);
+    return strncmp(line, words, sizeof words - 1) == 0;
+}
+
 static void end_job(job_runner *r, wispi_job *job, wispi_child_end end)
 {
     char why[120];
@@ -201,7 +215,7 @@ static void end_job(job_runner *r, wispi_job *job, wispi_child_end end)
         job->state = WISPI_JOB_DONE;
         job->step = job->arm->steps;
         tell_done(r, job);
-    } else if (r->is_stopping) {
+    } else if (was_stopped(r, job, end)) {
         job->state = WISPI_JOB_STOPPED;
     } else {
         if (end.code < 0)
@@ -266,8 +280,19 @@ static wisp_status work(job_runner *r, wisp_error *err)
     }
 }
 
+/* Whoever ignores SIGCHLD (a shell's trap is inherited) is never told how a child ended. */
+static void hear_of_children(struct sigaction *before)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL};
+    sigemptyset(&usual.sa_mask);
+    sigaction(SIGCHLD, NULL, before);
+    if (before->sa_handler == SIG_IGN)
+        sigaction(SIGCHLD, &usual, NULL);
+}
+
 wisp_status wispi_jobs_run(wispi_study *study, const wispi_job_options *options, wisp_error *err)
 {
+    struct sigaction before;
     job_runner r = {.study = study, .options = options};
     r.slots = wispi_alloc_array((size_t)options->parallel, sizeof *r.slots);
     if (!r.slots)
@@ -275,7 +300,9 @@ wisp_status wispi_jobs_run(wispi_study *study, const wispi_job_options *options,
     for (int32_t i = 0; i < options->parallel && options->devices.n > 0; i++)
         r.slots[i].device = options->devices.names[i % options->devices.n];
     wispi_job_progress_begin(&r.progress, study, options->quiet);
+    hear_of_children(&before);
     const wisp_status status = work(&r, err);
+    sigaction(SIGCHLD, &before, NULL);
     wispi_job_progress_end(&r.progress);
     wispi_free(r.slots);
     return status;
