@@ -31,13 +31,13 @@ void wispi_sentinel_begin(wispi_sentinel *s, const wispi_model *model, int64_t s
         *state = (wispi_health_state){.n = s->n_signs};
 }
 
-/* A value that is not finite is nowhere. */
-static int is_there(const wispi_sign *sign, const wispi_metric_value *values, int32_t n)
+static const wispi_metric_value *value_of(const wispi_sign *sign, const wispi_metric_value *values,
+                                          int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
         if (strcmp(values[i].name, sign->metric) == 0)
-            return fabs(values[i].value - sign->value) <= sign->within;
-    return 0;
+            return &values[i];
+    return NULL;
 }
 
 const wispi_sign *wispi_sentinel_judge(wispi_sentinel *s, int64_t step,
@@ -47,7 +47,11 @@ const wispi_sign *wispi_sentinel_judge(wispi_sentinel *s, int64_t step,
     int64_t longest = 0;
     for (int32_t i = 0; i < s->n_signs; i++) {
         int64_t *since = &s->state->stays[i].since, *count = &s->state->stays[i].count;
-        *count = is_there(&s->signs[i], values, n) ? *count + 1 : 0;
+        const wispi_metric_value *own = value_of(&s->signs[i], values, n);
+        if (!own) /* a step that does not report it says nothing of it */
+            continue;
+        /* A value that is not finite is nowhere. */
+        *count = fabs(own->value - s->signs[i].value) <= s->signs[i].within ? *count + 1 : 0;
         if (*count <= 1)
             *since = *count ? step : 0;
         if (*count >= WISPI_SIGN_MEASUREMENTS && step - *since >= WISPI_SIGN_STEPS &&

@@ -120,7 +120,7 @@ START_TEST(a_stay_must_not_be_interrupted)
     ck_assert(wispi_sentinel_is_calm(&s));
     ck_assert_ptr_null(judge_one(&s, 1010, "loss_global", log(256)));
     ck_assert_ptr_null(judge_one(&s, 1020, "loss_local", log(256)));
-    ck_assert(wispi_sentinel_is_calm(&s));
+    ck_assert(!wispi_sentinel_is_calm(&s)); /* nothing was heard of loss_global */
     fixture_close(&f);
 }
 END_TEST
@@ -145,6 +145,23 @@ START_TEST(a_verdict_needs_steps_and_measurements)
             break;
         }
     }
+    fixture_close(&f);
+}
+END_TEST
+
+/* Such as the embeddings of a last batch that has too few images for them. */
+START_TEST(silence_does_not_end_a_stay)
+{
+    fixture f;
+    wispi_sentinel s;
+    wispi_health_state state = {0};
+    open_model(&f, 0);
+    wispi_sentinel_begin(&s, f.model, 100, &state);
+    for (int64_t step = 0; step <= 200; step += 10) {
+        const char *name = step % 20 ? "loss_local" : "code_entropy";
+        ck_assert_int_eq(judge_one(&s, step, name, log(256)) != NULL, step == 200);
+    }
+    ck_assert_ptr_null(judge_one(&s, 210, "loss_local", log(256)));
     fixture_close(&f);
 }
 END_TEST
@@ -209,6 +226,7 @@ int main(void)
     tcase_add_test(tests, a_collapsed_curve_gives_one_after_200_steps);
     tcase_add_test(tests, the_warm_up_is_waited_for);
     tcase_add_test(tests, a_stay_must_not_be_interrupted);
+    tcase_add_test(tests, silence_does_not_end_a_stay);
     tcase_add_loop_test(tests, a_verdict_needs_steps_and_measurements, 0, 4);
     tcase_add_loop_test(tests, the_host_judges_embeddings, 0, 9);
     tcase_add_test(tests, what_is_remembered_is_in_the_state);
