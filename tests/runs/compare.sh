@@ -63,6 +63,24 @@ sed -i 's/^lr = 0.001/lr = 0.5/' "$folder/ab/A/0/config.toml"
 compare 2 a.toml b.toml --seeds 2 --name ab
 says "ab/A/0 holds a run with another configuration" "lr = 0.5"
 
+# Of a finished run that was damaged since, the others are still told.
+compare 0 a.toml a.toml run.steps=4 --seeds 2 --name damaged
+echo '{"kind": ' >>"$folder/damaged/B/1/metrics.jsonl"
+compare 0 a.toml a.toml run.steps=4 --seeds 2 --name damaged
+says "damaged/B/1 is left out: " "metrics.jsonl:" "remove it to have it made again"
+grep -q "missing: B seed 1" out || fail "it is not missing"
+
+# Runs of other lengths are no pairs, and what differs in its length is not equal.
+compare 0 a.toml a.toml run.steps=4 --seeds 1 --name lengths
+grep -q "A and B are the same experiment: their runs will be equal" out || fail "equal arms are not known"
+compare 2 a.toml a.toml run.steps=3 --seeds 2 --name lengths
+says "lengths/A/0 has trained for 4 steps, and a run would now end after 3" "run.steps as before"
+compare 0 a.toml --set B:run.steps=3 --seeds 1 --name short
+grep -q "are the same experiment" out && fail "arms of other lengths are called equal"
+compare 2 a.toml b.toml --seeds 2 --name nothing --seed-offset B:4294967295
+says "--seed-offset makes a seed above"
+[ ! -e "$folder/nothing" ] || fail "a call that is wrong leaves a folder"
+
 # --- stopped, locked, killed ---
 
 long="run.epochs=100000 run.probe_epochs=100000"
@@ -142,6 +160,8 @@ grep -qF "4 runs are left: sbatch '$script'" out || fail "it does not say what t
 bash -n "$script" || fail "the script is no shell script"
 grep -q '^#SBATCH --array=0-3%3$' "$script" || fail "the array has other tasks"
 [ ! -e "$folder/array/A/0" ] || fail "a run was made"
+compare 0 a.toml b.toml --set A:run.threads=1 B:run.threads=3 --seeds 1 --emit slurm --name wide
+grep -q '^#SBATCH --cpus-per-task=3$' "$folder/wide/slurm.sh" || fail "the larger runs have too few processors"
 for task in 0 1 3; do
     (cd / && SLURM_ARRAY_TASK_ID=$task bash "$script") || fail "task $task fails"
 done

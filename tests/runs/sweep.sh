@@ -38,9 +38,22 @@ run 0 sweep exp.toml optimizer.lr=1e-3,5e-3,2e-2 'sampler.local.scale=[0.05, 0.3
 cmp out made/grid/sweep.json >&2 || fail "--json is not sweep.json"
 [ "$("$json" complete <out)" = true ] && [ "$("$json" cells.5.values.0 <out)" = 2e-2 ] ||
     fail "the larger grid is not complete"
+# Cells that join take the threads of those that are there, wherever they stand in the list.
+grep -v '^threads' exp.toml >free.toml
+run 0 sweep free.toml optimizer.lr=2e-3,3e-3 run.steps=1 run.threads=3 --seeds 1 --out made --name joined
+run 0 sweep free.toml optimizer.lr=1e-3,2e-3 run.steps=1 --seeds 1 --jobs 2 --out made --name joined
+[ "$(sed -n 's/^threads = //p' made/joined/lr=*/0/config.toml | tr '\n' ' ')" = "3 3 3 " ] ||
+    fail "cells that join earlier ones have other threads"
 run 0 sweep exp.toml optimizer.lr=1e-3,3e-3 --out made --name other --emit slurm
 [ "$(grep -c 'exec "$wisp"' made/other/slurm.sh)" = 6 ] && bash -n made/other/slurm.sh ||
     fail "the job array has other tasks"
+# What failed is neither the best nor like it.
+run 1 sweep exp.toml optimizer.use=sgd optimizer.lr=1e-3,1e4 optimizer.weight_decay=100 run.steps=4 --seeds 2 \
+    --jobs 2 --out made --name failed
+[ "$("$json" metrics.0.cells.1.n <made/failed/sweep.json)" = 0 ] || fail "the training does not fail"
+[ "$("$json" metrics.0.cells.1.with_best <made/failed/sweep.json)" = false ] ||
+    fail "a cell that failed is not told apart from the best"
+grep -q "lr=1e-3 alone has a value" out || fail "it counts a cell that failed"
 run 2 sweep exp.toml optimizer.lr=1e-3,x --out made --name wrong
 says "arm lr=x: "
 [ ! -e made/wrong ] || fail "a wrong call leaves a folder"
