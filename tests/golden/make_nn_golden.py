@@ -6,6 +6,8 @@ training.safetensors   six steps of a small student and its moving average, with
                        tests/unit/test_optimizer.c builds the same networks and compares
 simsiam.safetensors    three steps of SimSiam; tests/unit/test_sdk.c
 sinkhorn.safetensors   assignments; tests/unit/test_sdk.c
+nt_xent.safetensors    SimCLR's loss with gradients, on one rank and on two; tests/unit/test_sdk_parts.c
+patches.safetensors    pixels by patch, with gradients; tests/unit/test_sdk_parts.c
 schedule.txt           values of schedules; tests/unit/test_schedule.c
 
 Everything is computed in double precision from inputs that single precision holds exactly. Needs
@@ -238,6 +240,42 @@ def sinkhorn():
           {"scores": scores.float(), "q": torch.from_numpy(q.T.copy())}, {})
 
 
+# --- SimCLR's loss and patches ---
+
+def nt_xent(a, b, temperature):
+    """Of each of the 2B rows: minus the log-probability of its other view among all other rows."""
+    z = F.normalize(torch.cat((a, b)), dim=1)
+    scores = (z @ z.T / temperature).fill_diagonal_(float("-inf"))
+    return F.cross_entropy(scores, torch.arange(len(z)).roll(len(a)), reduction="none")
+
+
+def nt_xents():
+    found = {}
+    for name, rows, dim, temperature in (("plain", 4, 6, 0.5), ("sharp", 3, 5, 0.07), ("pair", 1, 4, 0.2)):
+        seed("nt_xent " + name)
+        a, b = values(rows, dim).requires_grad_(), values(rows, dim).requires_grad_()
+        loss = nt_xent(a, b, temperature).mean()
+        loss.backward()
+        found |= {f"{name}/{key}": x.detach() for key, x in
+                  (("a", a.float()), ("b", b.float()), ("loss", loss), ("a.grad", a.grad), ("b.grad", b.grad))}
+        found[f"{name}/temperature"] = torch.tensor(temperature, dtype=torch.float64)
+        # Two ranks have half of the images each; a rank's loss is the mean over its own rows.
+        if rows % 2 == 0:
+            each = nt_xent(a, b, temperature).detach().view(2, 2, rows // 2)
+            found[f"{name}/rank_losses"] = each.mean((0, 2))
+    write(os.path.join(HERE, "nt_xent.safetensors"), found, {})
+
+
+def patches():
+    seed("patches")
+    x, weights = values(2, 6, 4, 3).requires_grad_(), values(2, 6, 12)
+    columns = F.unfold(nchw(x), 2, stride=2)  # (N, C * side * side, T)
+    y = columns.view(2, 3, 4, 6).permute(0, 3, 2, 1).reshape(2, 6, 12)
+    (y.square() * weights).sum().backward()
+    write(os.path.join(HERE, "patches.safetensors"),
+          {"x": x.detach().float(), "weights": weights.float(), "y": y.detach().float(), "x.grad": x.grad}, {})
+
+
 # --- schedules ---
 
 def schedules():
@@ -276,6 +314,8 @@ def main():
     training()
     simsiam()
     sinkhorn()
+    nt_xents()
+    patches()
     schedules()
 
 
