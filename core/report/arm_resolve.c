@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "config/options_fill.h"
-#include "config/resolved.h"
+#include "report/call_words.h"
 #include "train/session.h"
 
 static wisp_status no_memory(wisp_error *err)
@@ -37,46 +37,20 @@ wisp_status wispi_arm_read_settings(wispi_registry *registry, wispi_arm *arm, wi
 
 /* --- the overrides that make an arm's experiment one of the study --- */
 
-typedef struct override_list {
-    wispi_arena *arena;
-    const char **list;
-    int32_t n;
-    int failed;
-} override_list;
-
-static void add(override_list *o, const char *text)
-{
-    o->failed |= !text;
-    if (!o->failed)
-        o->list[o->n++] = text;
-}
-
-static void add_string(override_list *o, const char *key, const char *value)
-{
-    wispi_text text = {0};
-    wispi_text_printf(&text, "%s=", key);
-    wispi_resolved_string(&text, value);
-    add(o, text.failed ? NULL : wispi_arena_text(o->arena, text.data));
-    wispi_text_free(&text);
-}
-
 static wisp_status frame_overrides(const wispi_arm_frame *frame, const wispi_arm *arm,
-                                   wispi_arena *arena, override_list *out, wisp_error *err)
+                                   wispi_arena *arena, wispi_call_words *out, wisp_error *err)
 {
-    override_list o = {
-        arena, wispi_arena_array(arena, (size_t)arm->n_overrides + 8, sizeof *o.list), 0, 0};
-    if (!o.list)
-        return no_memory(err);
+    wispi_call_words o = wispi_call_words_begin(arena, arm->n_overrides + 6);
     for (int32_t i = 0; i < arm->n_overrides; i++)
-        add(&o, arm->overrides[i]);
-    add(&o, "run.seed=0");
-    add(&o, "run.resume=true");
-    add_string(&o, "run.out", frame->out);
-    add_string(&o, "run.name", arm->name);
+        wispi_call_words_add(&o, arm->overrides[i]);
+    wispi_call_words_add(&o, "run.seed=0");
+    wispi_call_words_add(&o, "run.resume=true");
+    wispi_call_words_add_string(&o, "run.out", frame->out);
+    wispi_call_words_add_string(&o, "run.name", arm->name);
     if (frame->device)
-        add_string(&o, "run.device", frame->device);
+        wispi_call_words_add_string(&o, "run.device", frame->device);
     if (arm->threads == 0)
-        add(&o, wispi_arena_printf(arena, "run.threads=%d", frame->threads));
+        wispi_call_words_add(&o, wispi_arena_printf(arena, "run.threads=%d", frame->threads));
     *out = o;
     return o.failed ? no_memory(err) : WISP_OK;
 }
@@ -102,7 +76,7 @@ static wisp_status take_session(const wispi_session *session, wispi_arena *arena
     return status;
 }
 
-static wisp_status resolve(wispi_registry *registry, const override_list *o, wispi_arena *arena,
+static wisp_status resolve(wispi_registry *registry, const wispi_call_words *o, wispi_arena *arena,
                            wispi_arm *arm, wisp_error *err)
 {
     wispi_experiment *x = NULL;
@@ -119,7 +93,7 @@ static wisp_status resolve(wispi_registry *registry, const override_list *o, wis
 wisp_status wispi_arm_resolve(wispi_registry *registry, const wispi_arm_frame *frame,
                               wispi_arena *arena, wispi_arm *arm, wisp_error *err)
 {
-    override_list o = {0};
+    wispi_call_words o = {0};
     WISP_TRY(frame_overrides(frame, arm, arena, &o, err));
     return of_arm(arm, resolve(registry, &o, arena, arm, err), err);
 }

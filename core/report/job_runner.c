@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "config/resolved.h"
+#include "report/call_words.h"
 #include "report/child_process.h"
 #include "report/job_progress.h"
 #include "report/log_tail.h"
@@ -53,29 +53,6 @@ wisp_status wispi_devices_parse(const char *text, wispi_arena *arena, wispi_devi
 
 /* --- a run's call --- */
 
-typedef struct call_text {
-    wispi_arena *arena;
-    const char **list;
-    int32_t n;
-    int failed;
-} call_text;
-
-static void add(call_text *call, const char *text)
-{
-    call->failed |= !text;
-    if (!call->failed)
-        call->list[call->n++] = text;
-}
-
-static void add_string(call_text *call, const char *key, const char *value)
-{
-    wispi_text text = {0};
-    wispi_text_printf(&text, "%s=", key);
-    wispi_resolved_string(&text, value);
-    add(call, text.failed ? NULL : wispi_arena_text(call->arena, text.data));
-    wispi_text_free(&text);
-}
-
 wisp_status wispi_job_arguments(const wispi_study *study, const wispi_job *job,
                                 const wispi_job_options *options, const char *device,
                                 const char ***arguments, wisp_error *err)
@@ -83,24 +60,24 @@ wisp_status wispi_job_arguments(const wispi_study *study, const wispi_job *job,
     int32_t n_folders = 0;
     while (options->plugin_folders && options->plugin_folders[n_folders])
         n_folders++;
-    call_text call = {study->arena, NULL, 0, 0};
-    call.list = wispi_arena_array(study->arena, (size_t)(2 * n_folders) + 11, sizeof *call.list);
-    if (!call.list)
-        return no_memory(err);
-    add(&call, "run");
+    wispi_call_words call = wispi_call_words_begin(study->arena, 2 * n_folders + 7);
+    wispi_call_words_add(&call, "run");
     for (int32_t i = 0; i < n_folders; i++) {
-        add(&call, "--plugin-path");
-        add(&call, options->plugin_folders[i]);
+        wispi_call_words_add(&call, "--plugin-path");
+        wispi_call_words_add(&call, options->plugin_folders[i]);
     }
     if (options->allow_insecure)
-        add(&call, "--allow-insecure-plugins");
-    add(&call, wispi_arena_printf(study->arena, "%s/%s.toml", study->folder, job->arm->name));
-    add(&call, wispi_arena_printf(study->arena, "run.seed=%lld", (long long)job->seed));
-    add_string(&call, "run.out", study->folder);
+        wispi_call_words_add(&call, "--allow-insecure-plugins");
+    wispi_call_words_add(
+        &call, wispi_arena_printf(study->arena, "%s/%s.toml", study->folder, job->arm->name));
+    wispi_call_words_add(&call,
+                         wispi_arena_printf(study->arena, "run.seed=%lld", (long long)job->seed));
+    wispi_call_words_add_string(&call, "run.out", study->folder);
     if (job->arm->workers < 0 && options->workers > 0)
-        add(&call, wispi_arena_printf(study->arena, "run.workers=%d", options->workers));
+        wispi_call_words_add(&call,
+                             wispi_arena_printf(study->arena, "run.workers=%d", options->workers));
     if (device)
-        add_string(&call, "run.device", device);
+        wispi_call_words_add_string(&call, "run.device", device);
     *arguments = call.list;
     return call.failed ? no_memory(err) : WISP_OK;
 }

@@ -1,11 +1,11 @@
 /* runtime_compare.c - compare of wisp/runtime.h. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "report/comparison.h"
 #include "report/config_difference.h"
 #include "report/study_call.h"
 #include "report/study_results.h"
+#include "train/json_text.h"
 
 static wisp_status no_memory(wisp_error *err)
 {
@@ -177,16 +177,6 @@ static wisp_status make_comparison(const wispi_study_call *call, const subject *
     return status;
 }
 
-static wisp_status give_json(const json_t *comparison, wispi_text *out, wisp_error *err)
-{
-    char *text = json_dumps(comparison, JSON_INDENT(2));
-    if (!text)
-        return no_memory(err);
-    wispi_text_printf(out, "%s\n", text);
-    free(text);
-    return WISP_OK;
-}
-
 static wisp_status conclude(wispi_study_call *call, void *user, wispi_text *out, wisp_error *err)
 {
     const subject *s = user;
@@ -196,7 +186,7 @@ static wisp_status conclude(wispi_study_call *call, void *user, wispi_text *out,
     if (status == WISP_OK)
         status = wispi_study_write_json(&call->study, "comparison.json", comparison, err);
     if (status == WISP_OK && call->format == WISP_FORMAT_JSON)
-        status = give_json(comparison, out, err);
+        status = wispi_json_append(comparison, out, err);
     else if (status == WISP_OK && table.data)
         wispi_text_printf(out, "\n%s", table.data);
     json_decref(comparison);

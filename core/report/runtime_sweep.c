@@ -1,9 +1,8 @@
 /* runtime_sweep.c - sweep of wisp/runtime.h. */
-#include <stdlib.h>
-
 #include "report/study_call.h"
 #include "report/study_results.h"
 #include "report/sweep_table.h"
+#include "train/json_text.h"
 
 static wisp_status no_memory(wisp_error *err)
 {
@@ -30,12 +29,7 @@ static wisp_status write_sweep(wispi_study_call *call, const wispi_grid *grid, c
         wispi_sweep_say(grid, sweep, out);
         return WISP_OK;
     }
-    char *text = json_dumps(sweep, JSON_INDENT(2));
-    if (!text)
-        return no_memory(err);
-    wispi_text_printf(out, "%s\n", text);
-    free(text);
-    return WISP_OK;
+    return wispi_json_append(sweep, out, err);
 }
 
 static wisp_status conclude(wispi_study_call *call, void *user, wispi_text *out, wisp_error *err)

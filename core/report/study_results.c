@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/json_text.h"
 
 /* A finished run that cannot be read is named, and missing. */
 static wisp_status read_run(const wispi_job *job, wispi_run_data **run, wisp_error *err)
@@ -79,12 +80,10 @@ wisp_status wispi_study_write_json(const wispi_study *study, const char *file, c
 {
     char path[WISPI_STUDY_PATH + 64];
     WISP_TRY(wispi_path_join(path, sizeof path, study->folder, file));
-    char *text = json_dumps(json, JSON_INDENT(2));
-    if (!text)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for %s", file);
-    const size_t n = strlen(text);
-    text[n] = '\n'; /* in place of the NUL, which is not written */
-    const wisp_status status = wispi_file_replace(path, text, n + 1, err);
-    free(text);
+    wispi_text text = {0};
+    wisp_status status = wispi_json_append(json, &text, err);
+    if (status == WISP_OK)
+        status = wispi_file_replace(path, text.data, text.length, err);
+    wispi_text_free(&text);
     return status;
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/text.h"
 
 json_t *wispi_json_string(const char *text)
 {
@@ -20,20 +19,24 @@ json_t *wispi_json_string(const char *text)
     return string;
 }
 
+wisp_status wispi_json_append(const json_t *root, wispi_text *out, wisp_error *err)
+{
+    char *dumped = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    if (dumped)
+        wispi_text_printf(out, "%s\n", dumped);
+    const int failed = !dumped || out->failed;
+    free(dumped); /* jansson's own allocation */
+    return failed ? wisp_fail(err, WISP_E_NOMEM, "no memory for the JSON text") : WISP_OK;
+}
+
 wisp_status wispi_json_give(json_t *root, char **text, wisp_error *err)
 {
     wispi_text made = {0};
-    char *dumped = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    const wisp_status status = wispi_json_append(root, &made, err);
     json_decref(root);
-    if (dumped) {
-        wispi_text_append(&made, dumped);
-        wispi_text_append(&made, "\n");
-    }
-    free(dumped); /* jansson's own allocation */
-    if (!dumped || made.failed) {
+    if (status == WISP_OK)
+        *text = made.data;
+    else
         wispi_text_free(&made);
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for the JSON text");
-    }
-    *text = made.data;
-    return WISP_OK;
+    return status;
 }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/text.h"
 #include "wisp/status.h"
 
 /* A string whatever its bytes are: what is not UTF-8 becomes '?'. NULL gives JSON's null. */
@@ -12,5 +13,7 @@ json_t *wispi_json_string(const char *text);
 /* The indented text of `root`, ended by a newline and freed with wispi_free. Takes `root` over;
  * NULL (something lacked memory while it was made) gives E_NOMEM. */
 wisp_status wispi_json_give(json_t *root, char **text, wisp_error *err);
+/* The same, appended to `out`; `root` stays the caller's. */
+wisp_status wispi_json_append(const json_t *root, wispi_text *out, wisp_error *err);
 
 #endif
