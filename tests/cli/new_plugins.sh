@@ -21,6 +21,11 @@ for template in "$source"/sdk/templates/*/; do
     expect 0 run smoke.toml --plugin-path .
     grep -q "loss -\?[0-9]" "$work/out" "$work/err" || complain "$call: no loss"
     grep -qi "nan" "$work/out" "$work/err" && complain "$call: not a number"
+    plugin=wisp-$kind-my_idea.so
+    expect 0 validate "$plugin"
+    says " 0 failed"
+    grep -q "^  pass  creates " "$work/out" || complain "$call: the plugin was not even created"
+    grep -qF "wisp validate $plugin" README.md || complain "my_$kind/README.md does not name wisp validate"
     grep -q '"kind": "train"' runs/my_idea-smoke/0/metrics.jsonl || complain "$call: no metrics"
     took=$((SECONDS - begin))
     echo "$kind: $took s from nothing to the end of its smoke run"

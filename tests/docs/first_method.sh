@@ -29,6 +29,7 @@ set -x
 cp "$work/byol.c" byol.c
 . "$work/2.sh" 2>&1 | tee "$work/out"
 set +x
+grep -q "[1-9][0-9]* passed, 0 failed" "$work/out" || { echo "wisp validate finds something in BYOL"; exit 1; }
 grep -q "BYOL: one view predicts" "$work/out" || { echo "inspect shows another plugin"; exit 1; }
 grep -q "loss [0-9]" "$work/out" || { echo "no loss is printed"; exit 1; }
 . "$work/3.sh" 2>&1 | tee "$work/out"
