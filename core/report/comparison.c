@@ -219,7 +219,7 @@ static json_t *family_json(const comparison *c)
 {
     json_t *words =
         c->n_tests > 1
-            ? json_sprintf("Holm's correction over all %d verdicts below: every metric, "
+            ? json_sprintf("Holm's correction over all %d verdicts: every metric, "
                            "basis and arm",
                            (int)c->n_tests)
             : json_string(c->n_tests ? "one verdict, nothing to correct" : "there are no verdicts");

@@ -93,7 +93,9 @@ static void say_not_shown(const wispi_answer *x, wispi_text *words)
     say_interval(x, words);
     if (x->test.p_t <= x->level)
         wispi_text_printf(words, ", as one of %d tests", x->n_tests);
-    if (isfinite(x->detectable))
+    if (x->detectable > 100) /* percent */
+        wispi_text_append(words, "; so few seeds could have seen no difference at all");
+    else if (isfinite(x->detectable))
         wispi_text_printf(words, "; the run could have seen %.*f points",
                           x->detectable < 0.095 ? 2 : 1, x->detectable);
 }

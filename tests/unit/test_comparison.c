@@ -183,6 +183,12 @@ START_TEST(no_gain_is_shown)
     says(task_of(c), "words", "the run could have seen ");
     json_decref(c);
     free_arms(m);
+    m = make_arms(2, 2);
+    set_gain(m, 1, 3, 5);
+    c = compare(m);
+    says(task_of(c), "words", "; so few seeds could have seen no difference at all");
+    json_decref(c);
+    free_arms(m);
 }
 END_TEST
 
