@@ -184,7 +184,7 @@ START_TEST(no_gain_is_shown)
     json_decref(c);
     free_arms(m);
     m = make_arms(2, 2);
-    set_gain(m, 1, 3, 5);
+    set_gain(m, 1, 3, 10);
     c = compare(m);
     says(task_of(c), "words", "; so few seeds could have seen no difference at all");
     json_decref(c);
