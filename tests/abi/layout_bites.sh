@@ -31,4 +31,24 @@ for planted in 'union wisp_x { int32_t a; float b; };' 'typedef struct { int32_t
     'enum wisp_x { WISP_A = 1 };'; do
     passed_by <<<"$planted" >/dev/null || { echo "passed by: $planted"; failed=1; }
 done
+
+# Every struct with fields, in every public header wherever it lies, is in the committed layout and the
+# other way round; found by another way than layout.awk's.
+include=$(dirname "$0")/../../core/include
+structs_of() { # FOLDER
+    find "$1" -name '*.h' -exec "${CC:-cc}" -fpreprocessed -dD -E -P {} \; 2>/dev/null |
+        tr '\n' ' ' | grep -oE '(^|[^A-Za-z_0-9])struct +[A-Za-z_0-9]+ *\{' |
+        sed 's/.*struct *//; s/ *{//' | sort -u
+}
+laid_out=$(sed -n 's/^struct \([A-Za-z_0-9]*\) .*/\1/p' "$(dirname "$0")/layout.txt" | sort -u)
+compare() { diff <(structs_of "$1") <(echo "$laid_out"); }
+[ "$(wc -l <<<"$laid_out")" -gt 100 ] || { echo "layout.txt has few structs"; failed=1; }
+compare "$include" || { echo "layout.txt has not exactly the structs of the headers"; failed=1; }
+planted=$(mktemp -d)
+trap 'rm -rf "$planted"' EXIT
+mkdir "$planted/draft" && cp "$include"/wisp/*.h "$planted"
+for struct in 'typedef struct wisp_x { int32_t a; } wisp_x;' 'struct Other_x{ int32_t a; };'; do
+    echo "$struct" >"$planted/draft/x.h"
+    compare "$planted" >/dev/null && { echo "not missed in layout.txt: $struct"; failed=1; }
+done
 exit $failed

@@ -37,6 +37,12 @@ for template in "$source"/sdk/templates/*/; do
     call="cmake in my_$kind"
     cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/tree" -DCMAKE_C_FLAGS="-Wall -Wextra -Wpedantic -Werror" \
         >"$work/out" 2>"$work/err" && cmake --build build >>"$work/out" 2>>"$work/err" || complain "$call fails"
+    if [ "$kind" = method ]; then # ABI-16
+        call="cmake -DCMAKE_C_FLAGS=-ffast-math"
+        cmake -S . -B fast -DCMAKE_PREFIX_PATH="$work/tree" -DCMAKE_C_FLAGS=-ffast-math >"$work/out" 2>"$work/err" &&
+            complain "$call is taken"
+        errs "fast-math" "ABI-16"
+    fi
     [ -s build/compile_commands.json ] || complain "$call: no compile_commands.json"
     for folder in . build; do
         nm -D --defined-only $folder/wisp-"$kind"-my_idea.so | awk '{print $NF}' >"$work/out"

@@ -178,6 +178,33 @@ START_TEST(libraries_begin_once_and_end_in_reverse)
 }
 END_TEST
 
+static int is_loaded(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, BAD "/wisp-method-%s.so", name);
+    void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    if (library)
+        dlclose(library); /* one more reference was taken */
+    return library != NULL;
+}
+
+/* ABI-14: what was let in stays, even behind the registry's end; what was refused goes. */
+START_TEST(only_a_refused_library_is_closed)
+{
+    const wispi_plugin *plugin = NULL;
+    wisp_error err = {0};
+    ck_assert(!is_loaded("good_options") && !is_loaded("bad_magic"));
+    ck_assert_int_eq(wispi_registry_load(registry, "method", "good_options", &plugin, &err),
+                     WISP_OK);
+    ck_assert_int_eq(wispi_registry_load(registry, "method", "bad_magic", &plugin, &err),
+                     WISP_E_ABI);
+    ck_assert(is_loaded("good_options") && !is_loaded("bad_magic"));
+    wispi_registry_destroy(registry);
+    registry = NULL;
+    ck_assert(is_loaded("good_options"));
+}
+END_TEST
+
 START_TEST(a_file_may_hold_several_plugins)
 {
     const wispi_plugin *first = NULL, *second = NULL, *found = NULL;
@@ -775,6 +802,7 @@ int main(void)
     tcase_add_test(cases, a_pipe_or_folder_is_no_plugin);
     tcase_add_test(cases, what_is_loaded_is_described);
     tcase_add_test(cases, libraries_begin_once_and_end_in_reverse);
+    tcase_add_test(cases, only_a_refused_library_is_closed);
     tcase_add_test(cases, a_file_may_hold_several_plugins);
     tcase_add_test(cases, the_first_folder_wins_and_shadows_are_told);
     tcase_add_test(cases, one_file_under_two_names_is_loaded_once);

@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "loader/host_table.h"
+#include "nn/model.h"
 #include "wisp/runtime.h"
 
 #define BAD WISP_BUILD_DIR "/tests/bad"
@@ -89,6 +91,16 @@ START_TEST(a_run_is_locked_by_callers_who_know_of_it)
     ck_assert_msg(run_smoke(folder, "run.steps=2", &options, &err) == WISP_OK, "%s", err.message);
     snprintf(command, sizeof command, "rm -r %s", folder);
     ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+START_TEST(the_host_knows_two_tables_by_name)
+{
+    const wisp_host *host = wispi_host_table();
+    ck_assert_ptr_eq(host->get_extension(host, "wisp.ops/0"), wispi_ops_table());
+    ck_assert_ptr_eq(host->get_extension(host, "wisp.build/0"), wispi_builder_interface());
+    ck_assert_ptr_null(host->get_extension(host, "wisp.ops/1"));
+    ck_assert_ptr_null(host->get_extension(host, "wisp.tasks/0"));
 }
 END_TEST
 
@@ -198,6 +210,7 @@ int main(void)
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_test(cases, options_of_older_callers_are_read_as_far_as_they_go);
     tcase_add_test(cases, a_run_is_locked_by_callers_who_know_of_it);
+    tcase_add_test(cases, the_host_knows_two_tables_by_name);
     tcase_add_test(cases, results_are_written_on_success_only);
     tcase_add_test(cases, a_file_with_two_plugins_is_inspected_whole);
     tcase_add_loop_test(cases, lack_of_memory_is_an_error_each_time, 0,
