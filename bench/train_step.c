@@ -279,7 +279,7 @@ static wisp_status measure(const arguments *a, wispi_session *s, figures *f, wis
 {
     double times[1024];
     wispi_feed_batch batch;
-    wispi_run_options plain = {0, 0}, profiled = {0, 1};
+    wispi_run_options plain = {.profile = 0}, profiled = {.profile = 1};
     WISP_TRY(make_views(a, s, &batch, err));
     WISP_TRY(wispi_session_record(s, 0, err));
     WISP_TRY(place_views(s, &batch, err));

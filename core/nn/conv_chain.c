@@ -81,7 +81,9 @@ wisp_tensor *wispi_settle(wisp_step *s, const wisp_lazy_map *x, wisp_tensor *res
         return residual ? wisp_add(s, x->map, residual) : x->map;
     if (!x->mean)
         return wispi_batch_norm(s, x->norm, x->map, residual, x->activation);
+    wispi_step_of(s)->in_statistics = 1;
     const wispi_statistics stats = {wispi_stop_gradient(s, x->mean), wispi_stop_gradient(s, x->var),
                                     x->count};
+    wispi_step_of(s)->in_statistics = 0;
     return wispi_normalize_with(s, x->norm, x->map, &stats, residual, x->activation);
 }

@@ -125,7 +125,9 @@ wisp_tensor *wispi_batch_norm(wisp_step *s, const wisp_module *m, wisp_tensor *x
     } else {
         wisp_tensor *out[WISPI_MAX_OUT] = {NULL};
         wisp_no_grad_begin(s);
+        wispi_step_of(s)->in_statistics = 1;
         wispi_call(s, WISPI_CALL_channel_stats, NULL, &x, 1, out);
+        wispi_step_of(s)->in_statistics = 0;
         wisp_no_grad_end(s);
         stats = wispi_share_statistics(s, m, x, out[0], out[1]);
     }

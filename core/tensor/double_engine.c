@@ -36,6 +36,67 @@ static wisp_status begin_output(wispi_step *step, wisp_tensor *const *in, int32_
     return out->values ? WISP_OK : WISP_E_NOMEM;
 }
 
+static wispi_double_engine *engine_of(wispi_step *step)
+{
+    return (wispi_double_engine *)(void *)step;
+}
+
+/* --- what is held fixed --- */
+
+/* The first step keeps the values, later ones get them back. */
+static wisp_status hold(wispi_step *step, double *values, int64_t count, wisp_error *err)
+{
+    wispi_double_hold *h = engine_of(step)->hold;
+    const size_t bytes = (size_t)count * sizeof *values;
+    if (h->is_kept) {
+        const wispi_held_values *kept = h->cursor;
+        if (!kept || kept->count != count)
+            return wisp_fail(err, WISP_E_STATE, "the step's calls are others than those before");
+        memcpy(values, kept->values, bytes);
+        h->cursor = kept->next;
+        return WISP_OK;
+    }
+    wispi_held_values *kept = wispi_arena_alloc(h->arena, sizeof *kept);
+    double *copy = wispi_arena_array(h->arena, (size_t)count + 1, sizeof *copy);
+    if (!kept || !copy)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the values that are held");
+    memcpy(copy, values, bytes);
+    *kept = (wispi_held_values){copy, count, NULL};
+    *(h->last ? &h->last->next : &h->first) = kept;
+    h->last = kept;
+    return WISP_OK;
+}
+
+static int passes_gradient(const wispi_step *step, const wispi_op *op, wisp_tensor *const *in,
+                           int32_t n_in)
+{
+    if (step->in_statistics)
+        return 1;
+    for (int32_t i = 0; i < n_in && op->gradient && !step->no_grad; i++)
+        if (in[i] && in[i]->wants_grad)
+            return 1;
+    return 0;
+}
+
+/* A parameter that is written to is one from then on, so it is not put back: the caller moves it
+ * from where the first step has left it. */
+static wisp_status hold_outputs(wispi_step *step, const wispi_op *op, wisp_tensor *const *out,
+                                wisp_error *err)
+{
+    for (int32_t i = 0; i < op->n_out; i++) {
+        if (!out[i] || out[i]->grad_slot)
+            continue;
+        if (!out[i]->values)
+            out[i]->values = new_values(step, &out[i]->desc);
+        if (!out[i]->values)
+            return WISP_E_NOMEM;
+        WISP_TRY(hold(step, out[i]->values, wisp_desc_count(&out[i]->desc), err));
+    }
+    return WISP_OK;
+}
+
+/* --- calls --- */
+
 static wisp_status call(wispi_step *step, const wispi_op *op, const void *attrs,
                         wisp_tensor *const *in, int32_t n_in, wisp_tensor *const *out,
                         wisp_error *err)
@@ -46,12 +107,16 @@ static wisp_status call(wispi_step *step, const wispi_op *op, const void *attrs,
     for (int32_t i = 0; i < n_in; i++)
         if (in[i])
             ins[i] = (wispi_ref){&in[i]->desc, wisp_desc_count(&in[i]->desc), in[i]->values};
-    for (int32_t i = 0; i < op->n_out; i++)
-        WISP_TRY(begin_output(step, in, n_in, out[i], &outs[i]));
     if (!op->reference)
         return wisp_fail(err, WISP_E_UNSUPPORTED, "%s has no reference kernel", op->name);
+    const wispi_double_hold *h = engine_of(step)->hold;
+    const int is_held = h && !passes_gradient(step, op, in, n_in);
+    if (is_held && h->is_kept)
+        return hold_outputs(step, op, out, err);
+    for (int32_t i = 0; i < op->n_out; i++)
+        WISP_TRY(begin_output(step, in, n_in, out[i], &outs[i]));
     op->reference(attrs, ins, n_in, outs);
-    return WISP_OK;
+    return is_held ? hold_outputs(step, op, out, err) : WISP_OK;
 }
 
 static wisp_tensor *alias(wispi_step *step, wisp_tensor *base, const wisp_desc *desc,
@@ -65,7 +130,17 @@ static wisp_tensor *alias(wispi_step *step, wisp_tensor *base, const wisp_desc *
     tensor->base = base;
     tensor->base_bytes = offset;
     tensor->values = base->values + offset / wisp_dtype_bytes(desc->dtype);
-    return tensor;
+    if (!engine_of(step)->hold || !base->wants_grad || wants_grad || step->in_statistics)
+        return tensor;
+    const double *own = tensor->values;
+    tensor->values = new_values(step, desc);
+    if (!tensor->values)
+        return NULL;
+    memcpy(tensor->values, own, (size_t)wisp_desc_count(desc) * sizeof *own);
+    if (hold(step, tensor->values, wisp_desc_count(desc), &step->error) == WISP_OK)
+        return tensor;
+    wispi_step_fail(&step->plugin, WISP_E_NOMEM, "no memory for the values that are held");
+    return NULL;
 }
 
 static wisp_tensor *variable_tensor(wispi_step *step, wispi_variable *variable)
@@ -75,13 +150,14 @@ static wisp_tensor *variable_tensor(wispi_step *step, wispi_variable *variable)
         return NULL;
     tensor->kind = WISPI_TENSOR_VARIABLE;
     tensor->variable = variable;
-    tensor->values = variable->data;
-    return tensor;
+    const wispi_double_engine *engine = engine_of(step);
+    tensor->values = engine->values_of ? engine->values_of(engine->user, variable) : variable->data;
+    return tensor->values ? tensor : NULL;
 }
 
 static wisp_tensor *variable(wispi_step *step, wispi_variable *wanted)
 {
-    wispi_double_engine *engine = step->owner;
+    wispi_double_engine *engine = engine_of(step);
     for (wispi_double_variable *node = engine->variables; node; node = node->next)
         if (node->variable == wanted)
             return node->tensor;
@@ -108,8 +184,11 @@ static const wispi_engine double_calls = {
 
 void wispi_double_begin(wispi_double_engine *engine, const wisp_ops *ops, wispi_arena *arena)
 {
-    wispi_step_init(&engine->step, &double_calls, ops, arena, engine);
+    wispi_step_init(&engine->step, &double_calls, ops, arena, NULL);
     engine->variables = NULL;
+    engine->values_of = NULL;
+    engine->user = NULL;
+    engine->hold = NULL;
 }
 
 void wispi_double_end(wispi_double_engine *engine)

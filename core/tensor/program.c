@@ -639,6 +639,15 @@ wisp_status wispi_program_go(wispi_program *program, wispi_step_fn fn, void *use
     return step_error(&program->step, err);
 }
 
+static wisp_status repeat(wispi_program *program, wisp_error *err)
+{
+    program->under_way = 0;
+    for (int32_t i = 0; i < program->n_events; i++)
+        if (program->events[i].kind == WISPI_EVENT_CALL)
+            WISP_TRY(carry_out(program, &program->events[i], err));
+    return WISP_OK;
+}
+
 wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *user,
                               const wispi_run_options *options, wisp_error *err)
 {
@@ -650,7 +659,9 @@ wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *us
     WISP_TRY(wispi_device_step_memory(program->device, (size_t)program->facts.step_bytes, &memory,
                                       &program->generation, err));
     program->memory = memory;
-    program->options = options ? *options : (wispi_run_options){0, 0};
+    program->options = options ? *options : (wispi_run_options){0, 0, 0};
+    if (program->options.repeat)
+        return repeat(program, err);
     if (wispi_capture_run(program, fn, user, &status, err))
         return status;
     return wispi_program_go(program, fn, user, err);

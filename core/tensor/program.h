@@ -29,6 +29,7 @@ void wispi_program_destroy(wispi_program *program); /* accepts NULL */
 typedef struct wispi_run_options {
     int32_t check_finite; /* stop at the first call whose result is not finite, and name it */
     int32_t profile;      /* measure every call */
+    int32_t repeat;       /* the recorded calls without the step function, as a graph does them */
 } wispi_run_options;
 
 wisp_status wispi_program_run(wispi_program *program, wispi_step_fn fn, void *user,

@@ -80,6 +80,7 @@ struct wispi_step {
     wisp_error error;
     int32_t no_grad; /* depth of scopes */
     int32_t in_backward;
+    int32_t in_statistics; /* batch norm's: outside the tape, and its gradient goes through them */
     int32_t past_backward; /* the tape has been walked: state may change */
     int32_t n_tensors;
     int32_t draws;                   /* random ones so far: tells call sites apart */

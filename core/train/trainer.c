@@ -457,7 +457,8 @@ static wisp_status run_step(trainer *t, double *wait, wisp_error *err)
     WISP_TRY(wispi_feed_next(t->feed, &batch, err));
     *wait = batch->wait_seconds;
     s->clock.step = t->facts.step;
-    wispi_run_options options = {t->options->check_finite, t->options->profile};
+    wispi_run_options options = {.check_finite = t->options->check_finite,
+                                 .profile = t->options->profile};
     wisp_status status = wispi_session_step(s, batch, &options, err);
     if (status == WISP_OK && wispi_device_is_late(s->device))
         return hold_batch(t, batch, err);

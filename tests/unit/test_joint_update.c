@@ -102,7 +102,7 @@ static outcome run_updates(int waits, int no_norm)
     fixture f;
     update_user u;
     outcome o = {.joint = 0};
-    const wispi_run_options profiled = {0, 1};
+    const wispi_run_options profiled = {.profile = 1};
     wispi_profile_row rows[16];
     open_update(&f, &u);
     u.waits = waits;

@@ -198,7 +198,7 @@ START_TEST(the_first_value_that_is_not_finite_is_named)
 {
     fixture f;
     step_user u;
-    const wispi_run_options check = {1, 0};
+    const wispi_run_options check = {.check_finite = 1};
     open_step(&f, &u);
     wispi_program *program = fixture_record(&f, logarithms, &u);
     put(&f, &u.x, 0.5);
