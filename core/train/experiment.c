@@ -124,6 +124,10 @@ static wisp_status need(wispi_experiment *x, const wispi_node *root, const char 
                         wisp_error *err)
 {
     const wispi_node *node = wispi_node_find(root, table);
+    if (x->lent && strcmp(x->lent->plugin->kind, kind) == 0) {
+        *instance = *x->lent;
+        return WISP_OK;
+    }
     if (!node)
         return wispi_node_fail(
             root, err, NULL,
@@ -186,9 +190,10 @@ static wisp_status load_views(wispi_experiment *x, wisp_error *err)
 }
 
 /* Takes the configuration over. */
-static wisp_status finish_loading(wispi_registry *registry, wispi_config *config,
-                                  wisp_status (*load)(wispi_experiment *, wisp_error *),
-                                  wispi_experiment **experiment, wisp_error *err)
+static wisp_status load_with(wispi_registry *registry, wispi_config *config,
+                             const wispi_instance *lent,
+                             wisp_status (*load)(wispi_experiment *, wisp_error *),
+                             wispi_experiment **experiment, wisp_error *err)
 {
     wispi_experiment *x = wispi_alloc(sizeof *x);
     if (!x) {
@@ -197,12 +202,20 @@ static wisp_status finish_loading(wispi_registry *registry, wispi_config *config
     }
     x->registry = registry;
     x->config = config;
+    x->lent = lent;
     wisp_status status = load(x, err);
     if (status == WISP_OK)
         *experiment = x;
     else
         wispi_experiment_destroy(x);
     return status;
+}
+
+static wisp_status finish_loading(wispi_registry *registry, wispi_config *config,
+                                  wisp_status (*load)(wispi_experiment *, wisp_error *),
+                                  wispi_experiment **experiment, wisp_error *err)
+{
+    return load_with(registry, config, NULL, load, experiment, err);
 }
 
 wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
@@ -212,6 +225,15 @@ wisp_status wispi_experiment_load(wispi_registry *registry, const char *path,
     wispi_config *config = NULL;
     WISP_TRY(wispi_config_load(path, overrides, n_overrides, &config, err));
     return finish_loading(registry, config, load_plugins, experiment, err);
+}
+
+wisp_status wispi_experiment_around(wispi_registry *registry, const wispi_instance *lent,
+                                    const char *text, wispi_experiment **experiment,
+                                    wisp_error *err)
+{
+    wispi_config *config = NULL;
+    WISP_TRY(wispi_config_parse_text("the experiment", text, NULL, 0, &config, err));
+    return load_with(registry, config, lent, load_plugins, experiment, err);
 }
 
 static void append_string(wispi_text *text, const char *key, const char *value)
@@ -307,7 +329,8 @@ void wispi_experiment_destroy(wispi_experiment *x)
         wispi_instance_destroy(&x->probes[i]);
     wispi_instance *const others[] = {&x->method, &x->backbone, &x->sampler, &x->test, &x->data};
     for (size_t i = 0; i < WISP_COUNT(others); i++)
-        wispi_instance_destroy(others[i]);
+        if (!x->lent || others[i]->plugin != x->lent->plugin)
+            wispi_instance_destroy(others[i]);
     wispi_config_destroy(x->config);
     wispi_free(x);
 }

@@ -26,6 +26,8 @@ typedef struct wispi_experiment {
     wispi_instance probes[WISPI_MAX_TASKS], tasks[WISPI_MAX_TASKS];
     int32_t n_probes, n_tasks;
     const wispi_ranks *ranks; /* that train it together; NULL: this process alone */
+    const wispi_instance
+        *lent; /* stands in the place of its kind, and stays its owner's; or NULL */
 } wispi_experiment;
 
 /* Loads, checks and creates everything; trains nothing. The registry must outlive the experiment.
@@ -50,6 +52,11 @@ wisp_status wispi_experiment_load_stored(wispi_registry *registry, const char *r
 wisp_status wispi_experiment_load_views(wispi_registry *registry, const char *path, const char *use,
                                         const char *const *overrides, int32_t n_overrides,
                                         wispi_experiment **experiment, wisp_error *err);
+/* What a text says, around one method or backbone that is there already: the text has no table for
+ * it. It outlives the experiment. */
+wisp_status wispi_experiment_around(wispi_registry *registry, const wispi_instance *lent,
+                                    const char *text, wispi_experiment **experiment,
+                                    wisp_error *err);
 void wispi_experiment_destroy(wispi_experiment *experiment); /* accepts NULL */
 
 /* The fully resolved TOML: running it again is the same run. `model` (may be NULL) adds the

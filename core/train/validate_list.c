@@ -4,6 +4,9 @@
 
 #include "loader/gate.h"
 #include "train/validate_kinds.h"
+#include "train/validate_training.h"
+
+enum { TRAINED = WISPI_OF_METHOD | WISPI_OF_BACKBONE };
 
 /* clang-format off */
 const wispi_validation wispi_validations[] = {
@@ -100,6 +103,58 @@ const wispi_validation wispi_validations[] = {
      "test what reserve() returns",
      WISPI_OF_DATASET, "shape-contract", wispi_validate_dataset_sink, 0},
 
+    /* --- methods and backbones, in a training of six steps --- */
+    {"shape-contract", "it builds, and a step of it can be recorded, with as few views as it "
+     "takes too; the loss is one number",
+     "see the message; requirements(), build() and step() say the same (ABI-21)",
+     WISPI_OF_METHOD, "creates", wispi_validate_method_shapes, 0},
+    {"shape-contract", "forward gives each output that build promised, in its shape",
+     "fill wisp_backbone_info with what forward() gives, and give what is asked for",
+     WISPI_OF_BACKBONE, "creates", wispi_validate_backbone_shapes, 0},
+    {"capture", "a step reads no value of a tensor, and the device can do its calls again without "
+     "the plugin",
+     "step(), after_backward() and after_step() compute with tensors alone: what lasts is in "
+     "named buffers, what changes with time is scheduled",
+     TRAINED, "shape-contract", wispi_validate_capture, 0},
+    {"finite-output", "losses, weights and buffers stay finite",
+     "look with wisp run --check-finite which operation it was",
+     TRAINED, "capture", wispi_validate_finite_output, 0},
+    {"same-seed-same-bits", "a second training of the same seed gives the same bits",
+     "no clock, no address, no counter, no static variable; draw with wisp_uniform() and the "
+     "initial values of nn.h",
+     TRAINED, "finite-output", wispi_validate_training_seed, 0},
+    {"deterministic-across-workers", "one worker that makes the views and four give the same bits",
+     "let nothing depend on when a batch comes, or on the thread that calls",
+     TRAINED, "same-seed-same-bits", wispi_validate_training_workers, 0},
+    {"state-round-trip-bytes", "another instance loads a checkpoint and saves the same bytes",
+     "name tensors after what they are, not after what happens to be counted",
+     TRAINED, "same-seed-same-bits", wispi_validate_state_round_trip, 0},
+    {"state-from-garbage", "a checkpoint that is cut off or damaged is refused in words and "
+     "changes nothing",
+     "keep nothing outside of named tensors",
+     TRAINED, "state-round-trip-bytes", wispi_validate_state_from_garbage, 0},
+    {"resume-equals-straight", "resumed in the middle of an epoch it ends with the same bits as "
+     "without a break",
+     "keep what lasts from step to step in named buffers (wisp_new_state), not in the instance",
+     TRAINED, "state-round-trip-bytes", wispi_validate_resume, 0},
+    {"gradient-check", "the gradient is that of the loss: finite differences in double, along a "
+     "direction in each of up to 12 parameters and in all together",
+     "write to no tensor that another operation made: its gradient needs what was there",
+     TRAINED, "finite-output", wispi_validate_gradient_check, 0},
+    {"every-backend", "on each backend that has a device here, loss and gradient are near those of "
+     "the reference kernels",
+     "see the message, and wisp ops test of that backend",
+     TRAINED, "same-seed-same-bits", wispi_validate_every_backend, 0},
+    {"batch-1", "batches of one image work or are refused in words",
+     "divide by no number that can be 0, or refuse in build()",
+     TRAINED, "finite-output", wispi_validate_batch_1, 0},
+    {"one-view", "one view of each image works or is refused in words",
+     "say in requirements() how many views it needs",
+     TRAINED, "finite-output", wispi_validate_one_view, 0},
+    {"nan-input", "images of NaN end in a loss that is not finite or in words, not in a crash",
+     "make no index out of values without a clamp",
+     TRAINED, "finite-output", wispi_validate_nan_input, 0},
+
     /* --- every kind: the process around it --- */
     {"fp-state-unchanged", "rounding, traps and denormals of floating point stay as they are",
      "link without -ffast-math and leave fenv alone (ABI-16)",
@@ -123,7 +178,7 @@ const wispi_validation wispi_validations[] = {
     {"oom-at-every-allocation", "whichever allocation fails, the plugin says so and leaves nothing",
      "test every pointer that the host gives, free what was made before, return WISP_E_NOMEM "
      "with a message (ABI-9, ABI-10)",
-     WISPI_OF_ALL, "create-destroy-100", wispi_validate_oom, 0},
+     WISPI_OF_ALL, "leaves-nothing-behind", wispi_validate_oom, 0},
 };
 /* clang-format on */
 const int32_t wispi_n_validations = (int32_t)WISP_COUNT(wispi_validations);

@@ -52,6 +52,9 @@ void wispi_validate_config_untouched(wispi_trial *t)
     wispi_subject s;
     wisp_error err = {0};
     const char *damage = "";
+    if (!wispi_trial_load(t))
+        return;
+    wispi_trial_shrink(t);
     if (!wispi_trial_create(t, &s))
         return;
     damage = wispi_subject_damage(&s);

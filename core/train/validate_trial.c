@@ -46,6 +46,11 @@ void wispi_trial_note(wispi_trial *t, const char *format, ...)
     va_end(args);
 }
 
+int wispi_has_words(const wisp_error *err)
+{
+    return err->message[0] != '\0' && !strstr(err->message, "(the plugin gave no message)");
+}
+
 int wispi_trial_load(wispi_trial *t)
 {
     wisp_error err = {0};

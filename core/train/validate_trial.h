@@ -42,6 +42,9 @@ static inline int wispi_trial_is_decided(const wispi_trial *t)
     return t->verdict.outcome != WISPI_VERDICT_PASS;
 }
 
+/* Did a failure come with a reason? */
+int wispi_has_words(const wisp_error *err);
+
 /* Lets the file in through the registry; fails the trial when it is refused. 1: it is in. */
 int wispi_trial_load(wispi_trial *t);
 

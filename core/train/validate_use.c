@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "train/validate_kinds.h"
+#include "train/validate_training.h"
 
 static const struct {
     const char *kind;
@@ -10,6 +11,8 @@ static const struct {
 } uses[] = {
     {"sampler", wispi_use_sampler},
     {"dataset", wispi_use_dataset},
+    {"method", wispi_use_training},
+    {"backbone", wispi_use_training},
 };
 
 wisp_status wispi_trial_use(wispi_trial *t, wispi_subject *s, wisp_error *err)

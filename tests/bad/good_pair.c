@@ -1,37 +1,8 @@
 /* Two plugins of different kinds in one file, and a bundle from before init and fini. */
 #include <stdlib.h>
 
-#include "wisp/method.h"
+#include "small_method.h"
 #include "wisp/sampler.h"
-
-static void requirements(void *self, wisp_requirements *wanted)
-{
-    (void)self;
-    (void)wanted;
-}
-
-static wisp_status build(void *self, wisp_build *b, const wisp_batch *batch, wisp_error *err)
-{
-    (void)self;
-    (void)b;
-    (void)batch;
-    (void)err;
-    return WISP_OK;
-}
-
-static wisp_tensor *step(void *self, wisp_step *s, const wisp_batch *batch)
-{
-    (void)self;
-    (void)s;
-    (void)batch;
-    return NULL;
-}
-
-static wisp_module *network(void *self)
-{
-    (void)self;
-    return NULL;
-}
 
 static wisp_status groups(const void *self, wisp_view_group *group, int32_t *n, wisp_error *err)
 {
@@ -55,10 +26,10 @@ static wisp_status plan(const void *self, const wisp_view_source *source, wisp_v
 }
 
 static const wisp_method_v0 method_table = {.struct_size = sizeof method_table,
-                                            .requirements = requirements,
-                                            .build = build,
-                                            .step = step,
-                                            .evaluated_network = network};
+                                            .requirements = small_requirements,
+                                            .build = small_build,
+                                            .step = small_step,
+                                            .evaluated_network = small_network};
 
 static const wisp_sampler_v0 sampler_table = {
     .struct_size = sizeof sampler_table, .groups = groups, .plan = plan};

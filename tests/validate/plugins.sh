@@ -13,7 +13,8 @@ options_of() {
     dataset-hdf5) echo "path=tests/data/hdf5/images.h5" ;;
     dataset-packed) echo "path=$(ls tests/data/packed/*.wisp | head -1)" ;;
     dataset-webdataset) echo "path=$(ls tests/data/webdataset/*.tar | head -1)" ;;
-    backbone-resnet | backbone-mobilenet_v2) echo "width=0.125 stem=cifar" ;;
+    backbone-resnet) echo "width=0.0625 stem=cifar" ;;
+    backbone-mobilenet_v2) echo "width=0.125 stem=cifar" ;;
     backbone-vit) echo "dim=16 depth=2 heads=2 patch_size=4 image_size=16" ;;
     esac
 }

@@ -1,0 +1,3 @@
+/* Promises more values than its embedding has. */
+#define DIM 16
+#include "almost_good_backbone.h"
