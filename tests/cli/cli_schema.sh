@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # wisp schema: is it what `wisp inspect` says of every plugin? (That validators take it as meant is shown by
-# tests/golden/judge_schema.py, by hand.)
+# tests/golden/judge_schema.py and judge_editor.py, by hand.)
 . "$(dirname "$0")/expect.bash"
 expect 0 schema
 cp "$work/out" "$work/schema"

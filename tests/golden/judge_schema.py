@@ -47,4 +47,5 @@ def main(schema_file, source):
     return wrong > 0
 
 
-sys.exit(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
