@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "report/json_number.h"
+#include "train/json_number.h"
 #include "report/pairing.h"
 #include "report/statistics.h"
 #include "report/time_to_reach.h"

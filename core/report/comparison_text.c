@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "report/comparison.h"
-#include "report/json_number.h"
+#include "train/json_number.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {

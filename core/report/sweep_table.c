@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "report/comparison.h"
-#include "report/json_number.h"
+#include "train/json_number.h"
 #include "report/pairing.h"
 #include "report/verdict.h"
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "report/json_number.h"
+#include "train/json_number.h"
 #include "report/pairing.h"
 #include "train/json_text.h"
 

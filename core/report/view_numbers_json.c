@@ -3,20 +3,15 @@
 
 #include <math.h>
 
+#include "train/json_number.h"
 #include "train/json_text.h"
-
-/* JSON has no NAN. */
-static json_t *number_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 static json_t *means_json(const wispi_view_numbers *n)
 {
     json_t *means = json_object();
     for (int32_t i = 0; i < WISPI_N_MEANS; i++)
         json_object_set_new(means, wispi_view_means[i].key,
-                            number_or_null(wispi_view_numbers_mean(n, i)));
+                            wispi_json_number(wispi_view_numbers_mean(n, i)));
     return means;
 }
 
@@ -52,10 +47,11 @@ static json_t *groups_json(const wispi_view_numbers *n)
                       wispi_json_string(group->group.name), "role",
                       group->is_local ? "local" : "global", "count", (int)group->group.count,
                       "width", (int)group->group.width, "height", (int)group->group.height,
-                      "crop_scale", number_or_null(wispi_histogram_mean(&group->crop_scale)),
-                      "pixel_scale_area", number_or_null(wispi_histogram_mean(&group->pixel_scale)),
-                      "pixel_scale_length", number_or_null(group->sum_length / views), "up_sampled",
-                      number_or_null((double)group->n_up_sampled / views)));
+                      "crop_scale", wispi_json_number(wispi_histogram_mean(&group->crop_scale)),
+                      "pixel_scale_area",
+                      wispi_json_number(wispi_histogram_mean(&group->pixel_scale)),
+                      "pixel_scale_length", wispi_json_number(group->sum_length / views),
+                      "up_sampled", wispi_json_number((double)group->n_up_sampled / views)));
     }
     return list;
 }

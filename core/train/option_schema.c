@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "train/json_number.h"
 #include "train/json_text.h"
 
 json_t *wispi_schema_with(json_t *object, const char *key, json_t *value)
@@ -27,7 +28,7 @@ static json_t *value_of(const wispi_node *node)
     case WISPI_NODE_INTEGER:
         return json_integer(node->integer);
     case WISPI_NODE_FLOAT:
-        return isfinite(node->number) ? json_real(node->number) : json_null();
+        return wispi_json_number(node->number);
     case WISPI_NODE_BOOL:
         return json_boolean(node->integer);
     case WISPI_NODE_ARRAY:

@@ -1,6 +1,6 @@
 /* json_number.h - numbers that may not exist, as JSON. */
-#ifndef WISPI_REPORT_JSON_NUMBER_H
-#define WISPI_REPORT_JSON_NUMBER_H
+#ifndef WISPI_TRAIN_JSON_NUMBER_H
+#define WISPI_TRAIN_JSON_NUMBER_H
 
 #include <jansson.h>
 #include <math.h>
