@@ -225,6 +225,12 @@ wisp_status wispi_path_join(char *out, size_t n, const char *a, const char *b)
     return WISP_OK;
 }
 
+int wispi_file_is_there(const char *folder, const char *name)
+{
+    char path[4096];
+    return wispi_path_join(path, sizeof path, folder, name) == WISP_OK && access(path, F_OK) == 0;
+}
+
 wisp_status wispi_path_folder(char *out, size_t n, const char *path)
 {
     const char *slash = strrchr(path, '/');

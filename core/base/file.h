@@ -44,6 +44,9 @@ wisp_status wispi_make_folders(const char *path, wisp_error *err);
 /* a/b into `out`; just b when b is absolute or a is empty. E_INVALID when it does not fit. */
 wisp_status wispi_path_join(char *out, size_t n, const char *a, const char *b);
 
+/* Is there something of this name in the folder? */
+int wispi_file_is_there(const char *folder, const char *name);
+
 /* The folder part of a path ("." when there is none). E_INVALID when it does not fit. */
 wisp_status wispi_path_folder(char *out, size_t n, const char *path);
 

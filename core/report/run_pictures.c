@@ -13,14 +13,14 @@
 #include "report/tile_sheet.h"
 #include "report/input_pixels.h"
 #include "train/checkpoint.h"
-#include "train/json_text.h"
+#include "train/named_classes.h"
 #include "train/stored_run.h"
 
 /* Images of the training split among which neighbours are looked for. All would take as long as a
  * k-NN evaluation; ImageNet's a night. */
 enum { MOST_BANK = 3000 };
 
-enum { QUERIES = 12, NEIGHBOURS = 8, ATTENTIVE = 6, MOST_CLASSES = 30000 };
+enum { QUERIES = 12, NEIGHBOURS = 8, ATTENTIVE = 6 };
 
 /* px; a picture is never larger than the view that the network gets */
 enum { SMALL_TILE = 32, LARGE_TILE = 48, LARGE_VIEW = 64, MOST_PICTURE = 128 };
@@ -367,16 +367,9 @@ static wisp_status add_attention(const show *s, json_t *out, wisp_error *err)
 static void add_classes(const show *s, json_t *out)
 {
     const wispi_spread_images *images = &s->shown.images;
-    const int32_t n =
-        wispi_spread_images_label(images, 0) >= 0 ? images->from->n_classes(images->from_self) : 0;
-    json_t *names = json_array();
-    for (int32_t i = 0; i < n && i < MOST_CLASSES; i++) {
-        const char *name =
-            images->from->class_name ? images->from->class_name(images->from_self, i) : NULL;
-        char number[16];
-        snprintf(number, sizeof number, "%d", i);
-        json_array_append_new(names, wispi_json_string(name ? name : number));
-    }
+    if (wispi_spread_images_label(images, 0) < 0)
+        return;
+    json_t *names = wispi_class_names_json(images->from, images->from_self);
     if (json_array_size(names) > 0)
         json_object_set(out, "classes", names);
     json_decref(names);

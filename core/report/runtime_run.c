@@ -1,18 +1,11 @@
 /* runtime_run.c - run of wisp/runtime.h: a run, then its report. */
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "report/report_data.h"
 #include "train/runtime_handle.h"
 #include "train/trainer.h"
-
-static int is_there(const char *folder, const char *file)
-{
-    char path[WISPI_FOLDER_BYTES + 64];
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    return access(path, F_OK) == 0;
-}
 
 /* What was trained is not lost for lack of a page about it. */
 static void report(wisp_runtime *runtime, const wispi_train_outcome *outcome)
@@ -21,7 +14,7 @@ static void report(wisp_runtime *runtime, const wispi_train_outcome *outcome)
     const wispi_report_request request = {
         .registry = runtime->registry, .folders = folders, .n_folders = 1, .stop = &runtime->stop};
     wisp_error cause = {0};
-    if (outcome->was_done && is_there(outcome->folder, "report.html"))
+    if (outcome->was_done && wispi_file_is_there(outcome->folder, "report.html"))
         return;
     if (wispi_report_write(&request, NULL, &cause) == WISP_OK)
         wispi_log(WISP_LOG_INFO, "report: %s/report.html", outcome->folder);

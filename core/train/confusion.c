@@ -3,10 +3,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "train/json_text.h"
-
-/* More names than a report can show say nothing. */
-enum { MOST_NAMES = 30000 };
+#include "train/named_classes.h"
 
 static int compare_pairs(const void *a, const void *b)
 {
@@ -57,19 +54,10 @@ wisp_status wispi_confusion_count(const char *task, const char *metric, const in
     return WISP_OK;
 }
 
-/* A class without a name is its number. */
 static json_t *names_json(const wispi_instance *data)
 {
     const wisp_dataset_v0 *set = wispi_dataset_of(data);
-    const int32_t n = set ? set->n_classes(data->self) : 0;
-    json_t *names = json_array();
-    for (int32_t i = 0; i < n && i < MOST_NAMES; i++) {
-        const char *name = set->class_name ? set->class_name(data->self, i) : NULL;
-        char number[16];
-        snprintf(number, sizeof number, "%d", i);
-        json_array_append_new(names, wispi_json_string(name ? name : number));
-    }
-    return names;
+    return set ? wispi_class_names_json(set, data->self) : json_array();
 }
 
 wisp_status wispi_confusion_write(const wispi_run_folder *folder, const char *kind,
