@@ -5,25 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 
 enum { MOST_ENTRIES = 4096, DEPTH = 2 };
-
-static int holds(const char *folder, const char *file)
-{
-    char path[WISPI_REPORT_PATH + 400];
-    snprintf(path, sizeof path, "%.1350s/%.60s", folder, file);
-    return access(path, R_OK) == 0;
-}
-
-/* The last two parts of a path, as far as there are two: "<name>/<seed>". */
-static const char *tail_of(const char *folder)
-{
-    const char *slash = strrchr(folder, '/');
-    while (slash && slash > folder && slash[-1] != '/')
-        slash--;
-    return slash ? slash : folder;
-}
 
 static wisp_status add_run(wispi_report_runs *runs, const char *folder, wisp_error *err)
 {
@@ -32,8 +17,38 @@ static wisp_status add_run(wispi_report_runs *runs, const char *folder, wisp_err
                          WISPI_REPORT_MOST_RUNS);
     wispi_report_run *run = &runs->list[runs->n++];
     snprintf(run->folder, sizeof run->folder, "%s", folder);
-    snprintf(run->label, sizeof run->label, "%.*s", WISPI_REPORT_NAME - 1, tail_of(folder));
     return WISP_OK;
+}
+
+/* --- labels --- */
+
+/* The last parts of a path, as far as there are so many: of two "<name>/<seed>". */
+static const char *tail_of(const char *folder, int parts)
+{
+    const char *at = folder + strlen(folder);
+    while (at > folder && (at[-1] != '/' || --parts > 0))
+        at--;
+    return at;
+}
+
+static int others_end_alike(const wispi_report_runs *runs, int32_t index, int parts)
+{
+    const char *tail = tail_of(runs->list[index].folder, parts);
+    for (int32_t i = 0; i < runs->n; i++)
+        if (i != index && strcmp(tail_of(runs->list[i].folder, parts), tail) == 0)
+            return 1;
+    return 0;
+}
+
+/* Folders differ, so there is an end for which this ends. */
+static void label_runs(wispi_report_runs *runs)
+{
+    for (int32_t i = 0; i < runs->n; i++) {
+        int parts = 2;
+        while (others_end_alike(runs, i, parts))
+            parts++;
+        runs->list[i].label = tail_of(runs->list[i].folder, parts);
+    }
 }
 
 /* --- folders of folders --- */
@@ -93,7 +108,7 @@ static wisp_status look_at(wispi_report_runs *runs, const char *folder, int dept
 {
     if (strlen(folder) >= WISPI_REPORT_PATH - 64)
         return wisp_fail(err, WISP_E_INVALID, "%.200s...: the path is too long", folder);
-    if (holds(folder, "config.toml"))
+    if (wispi_file_is_there(folder, "config.toml"))
         return add_run(runs, folder, err);
     return depth > 0 ? find_below(runs, folder, depth - 1, err) : WISP_OK;
 }
@@ -112,7 +127,7 @@ static wisp_status find_below(wispi_report_runs *runs, const char *folder, int d
         status = look_at(runs, path, depth, err);
         /* Seeds lie side by side; the runs of arms, one level above, found their first already. */
         for (int32_t k = at; k < runs->n && status == WISP_OK; k++)
-            if (holds(path, "config.toml"))
+            if (wispi_file_is_there(path, "config.toml"))
                 runs->list[k].is_first = at == before;
     }
     free_entries(e);
@@ -130,9 +145,9 @@ static wisp_status find_in(wispi_report_runs *runs, const char *named, wisp_erro
     snprintf(folder, sizeof folder, "%.*s", (int)n, named);
     if (access(folder, F_OK) != 0)
         return wisp_fail(err, WISP_E_NOT_FOUND, "%.500s: there is no such folder", folder);
-    if (holds(folder, "comparison.json"))
+    if (wispi_file_is_there(folder, "comparison.json"))
         runs->kind = WISPI_REPORT_COMPARISON;
-    else if (holds(folder, "sweep.json"))
+    else if (wispi_file_is_there(folder, "sweep.json"))
         runs->kind = WISPI_REPORT_SWEEP;
     const int32_t before = runs->n;
     WISP_TRY(look_at(runs, folder, DEPTH, err));
@@ -141,9 +156,30 @@ static wisp_status find_in(wispi_report_runs *runs, const char *named, wisp_erro
                          "%.500s holds no run: name a folder with a config.toml, such as "
                          "runs/NAME/SEED, or one of a comparison",
                          folder);
-    if (runs->n == before + 1 && holds(folder, "config.toml"))
+    if (runs->n == before + 1 && wispi_file_is_there(folder, "config.toml"))
         runs->list[before].is_first = 1;
     return WISP_OK;
+}
+
+static int is_repeated(const wispi_report_runs *runs, int32_t index)
+{
+    for (int32_t i = 0; i < index; i++)
+        if (strcmp(runs->list[i].folder, runs->list[index].folder) == 0)
+            return 1;
+    return 0;
+}
+
+static void leave_repeated_out(wispi_report_runs *runs)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < runs->n; i++) {
+        if (is_repeated(runs, i))
+            continue;
+        if (kept != i)
+            runs->list[kept] = runs->list[i];
+        kept++;
+    }
+    runs->n = kept;
 }
 
 wisp_status wispi_report_runs_find(const char *const *folders, int32_t n_folders,
@@ -164,6 +200,8 @@ wisp_status wispi_report_runs_find(const char *const *folders, int32_t n_folders
     }
     if (n_folders > 1)
         found.kind = WISPI_REPORT_RUN;
+    leave_repeated_out(&found);
+    label_runs(&found);
     *runs = found;
     return WISP_OK;
 }

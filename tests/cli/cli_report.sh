@@ -156,6 +156,18 @@ rm study/B/0/config.toml
 expect 0 report study --json
 value 'runs.#' 3
 
+# --- labels tell runs apart, however long their names are, and a run is there once ---
+cell=$(printf 'method.out_dim=%0170d' 8)
+for run in out1/q/0 out2/q/0 "out2/$cell/0"; do mkdir -p $run && cp runs/plain/0/{config.toml,metrics.jsonl} $run; done
+expect 0 report out1/q/0 out2/q/0 "out2/$cell/0" out2/q/0 --json
+value 'runs.#' 3
+value runs.0.label out1/q/0
+value runs.1.label out2/q/0
+value runs.2.label "$cell/0"
+expect 0 report out2 --json
+value runs.0.label "$cell/0"
+value runs.1.label q/0
+
 # --- what is missing or broken is told, and costs the page that alone ---
 broken() {
     rm -rf b && cp -r runs/plain/0 b
