@@ -12,13 +12,17 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "report/page.h"
+#include "wisp/options.h"
 
 enum { MOST_CONNECTIONS = 64, SECONDS_PER_CONNECTION = 30 };
+
+/* Of HTTP; browsers do not name it. */
+enum { USUAL_PORT = 80 };
 
 /* What is shown; made anew for each page and exchanged as a whole. */
 typedef struct shown {
     wispi_text html, json;
-    char tag[24]; /* the ETag of both */
+    char tag[24]; /* the ETag of json; a page is loaded anew, and never asked about */
 } shown;
 
 struct wispi_page_server {
@@ -88,12 +92,16 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned int st
     return result;
 }
 
-static int names_this_host(const wispi_page_server *server, const char *host)
+int wispi_page_server_answers(int32_t port, const char *host)
 {
-    char ours[2][32];
-    snprintf(ours[0], sizeof ours[0], "127.0.0.1:%d", (int)server->port);
-    snprintf(ours[1], sizeof ours[1], "localhost:%d", (int)server->port);
-    return host && (strcmp(host, ours[0]) == 0 || strcmp(host, ours[1]) == 0);
+    static const char *const ours[] = {"127.0.0.1", "localhost"};
+    for (size_t i = 0; host && i < WISP_COUNT(ours); i++) {
+        char with_port[32];
+        snprintf(with_port, sizeof with_port, "%s:%d", ours[i], (int)port);
+        if (strcmp(host, with_port) == 0 || (port == USUAL_PORT && strcmp(host, ours[i]) == 0))
+            return 1;
+    }
+    return 0;
 }
 
 static enum MHD_Result answer_json(wispi_page_server *server, struct MHD_Connection *connection)
@@ -114,7 +122,8 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     (void)version, (void)data, (void)state;
     if (*data_bytes > 0)
         return MHD_NO; /* whoever sends a body is not a browser that looks at a page */
-    if (!names_this_host(server, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host")))
+    if (!wispi_page_server_answers(
+            server->port, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host")))
         return refuse(connection, MHD_HTTP_FORBIDDEN, "this page is shown as 127.0.0.1 only\n");
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "this page can only be read\n");

@@ -19,6 +19,9 @@ void wispi_page_server_stop(wispi_page_server *server); /* accepts NULL */
 
 int32_t wispi_page_server_port(const wispi_page_server *server);
 
+/* Is this the Host of a request to a server on `port`? NULL: the request names none. */
+int wispi_page_server_answers(int32_t port, const char *host);
+
 /* Shows another page, also to browsers that show the old one. On failure the old one stays. */
 wisp_status wispi_page_server_show(wispi_page_server *server, json_t *page, wisp_error *err);
 

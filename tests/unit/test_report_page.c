@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "report/page.h"
+#include "report/page_server.h"
 
 static json_t *page_with(const char *title, int live)
 {
@@ -77,6 +78,23 @@ START_TEST(lacking_memory_leaves_what_was_there)
 }
 END_TEST
 
+/* Browsers name a port that is not HTTP's own. */
+START_TEST(requests_to_this_host_are_answered)
+{
+    ck_assert_int_eq(wispi_page_server_answers(8080, "127.0.0.1:8080"), 1);
+    ck_assert_int_eq(wispi_page_server_answers(8080, "localhost:8080"), 1);
+    ck_assert_int_eq(wispi_page_server_answers(8080, "localhost"), 0);
+    ck_assert_int_eq(wispi_page_server_answers(8080, "127.0.0.1:80"), 0);
+    ck_assert_int_eq(wispi_page_server_answers(80, "127.0.0.1"), 1);
+    ck_assert_int_eq(wispi_page_server_answers(80, "localhost"), 1);
+    ck_assert_int_eq(wispi_page_server_answers(80, "localhost:80"), 1);
+    ck_assert_int_eq(wispi_page_server_answers(80, "evil.example"), 0);
+    ck_assert_int_eq(wispi_page_server_answers(80, "localhost.evil.example"), 0);
+    ck_assert_int_eq(wispi_page_server_answers(80, ""), 0);
+    ck_assert_int_eq(wispi_page_server_answers(80, NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("report page");
@@ -85,6 +103,7 @@ int main(void)
     tcase_add_test(tests, the_title_is_text);
     tcase_add_test(tests, a_live_page_may_ask_its_server);
     tcase_add_test(tests, lacking_memory_leaves_what_was_there);
+    tcase_add_test(tests, requests_to_this_host_are_answered);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
