@@ -14,7 +14,8 @@ static const double terminal_seconds = 1.0, log_seconds = 30.0;
 
 enum { LINE_BYTES = 512 };
 
-int64_t wispi_job_step_reached(const char *run_folder)
+/* The step of the last line of a run's metrics; -1: there is none. */
+static int64_t step_reached(const char *run_folder)
 {
     static const char key[] = "\"step\": ";
     char path[WISPI_STUDY_PATH + 300], line[4096];
@@ -34,7 +35,7 @@ void wispi_job_progress_begin(wispi_job_progress *p, const wispi_study *study, i
 static int64_t steps_of(const wispi_job *job)
 {
     if (job->state == WISPI_JOB_RUNS) {
-        const int64_t step = wispi_job_step_reached(job->folder);
+        const int64_t step = step_reached(job->folder);
         return step > job->first_step ? step : job->first_step;
     }
     return job->state == WISPI_JOB_DONE ? job->arm->steps : job->first_step;

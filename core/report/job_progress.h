@@ -18,7 +18,4 @@ void wispi_job_progress_show(wispi_job_progress *progress);
 void wispi_job_progress_say(wispi_job_progress *progress, const char *line);
 void wispi_job_progress_end(wispi_job_progress *progress);
 
-/* The step of the last line of a run's metrics; -1: there is none. */
-int64_t wispi_job_step_reached(const char *run_folder);
-
 #endif

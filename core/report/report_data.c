@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "report/page.h"
 #include "report/run_page.h"
@@ -12,35 +11,33 @@
 enum { MOST_BYTES = 1 << 28 };
 
 /* The folder that holds the arms' folders has its numbers in one file. */
-static json_t *read_numbers(const char *folder, const char *file)
+static json_t *read_numbers(const wispi_report_request *request, const char *file)
 {
     char path[WISPI_REPORT_PATH + 64];
     uint8_t *data = NULL;
     size_t n = 0;
     json_error_t where;
     wisp_error cause = {0};
-    snprintf(path, sizeof path, "%.*s/%s", WISPI_REPORT_PATH, folder, file);
+    snprintf(path, sizeof path, "%.*s/%s", WISPI_REPORT_PATH, request->folders[0], file);
     if (wispi_file_read(path, MOST_BYTES, &data, &n, &cause) != WISP_OK) {
-        wispi_log(WISP_LOG_WARNING, "the report shows no numbers: %s", cause.message);
+        wispi_report_warn(request->warnings, "the report shows no numbers: %s", cause.message);
         return NULL;
     }
     json_t *numbers = json_loadb((const char *)data, n, 0, &where);
     wispi_free(data);
     if (!numbers)
-        wispi_log(WISP_LOG_WARNING, "the report shows no numbers: %s:%d: %s", path, where.line,
-                  where.text);
+        wispi_report_warn(request->warnings, "the report shows no numbers: %s:%d: %s", path,
+                          where.line, where.text);
     return numbers;
 }
 
 /* Views and pictures take time. Of several seeds the first one's stand for all. */
-static int32_t depth_of(const wispi_report_request *request, const wispi_report_runs *runs,
-                        const wispi_report_run *run)
+static int wants_pictures(const wispi_report_request *request, const wispi_report_runs *runs,
+                          const wispi_report_run *run)
 {
-    if (request->live || !request->registry)
-        return WISPI_PAGE_LOGS;
-    if (runs->kind == WISPI_REPORT_SWEEP)
-        return WISPI_PAGE_LOGS;
-    return run->is_first ? WISPI_PAGE_PICTURES : WISPI_PAGE_LOGS;
+    if (request->live || !request->registry || runs->kind == WISPI_REPORT_SWEEP)
+        return 0;
+    return run->is_first;
 }
 
 /* A run of several that cannot be read is named and left out. */
@@ -53,14 +50,14 @@ static wisp_status add_run(const wispi_report_request *request, const wispi_repo
     wispi_report_request own = *request;
     own.registry = request->live ? NULL : request->registry;
     const wisp_status status =
-        wispi_run_page(&own, run, depth_of(request, runs, run), &page, &cause);
+        wispi_run_page(&own, run, wants_pictures(request, runs, run), &page, &cause);
     if (status == WISP_OK)
         return json_array_append_new(list, page) == 0
                    ? WISP_OK
                    : wisp_fail(err, WISP_E_NOMEM, "no memory for a report");
     if (runs->n == 1 || status == WISP_E_NOMEM || status == WISP_E_STOPPED)
         return wisp_fail(err, status, "%s", cause.message);
-    wispi_log(WISP_LOG_WARNING, "%s is not in the report: %s", run->folder, cause.message);
+    wispi_report_warn(request->warnings, "%s is not in the report: %s", run->folder, cause.message);
     return WISP_OK;
 }
 
@@ -89,10 +86,9 @@ static wisp_status make_page(const wispi_report_request *request, const wispi_re
         return wisp_fail(err, WISP_E_NOT_FOUND, "none of %d runs in %.500s can be read", runs->n,
                          request->folders[0]);
     if (runs->kind == WISPI_REPORT_COMPARISON)
-        json_object_set_new(page, "comparison",
-                            read_numbers(request->folders[0], "comparison.json"));
+        json_object_set_new(page, "comparison", read_numbers(request, "comparison.json"));
     if (runs->kind == WISPI_REPORT_SWEEP)
-        json_object_set_new(page, "sweep", read_numbers(request->folders[0], "sweep.json"));
+        json_object_set_new(page, "sweep", read_numbers(request, "sweep.json"));
     return WISP_OK;
 }
 

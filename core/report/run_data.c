@@ -145,6 +145,14 @@ static wisp_status take_line(wispi_run_data *data, const char *kind, json_t *obj
     return WISP_OK;
 }
 
+static wisp_status keep_health(wispi_run_data *data, json_t *object, const wispi_jsonl_place *place,
+                               wisp_error *err)
+{
+    if (!data->health)
+        data->health = json_array();
+    return json_array_append(data->health, object) == 0 ? WISP_OK : no_memory(place, err);
+}
+
 static wisp_status take_metric_line(void *user, json_t *object, const wispi_jsonl_place *place,
                                     wisp_error *err)
 {
@@ -155,6 +163,8 @@ static wisp_status take_metric_line(void *user, json_t *object, const wispi_json
                          (long long)place->line);
     /* Both stand behind everything else, so a later line means that the run has gone on. */
     data->is_done = strcmp(kind, "task") == 0 || strcmp(kind, "best_probe") == 0;
+    if (strcmp(kind, "health") == 0)
+        WISP_TRY(keep_health(data, object, place, err));
     return take_line(data, kind, object, place, err);
 }
 
@@ -351,6 +361,7 @@ void wispi_run_data_free(wispi_run_data *data)
     }
     wispi_free(data->curves);
     wispi_free(data->results);
+    json_decref(data->health);
     json_decref(data->manifest);
     json_decref(data->notes);
     wispi_config_destroy(data->config);

@@ -53,6 +53,7 @@ typedef struct wispi_run_data {
     int32_t n_curves;
     wispi_run_result *results; /* points into the curves */
     int32_t n_results;
+    json_t *health; /* the lines of what was wrong, as they are; NULL: nothing was */
 } wispi_run_data;
 
 /* E_NOT_FOUND when `folder` holds no config.toml. A run without metrics has no curves. */

@@ -3,16 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "report/config_changes.h"
 #include "report/confusion_view.h"
 #include "report/data_uri.h"
-#include "report/jsonl.h"
+#include "train/json_number.h"
 #include "report/run_data.h"
 #include "report/run_pictures.h"
 #include "report/view_sheet.h"
 #include "train/json_text.h"
+#include "train/run_folder.h"
 
 /* A curve has no more points than this on a page: a screen has no more pixels. */
 enum { MOST_POINTS = 2000 };
@@ -21,25 +21,25 @@ enum { MOST_POINTS = 2000 };
 enum { PLANS = 2000, SHOWN = 3 };
 
 /* What a run lacks is no reason to have no report. Lack of memory and being stopped are. */
-static wisp_status tell(const wispi_report_run *run, const char *what, wisp_status status,
-                        const wisp_error *cause, json_t *notes, wisp_error *err)
+static wisp_status tell(const wispi_report_request *request, const wispi_report_run *run,
+                        const char *what, wisp_status status, const wisp_error *cause,
+                        json_t *notes, wisp_error *err)
 {
     if (status == WISP_OK)
         return WISP_OK;
     if (status == WISP_E_NOMEM || status == WISP_E_STOPPED)
         return wisp_fail(err, status, "%s", cause->message);
-    wispi_log(WISP_LOG_WARNING, "%s: the report shows no %s: %s", run->folder, what,
-              cause->message);
-    json_array_append_new(notes, json_sprintf("no %s: %s", what, cause->message));
-    return WISP_OK;
+    wispi_text note = {0};
+    wispi_text_printf(&note, "no %s: %s", what, cause->message);
+    wispi_report_warn(request->warnings, "%s: the report shows no %s: %s", run->folder, what,
+                      cause->message);
+    const int is_kept =
+        !note.failed && json_array_append_new(notes, wispi_json_string(note.data)) == 0;
+    wispi_text_free(&note);
+    return is_kept ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for a report");
 }
 
 /* --- curves and results --- */
-
-static json_t *number_json(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 /* Evenly thinned, the last point always there. */
 static json_t *curve_json(const wispi_curve *curve)
@@ -53,8 +53,8 @@ static json_t *curve_json(const wispi_curve *curve)
         const wispi_curve_point *p = &curve->points[at];
         json_array_append_new(step, json_integer(p->step));
         json_array_append_new(epoch, json_real(p->epoch));
-        json_array_append_new(value, number_json(p->value));
-        json_array_append_new(pixels, number_json(p->pixels));
+        json_array_append_new(value, wispi_json_number(p->value));
+        json_array_append_new(pixels, wispi_json_number(p->pixels));
         has_pixels &= isfinite(p->pixels) != 0;
     }
     json_t *made = json_pack("{s:o, s:o, s:o, s:O*}", "step", step, "epoch", epoch, "value", value,
@@ -78,30 +78,10 @@ static json_t *results_json(const wispi_run_data *data)
         const wispi_run_result *r = &data->results[i];
         json_array_append_new(list,
                               json_pack("{s:s, s:s, s:o, s:f, s:O*}", "kind", r->kind, "metric",
-                                        r->metric, "value", number_json(r->value), "epoch",
+                                        r->metric, "value", wispi_json_number(r->value), "epoch",
                                         r->epoch, "protocol", (json_t *)(uintptr_t)r->protocol));
     }
     return list;
-}
-
-/* --- health --- */
-
-static wisp_status add_health(void *user, json_t *object, const wispi_jsonl_place *place,
-                              wisp_error *err)
-{
-    const char *kind = json_string_value(json_object_get(object, "kind"));
-    (void)place;
-    (void)err;
-    if (kind && strcmp(kind, "health") == 0)
-        json_array_append(user, object);
-    return WISP_OK;
-}
-
-static wisp_status read_health(const wispi_report_run *run, json_t *health, wisp_error *err)
-{
-    char path[WISPI_REPORT_PATH + 64];
-    snprintf(path, sizeof path, "%.*s/metrics.jsonl", WISPI_REPORT_PATH, run->folder);
-    return wispi_jsonl_read(path, add_health, health, err);
 }
 
 /* --- views --- */
@@ -157,7 +137,7 @@ static wisp_status add_views(const wispi_report_request *request, const wispi_re
     const wisp_status status = make_views(request, run, &views, &cause);
     if (status == WISP_OK)
         json_object_set_new(page, "views", views);
-    return tell(run, "views", status, &cause, notes, err);
+    return tell(request, run, "views", status, &cause, notes, err);
 }
 
 static wisp_status add_changes(const wispi_report_request *request, const wispi_report_run *run,
@@ -170,7 +150,7 @@ static wisp_status add_changes(const wispi_report_request *request, const wispi_
         wispi_config_changes(request->registry, data->config, data->manifest, &changes, &cause);
     if (status == WISP_OK)
         json_object_set_new(page, "changes", changes);
-    return tell(run, "list of changed settings", status, &cause, notes, err);
+    return tell(request, run, "list of changed settings", status, &cause, notes, err);
 }
 
 static wisp_status add_pictures(const wispi_report_request *request, const wispi_report_run *run,
@@ -185,11 +165,11 @@ static wisp_status add_pictures(const wispi_report_request *request, const wispi
     if (status == WISP_OK)
         json_object_update(pictures, made);
     json_decref(made);
-    return tell(run, "pictures of what was learned", status, &cause, notes, err);
+    return tell(request, run, "pictures of what was learned", status, &cause, notes, err);
 }
 
-static wisp_status add_confusion(const wispi_report_run *run, json_t *pictures, json_t *notes,
-                                 wisp_error *err)
+static wisp_status add_confusion(const wispi_report_request *request, const wispi_report_run *run,
+                                 json_t *pictures, json_t *notes, wisp_error *err)
 {
     json_t *view = NULL;
     wisp_error cause = {0};
@@ -197,21 +177,39 @@ static wisp_status add_confusion(const wispi_report_run *run, json_t *pictures, 
     if (status == WISP_OK)
         json_object_set_new(pictures, "confusion", view);
     /* A run without labels has no such file. */
-    return status == WISP_E_NOT_FOUND ? WISP_OK
-                                      : tell(run, "confusion matrix", status, &cause, notes, err);
+    return status == WISP_E_NOT_FOUND
+               ? WISP_OK
+               : tell(request, run, "confusion matrix", status, &cause, notes, err);
+}
+
+static wisp_status add_damage(const wispi_report_request *request, const wispi_run_data *data,
+                              json_t *notes, wisp_error *err)
+{
+    size_t i;
+    json_t *note;
+    json_array_foreach(data->notes, i, note)
+    {
+        wispi_report_warn(request->warnings, "the report leaves out what is damaged: %s",
+                          json_string_value(note));
+        if (json_array_append(notes, note) != 0)
+            return wisp_fail(err, WISP_E_NOMEM, "no memory for a report");
+    }
+    return WISP_OK;
 }
 
 static wisp_status add_made(const wispi_report_request *request, const wispi_report_run *run,
-                            const wispi_run_data *data, int32_t depth, json_t *page,
+                            const wispi_run_data *data, int with_pictures, json_t *page,
                             wisp_error *err)
 {
     json_t *pictures = json_object(), *notes = json_array();
-    wisp_status status = add_confusion(run, pictures, notes, err);
+    wisp_status status = add_damage(request, data, notes, err);
+    if (status == WISP_OK)
+        status = add_confusion(request, run, pictures, notes, err);
     if (status == WISP_OK)
         status = add_changes(request, run, data, page, notes, err);
-    if (status == WISP_OK && depth >= WISPI_PAGE_VIEWS)
+    if (status == WISP_OK && with_pictures)
         status = add_views(request, run, page, notes, err);
-    if (status == WISP_OK && depth >= WISPI_PAGE_PICTURES)
+    if (status == WISP_OK && with_pictures)
         status = add_pictures(request, run, pictures, notes, err);
     if (json_object_size(pictures) > 0)
         json_object_set(page, "pictures", pictures);
@@ -222,22 +220,22 @@ static wisp_status add_made(const wispi_report_request *request, const wispi_rep
     return status;
 }
 
+static const char *state_of(const wispi_report_run *run, const wispi_run_data *data)
+{
+    if (data->is_done)
+        return "done";
+    return wispi_run_folder_is_locked(run->folder) ? "running" : "not finished";
+}
+
 static wisp_status tell_run(const wispi_report_run *run, const wispi_run_data *data, json_t **page,
                             wisp_error *err)
 {
-    json_t *health = json_array();
-    const wisp_status status = read_health(run, health, err);
     json_t *made =
-        status == WISP_OK
-            ? json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:O*, s:O*}", "label",
-                        wispi_json_string(run->label), "folder", wispi_json_string(run->folder),
-                        "state", data->is_done ? "done" : "running", "curves", curves_json(data),
-                        "results", results_json(data), "config",
-                        wispi_json_string(data->config_text), "environment", data->manifest,
-                        "health", json_array_size(health) > 0 ? health : NULL)
-            : NULL;
-    json_decref(health);
-    WISP_TRY(status);
+        json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:O*, s:O*}", "label",
+                  wispi_json_string(run->label), "folder", wispi_json_string(run->folder), "state",
+                  state_of(run, data), "curves", curves_json(data), "results", results_json(data),
+                  "config", wispi_json_string(data->config_text), "environment", data->manifest,
+                  "health", data->health);
     if (!made)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a report");
     *page = made;
@@ -245,14 +243,14 @@ static wisp_status tell_run(const wispi_report_run *run, const wispi_run_data *d
 }
 
 wisp_status wispi_run_page(const wispi_report_request *request, const wispi_report_run *run,
-                           int32_t depth, json_t **page, wisp_error *err)
+                           int with_pictures, json_t **page, wisp_error *err)
 {
     wispi_run_data *data = NULL;
     json_t *made = NULL;
     WISP_TRY(wispi_run_data_read(run->folder, &data, err));
     wisp_status status = tell_run(run, data, &made, err);
     if (status == WISP_OK)
-        status = add_made(request, run, data, depth, made, err);
+        status = add_made(request, run, data, with_pictures, made, err);
     wispi_run_data_free(data);
     if (status == WISP_OK)
         *page = made;

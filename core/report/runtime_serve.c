@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "report/page_server.h"
 #include "report/report_data.h"
 #include "train/runtime_handle.h"
@@ -26,12 +25,13 @@ static void refresh(const wispi_report_request *request, wispi_page_server *serv
 {
     json_t *page = NULL;
     wisp_error err = {0};
+    wispi_report_warnings_turn(request->warnings);
     wisp_status status = wispi_report_data(request, &page, &err);
     if (status == WISP_OK)
         status = wispi_page_server_show(server, page, &err);
     json_decref(page);
     if (status != WISP_OK && status != WISP_E_STOPPED)
-        wispi_log(WISP_LOG_WARNING, "the page stays as it is: %s", err.message);
+        wispi_report_warn(request->warnings, "the page stays as it is: %s", err.message);
 }
 
 static void keep_showing(const wisp_runtime *runtime, const wispi_report_request *request,
@@ -56,6 +56,21 @@ static void tell_address(const wisp_serve_options *options, int32_t port)
         options->ready(options->user, address);
 }
 
+static wisp_status serve(const wisp_runtime *runtime, const wispi_report_request *request,
+                         const wisp_serve_options *options, wisp_error *err)
+{
+    json_t *page = NULL;
+    wispi_page_server *server = NULL;
+    WISP_TRY(wispi_report_data(request, &page, err));
+    const wisp_status status = wispi_page_server_start(options->port, page, &server, err);
+    json_decref(page);
+    WISP_TRY(status);
+    tell_address(options, wispi_page_server_port(server));
+    keep_showing(runtime, request, server);
+    wispi_page_server_stop(server);
+    return WISP_OK;
+}
+
 wisp_status wisp_runtime_serve(wisp_runtime *runtime, const char *const *folders, int32_t n_folders,
                                const wisp_serve_options *given, wisp_error *err)
 {
@@ -63,18 +78,14 @@ wisp_status wisp_runtime_serve(wisp_runtime *runtime, const char *const *folders
     if (given)
         memcpy(&options, given,
                given->struct_size < sizeof options ? given->struct_size : sizeof options);
-    const wispi_report_request request = {
-        .folders = folders, .n_folders = n_folders, .live = 1, .stop = &runtime->stop};
-    json_t *page = NULL;
-    wispi_page_server *server = NULL;
+    wispi_report_warnings warnings = {0};
+    const wispi_report_request request = {.folders = folders,
+                                          .n_folders = n_folders,
+                                          .live = 1,
+                                          .stop = &runtime->stop,
+                                          .warnings = &warnings};
     runtime->stop = 0;
-    WISP_TRY(wispi_report_data(&request, &page, err));
-    const wisp_status status = wispi_page_server_start(options.port, page, &server, err);
-    json_decref(page);
-    if (status != WISP_OK)
-        return status;
-    tell_address(&options, wispi_page_server_port(server));
-    keep_showing(runtime, &request, server);
-    wispi_page_server_stop(server);
-    return WISP_OK;
+    const wisp_status status = serve(runtime, &request, &options, err);
+    wispi_report_warnings_free(&warnings);
+    return status;
 }

@@ -57,15 +57,6 @@ const wispi_run_data *wispi_study_results_at(const wispi_study_results *results,
     return results->runs[seed_index * results->study->arms.n + arm];
 }
 
-json_t *wispi_study_arms_json(const wispi_study *study)
-{
-    json_t *arms = json_array();
-    for (int32_t i = 0; i < study->arms.n; i++)
-        json_array_append_new(arms, json_pack("{s:s, s:s}", "name", study->arms.list[i].name,
-                                              "title", study->arms.list[i].title));
-    return arms;
-}
-
 json_t *wispi_study_seeds_json(const wispi_study *study)
 {
     json_t *seeds = json_array();

@@ -18,8 +18,7 @@ void wispi_study_results_free(wispi_study_results *results); /* accepts a zeroed
 const wispi_run_data *wispi_study_results_at(const wispi_study_results *results, int32_t arm,
                                              int32_t seed_index);
 
-/* [{"name": "A", "title": "multicrop"}] of the arms, and the seeds that all arms have done. */
-json_t *wispi_study_arms_json(const wispi_study *study);
+/* The seeds that all arms have done. */
 json_t *wispi_study_seeds_json(const wispi_study *study);
 
 /* Writes <folder>/<file>. */

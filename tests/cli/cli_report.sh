@@ -187,12 +187,19 @@ for damage in '{"tasks": [{"task": "knn", "metric": "x", "n_classes": 2, "counts
     expect 0 report b -o b.html
     errs "b: the report shows no confusion matrix: b/confusion.json is damaged"
 done
+odd=$(printf 'b\377')
+rm -rf "$odd" && cp -r b "$odd"
+expect 0 report "$odd" --json
+value runs.0.notes.0 "no confusion matrix: b?/confusion.json is damaged"
 broken && echo 'no = [' >b/config.toml
 expect 2 report b -o none.html
 errs "b/config.toml"
 broken && sed -i '1s/.*/{"kind": /' b/metrics.jsonl
-expect 1 report b -o none.html
-errs "b/metrics.jsonl"
+expect 0 report b -o b.html
+errs "the report leaves out what is damaged: b/metrics.jsonl:1"
+expect 0 report b --json
+value 'runs.0.notes.#' 1
+value runs.0.state 'not finished'
 broken && sed -i 's/^use = "synthetic"/use = "nothing_of_this_name"/' b/config.toml
 expect 0 report b -o b.html
 errs "nothing_of_this_name"
@@ -211,8 +218,14 @@ printf '{"kind": "train", "epo' >>b/metrics.jsonl
 exec 7<b/.lock
 flock -x 7
 expect 0 report b --json
-exec 7<&-
 value runs.0.state running
+exec 7<&-
+expect 0 report b --json
+value runs.0.state 'not finished'
+rm b/.lock
+expect 0 report b --json
+value runs.0.state 'not finished'
+[ -e b/.lock ] && complain "$call: leaves a lock behind"
 
 # --- a report that cannot be written fails no run ---
 mkdir -p runs/blocked/0/report.html/x

@@ -60,6 +60,21 @@ expect_status 405 -X DELETE "$address"
 expect_status 200 -I "$address"
 curl -s -m 20 -X POST --data-binary @"$0" "$address" >"$work/body"
 grep -q '"runs"' "$work/body" && complain "a body is answered with the data"
+# What is damaged is said when it comes to be, not once a second.
+told() { grep -c "shows no confusion matrix" "$work/serve.err"; }
+echo '[]' >"$run/confusion.json"
+for _ in $(seq 100); do
+    [ "$(told)" = 0 ] || break
+    sleep 0.1
+done
+sleep 3
+[ "$(told)" = 1 ] || complain "a damaged file is told $(told) times"
+rm "$run/confusion.json"
+sleep 2
+echo '[]' >"$run/confusion.json"
+sleep 3
+[ "$(told)" = 2 ] || complain "a file that is damaged again is told $(told) times, not twice"
+rm "$run/confusion.json"
 # Nowhere but on loopback.
 for other in $(hostname -I 2>/dev/null); do
     case $other in

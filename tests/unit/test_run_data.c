@@ -153,6 +153,25 @@ START_TEST(a_run_that_is_being_written)
 }
 END_TEST
 
+START_TEST(what_was_wrong_is_kept)
+{
+    put_config();
+    put("metrics.jsonl", whole);
+    wispi_run_data *run = read_run();
+    ck_assert_ptr_null(run->health);
+    wispi_run_data_free(run);
+    put("metrics.jsonl", "{\"kind\": \"health\", \"epoch\": 0, \"step\": 5, \"words\": \"one\"}\n"
+                         "{\"kind\": \"train\", \"epoch\": 0, \"step\": 6, \"loss\": 1}\n"
+                         "{\"kind\": \"health\", \"epoch\": 0, \"step\": 7, \"words\": \"two\"}\n");
+    run = read_run();
+    ck_assert_uint_eq(json_array_size(run->health), 2);
+    const json_t *last = json_array_get(run->health, 1);
+    ck_assert_str_eq(json_string_value(json_object_get(last, "words")), "two");
+    ck_assert_int_eq(json_integer_value(json_object_get(last, "step")), 7);
+    wispi_run_data_free(run);
+}
+END_TEST
+
 /* run.steps was raised: what was the end is not the end any more. */
 START_TEST(a_run_that_goes_on)
 {
@@ -311,6 +330,7 @@ int main(void)
     tcase_add_test(tests, a_whole_run);
     tcase_add_test(tests, epochs_are_steps_over_those_of_an_epoch);
     tcase_add_test(tests, a_run_that_is_being_written);
+    tcase_add_test(tests, what_was_wrong_is_kept);
     tcase_add_test(tests, a_run_that_goes_on);
     tcase_add_test(tests, folders_that_lack_files);
     tcase_add_test(tests, lines_that_are_wrong);
