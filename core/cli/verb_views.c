@@ -9,12 +9,19 @@ typedef struct words {
     int32_t n_paths, n_overrides;
 } words;
 
+/* As comparisons and sweeps tell them apart: what stands before the "=" could be a key. */
+static int is_override(const char *word)
+{
+    static const char key_bytes[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-. ";
+    return word[strspn(word, key_bytes)] == '=';
+}
+
 static void sort_words(const wispi_call *call, words *w)
 {
     for (int32_t i = 0; i < call->n_arguments; i++) {
         const char *word = call->arguments[i];
-        const size_t key = strcspn(word, "=/");
-        if (word[key] == '=')
+        if (is_override(word))
             w->overrides[w->n_overrides++] = word;
         else
             w->paths[w->n_paths++] = word;

@@ -53,6 +53,14 @@ for row in "pixel_ratio_area:PS_l / PS_g, by area:1:" "overlap:overlap, local in
     [ "$printed" = "$wanted" ] || complain "$call: \"$words\" is \"$printed\" in the table, \"$wanted\" in JSON"
 done
 
+# --- what could be a key before the "=" is one; anything else is a file ---
+cp "$work/baseline.toml" "$work/k+n=3.toml"
+cd "$work" || exit 1
+expect 0 views k+n=3.toml "sampler.local.count = 2" --samples 50 --json
+value samplers.0.name k+n=3.toml
+value samplers.0.groups.1.count 2
+cd - >/dev/null || exit 1
+
 # --- several samplers ---
 expect 0 views "$work/baseline.toml" "$work/sslight.toml" sampler.local.count=4 --samples 50 --json
 value samplers.1.name "$work/sslight.toml"
