@@ -36,3 +36,12 @@ function placeOf(title, shareX, shareY) {
 function drawn() {
     return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 }
+
+/* Data for a page that follows, in place of a server's: see page_grows.sh. Waits until they are drawn. */
+async function give(page) {
+    window.given = structuredClone(page);
+    for (let i = 0; i < 1200 && window.given; i++)
+        await new Promise((done) => setTimeout(done, 50));
+    await new Promise((done) => setTimeout(done, 300));
+    await drawn();
+}

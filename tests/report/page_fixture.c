@@ -233,6 +233,8 @@ static json_t *all_curves(void)
     add_curve(curves, "train/loss_local", 400, falling);
     add_curve(curves, "train/grad_norm", 400, falling);
     add_curve(curves, "train/teacher_entropy", 400, entropy);
+    add_curve(curves, "train/teacher_marginal_entropy", 400, entropy);
+    add_curve(curves, "train/attention_entropy", 400, entropy);
     add_curve(curves, "train/embedding_std", 40, momentum);
     add_curve(curves, "train/embedding_rank", 40, rank);
     add_curve(curves, "schedule/lr", 400, cosine);

@@ -4,7 +4,10 @@ expect(/63\.52 %/.test(all('.stat-value')[0].textContent.replace(/\s/g, ' ')), '
 expect(text.includes('untrained 33.10 %') && text.includes('raw pixels 35.40 %'), 'no baselines');
 expect(text.includes('Step 120: the rank of the embeddings fell to 2.1'), 'nothing of its health');
 expect(text.includes('Held constant: weight decay 0.04'), 'what is constant is not said');
-expect(chartOf('Teacher entropy').options.plugins.mark.levels[0].value === Math.log(1024), 'no ln K');
+const levels = (title) => chartOf(title).options.plugins.mark.levels.map((one) => one.value).join();
+expect(levels('Teacher entropy') === String(Math.log(1024)), 'no ln K');
+expect(levels('Teacher marginal entropy') === '0', 'what is healthy is marked: ' + levels('Teacher marginal entropy'));
+expect(levels('Attention entropy') === '', 'nobody knows what this means: ' + levels('Attention entropy'));
 expect(all('.line.changed').map((line) => line.firstChild.textContent).join() === 'out_dim = 1024,k = 20', 'other lines are marked as changed');
 expect(all('.confusion tbody td').length === 100, 'another matrix');
 expect(all('.thumb canvas').length === 4 * 9, 'other neighbours');

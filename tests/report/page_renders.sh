@@ -8,7 +8,7 @@ curves="curves collapse schedules"
 
 make_page run
 show_page run
-check page_sections "\"outcome $curves $of_run\", 12"
+check page_sections "\"outcome $curves $of_run\", 14"
 check page_numbers
 no_errors run
 
@@ -19,13 +19,13 @@ no_errors bare
 
 make_page comparison "$checks/comparison_example.json"
 show_page comparison
-check page_sections "\"outcome comparison $curves $of_run\", 14"
+check page_sections "\"outcome comparison $curves $of_run\", 16"
 check page_paired
 no_errors comparison
 
 make_page sweep "$checks/sweep_example.json"
 show_page sweep
-check page_sections "\"outcome sweep $curves $of_run\", 13"
+check page_sections "\"outcome sweep $curves $of_run\", 15"
 check page_swept
 no_errors sweep
 

@@ -5,6 +5,16 @@ function metricTitle(one, comparison) {
     return capital(inWords(one.metric)) + (one.source === 'probe' ? ' (probe)' : '') + ', ' + one.basis + several;
 }
 
+/* The seeds that both arms have a value of: what the difference and its test are about. */
+function wholePairs(one) {
+    return (one.pairs || []).filter((pair) => isNumber(pair.a) && isNumber(pair.b));
+}
+
+function lackingSeeds(one) {
+    const seeds = (one.pairs || []).filter((pair) => !isNumber(pair.a) || !isNumber(pair.b)).map((pair) => pair.seed);
+    return seeds.length ? 'without ' + (seeds.length > 1 ? 'seeds ' : 'seed ') + seeds.join(', ') + ', where an arm has no value' : '';
+}
+
 function intervalText(one) {
     const unit = isPercentage(one.metric) ? ' points' : '';
     const decimals = decimalsOf(one);
@@ -14,7 +24,7 @@ function intervalText(one) {
 function decimalsOf(one) {
     if (isPercentage(one.metric))
         return 2;
-    const size = Math.max(...(one.pairs || []).flatMap((pair) => [Math.abs(pair.a), Math.abs(pair.b)]).filter(isNumber), 1e-6);
+    const size = Math.max(...wholePairs(one).flatMap((pair) => [Math.abs(pair.a), Math.abs(pair.b)]), 1e-6);
     return Math.min(Math.max(3 - Math.floor(Math.log10(size)), 0), 8);
 }
 
@@ -32,12 +42,13 @@ function inkOf(colour, share) {
 
 /* One line a seed, from A to B, and their means. */
 function pairChart(one) {
-    const lines = one.pairs.map((pair) => ({
+    const pairs = wholePairs(one);
+    const lines = pairs.map((pair) => ({
         label: 'seed ' + pair.seed, data: [pair.a, pair.b], borderWidth: 1.5, pointRadius: 4, pointHoverRadius: 6,
         paint: (dataset) => inkOf(pair.b >= pair.a ? 0 : 1)(dataset), borderDash: pair.b >= pair.a ? [] : [5, 4],
     }));
     const mean = {
-        label: 'mean', data: [average(one.pairs.map((pair) => pair.a)), average(one.pairs.map((pair) => pair.b))],
+        label: 'mean', data: [average(pairs.map((pair) => pair.a)), average(pairs.map((pair) => pair.b))],
         borderWidth: 5, pointRadius: 7, order: 1, paint: (dataset) => {
             dataset.borderColor = dataset.backgroundColor = faint(ink.muted, 0.45);
         },
@@ -60,7 +71,8 @@ function pairChart(one) {
 function differenceChart(one) {
     const point = (x, y, text) => ({x, y, text});
     const decimals = decimalsOf(one);
-    const seeds = one.pairs.map((pair, i) => point(-0.35 + 0.2 * (one.pairs.length > 1 ? i / (one.pairs.length - 1) : 0.5), pair.b - pair.a,
+    const pairs = wholePairs(one);
+    const seeds = pairs.map((pair, i) => point(-0.35 + 0.2 * (pairs.length > 1 ? i / (pairs.length - 1) : 0.5), pair.b - pair.a,
         'Seed ' + pair.seed + ': ' + fixed(pair.b - pair.a, decimals, true)));
     const told = 'Mean ' + intervalText(one);
     return {
@@ -94,7 +106,7 @@ function differenceChart(one) {
 function pairedPlots(one, comparison) {
     const unit = isPercentage(one.metric) ? ', in %' : '';
     return el('div', {class: 'grid'},
-        chartCard({title: 'Each seed, ' + one.against + ' to ' + one.arm, note: metricTitle(one, comparison) + unit, config: pairChart(one)}).element,
+        chartCard({title: 'Each seed, ' + one.against + ' to ' + one.arm, note: [metricTitle(one, comparison) + unit, lackingSeeds(one)].filter(Boolean).join('; '), config: pairChart(one)}).element,
         chartCard({
             title: 'Difference ' + one.arm + ' − ' + one.against, config: differenceChart(one),
             note: 'Points are seeds; the bar is the ' + show(100 * (1 - (comparison.level || 0.05))) + ' % interval of their mean',
@@ -104,8 +116,8 @@ function pairedPlots(one, comparison) {
 function metricTable(comparison) {
     const rows = comparison.metrics.map((one) => {
         const decimals = decimalsOf(one);
-        return [metricTitle(one, comparison), fixed(average((one.pairs || []).map((pair) => pair.a)), decimals),
-            fixed(average((one.pairs || []).map((pair) => pair.b)), decimals), fixed(one.mean, decimals, true),
+        return [metricTitle(one, comparison), fixed(average(wholePairs(one).map((pair) => pair.a)), decimals),
+            fixed(average(wholePairs(one).map((pair) => pair.b)), decimals), fixed(one.mean, decimals, true),
             '[' + fixed(one.low, decimals, true) + ', ' + fixed(one.high, decimals, true) + ']',
             chance(one.p_t), chance(one.p_flip), chance(one.p_adjusted), fixed(one.detectable, decimals), verdictTag(one.verdict)];
     });
@@ -115,11 +127,17 @@ function metricTable(comparison) {
         '#p, adjusted', '#Could have seen', 'Verdict'], rows, {class: 'metrics'});
 }
 
-/* Minutes until an arm reached the reference's final value. */
+/* Minutes are not known of every evaluation that was good enough. */
+function reachedCells(minutes, epoch) {
+    return isNumber(epoch) ? [fixed(minutes, 1), String(epoch)] : ['not reached', '–'];
+}
+
+/* Minutes and epochs until an arm reached the reference's final value. */
 function timeTables(time) {
     return time.map((one) => [el('p', {class: 'note'}, capital(inWords(one.metric)) + ': ' + (one.words || '')),
-        table(['Seed', '#Value to reach', '#Minutes ' + one.against, '#Minutes ' + one.arm], (one.pairs || []).map((pair) =>
-            [String(pair.seed), score(one.metric, pair.target), fixed(pair.a, 1), isNumber(pair.b) ? fixed(pair.b, 1) : 'not reached']))]).flat();
+        table(['Seed', '#Value to reach', '#Minutes ' + one.against, '#Epoch ' + one.against, '#Minutes ' + one.arm, '#Epoch ' + one.arm],
+            (one.pairs || []).map((pair) => [String(pair.seed), score(one.metric, pair.target),
+                ...reachedCells(pair.a, pair.a_epoch), ...reachedCells(pair.b, pair.b_epoch)]))]).flat();
 }
 
 function noteLines(texts) {
@@ -133,19 +151,20 @@ function differenceTable(comparison) {
 }
 
 function comparisonBlock(comparison) {
-    const metrics = (comparison.metrics || []).filter((one) => (one.pairs || []).length > 0);
+    const metrics = (comparison.metrics || []).filter((one) => wholePairs(one).length > 0);
     const place = el('div');
     const draw = (index) => {
         destroyCharts(place);
         place.replaceChildren(pairedPlots(metrics[index], comparison));
     };
-    const choice = metrics.length < 2 ? null : picker('Metric', metrics.map((one, i) => [String(i), metricTitle(one, comparison)]), '0', draw);
+    const choice = keptPicker('comparison', 'Metric', metrics.map((one, i) => [String(i), metricTitle(one, comparison)]), draw);
     if (metrics.length)
-        draw(0);
-    return [
-        choice, place, metrics.length ? [el('h3', null, 'All metrics'), metricTable(comparison),
+        draw(choice.chosen);
+    const parts = [
+        choice.element, metrics.length ? place : null, metrics.length ? [el('h3', null, 'All metrics'), metricTable(comparison),
             noteLines([(comparison.family || {}).words, ...(comparison.notes || [])])].flat() : null,
         (comparison.time || []).length ? [el('h3', null, 'Time to reach'), ...timeTables(comparison.time)] : null,
         (comparison.differences || []).length ? [el('h3', null, 'What differs between the arms'), differenceTable(comparison)] : null,
-    ].flat();
+    ].flat().filter(Boolean);
+    return parts.length ? parts : [el('p', {class: 'note'}, 'No seed has a value in both arms yet.')];
 }

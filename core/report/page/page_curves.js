@@ -34,6 +34,15 @@ function curveCharts(page, part) {
     return [...charts.values()].sort((a, b) => a.order - b.order);
 }
 
+/* A group keeps its colour when others come in between. */
+const groupColours = new Map();
+
+function groupColour(name) {
+    if (!groupColours.has(name))
+        groupColours.set(name, groupColours.size);
+    return groupColours.get(name);
+}
+
 /* Runs of one arm are one group; other runs are one each. */
 function runGroups(page) {
     const groups = [];
@@ -43,7 +52,7 @@ function runGroups(page) {
         if (group)
             group.runs.push(index);
         else
-            groups.push({name, title: armTitle(page, name), runs: [index]});
+            groups.push({name, title: armTitle(page, name), colour: groupColour(name), runs: [index]});
     });
     return groups;
 }
@@ -121,15 +130,15 @@ function curveDatasets(page, chart) {
     const alone = page.runs.length === 1;
     return chart.curves.flatMap((one) => {
         const run = page.runs[one.run];
-        const group = groups.findIndex((each) => each.runs.includes(one.run));
+        const group = groups.find((each) => each.runs.includes(one.run));
         const series = names.indexOf(one.series);
-        const look = {colour: alone ? series : group, dash: alone ? 0 : series};
+        const look = {colour: alone ? series : group.colour, dash: alone ? 0 : series};
         const place = axisOf(run, curveView.axis) || ((step) => step);
         const points = curvePoints(one.curve, place);
         const label = (alone ? '' : run.label) + (alone || names.length > 1 ? (alone ? '' : ' · ') + inWords(one.series) : '');
         const smooth = chart.smooth && curveView.smoothing > 0 && points.length > 20;
         const line = {
-            label, look, group: groups[group].name, series: one.series, parsing: false, borderWidth: 2,
+            label, look, group: group.name, series: one.series, parsing: false, borderWidth: 2,
             borderDash: [[], [6, 4], [2, 3]][look.dash % 3], pointRadius: points.length > 60 ? 0 : 3, pointHoverRadius: 5,
             pointHitRadius: 8, data: smooth ? smoothed(points, curveView.smoothing) : points, order: 0,
             paint: (dataset) => {
@@ -177,14 +186,19 @@ function curveConfig(page, chart) {
     };
 }
 
-/* ln K, where an entropy cannot be more, and the values before training. */
+/* Where an entropy means collapse: at ln K when all outputs are alike, at 0 when one has everything.
+ * Of other entropies than these nobody has said. */
+const entropySigns = [
+    {pattern: /^train\/(teacher_entropy|code_entropy)$/, levels: (counts) => counts.map((count) => ({value: Math.log(count), text: 'ln ' + count}))},
+    {pattern: /^train\/(teacher_marginal_entropy|prototype_entropy)$/, levels: () => [{value: 0, text: 'one for all'}]},
+];
+
+/* Signs of collapse, and the values before training. */
 function chartLevels(page, chart) {
     const levels = [];
-    if (/entropy/i.test(chart.title)) {
-        const counts = new Set(page.runs.map((run) => entropyClasses(run)).filter(isNumber));
-        for (const count of counts)
-            levels.push({value: Math.log(count), text: 'ln ' + count});
-    }
+    const sign = entropySigns.find((one) => one.pattern.test(chart.curves[0].key));
+    if (sign)
+        levels.push(...sign.levels([...new Set(page.runs.map((run) => entropyClasses(run)).filter(isNumber))]));
     if (chart.probe && page.runs.length === 1) {
         for (const result of page.runs[0].results || []) {
             if (['untrained', 'raw_pixels'].includes(result.kind) && result.metric === chart.curves[0].series)
@@ -236,7 +250,6 @@ function curveCard(page, chart) {
     applyHidden();
     return {
         element: made.element,
-        title: chart.title,
         /* New data or another view; the zoom stays while the axis does. */
         update(newPage, newChart, axisChanged) {
             const datasets = curveDatasets(newPage, newChart);
@@ -250,6 +263,11 @@ function curveCard(page, chart) {
     };
 }
 
+/* What a card's keys and colours depend on. */
+function cardLooks(page, chart) {
+    return JSON.stringify([page.runs.length === 1, [...new Set(chart.curves.map((one) => one.series))]]);
+}
+
 /* All charts of a part, and how they follow new data. */
 function curveGrid(part, page) {
     const cards = new Map();
@@ -258,11 +276,19 @@ function curveGrid(part, page) {
     const refresh = (newPage, axisChanged) => {
         const charts = curveCharts(newPage, part);
         for (const chart of charts.filter((one) => !isConstant(one))) {
-            if (cards.has(chart.title)) {
-                cards.get(chart.title).update(newPage, chart, axisChanged);
+            const old = cards.get(chart.title);
+            const looks = cardLooks(newPage, chart);
+            if (old && old.looks === looks) {
+                old.update(newPage, chart, axisChanged);
+                continue;
+            }
+            const card = {looks, ...curveCard(newPage, chart)};
+            cards.set(chart.title, card);
+            if (old) {
+                destroyCharts(old.element);
+                old.element.replaceWith(card.element);
             } else {
-                cards.set(chart.title, curveCard(newPage, chart));
-                grid.append(cards.get(chart.title).element);
+                grid.append(card.element);
             }
         }
         const still = charts.filter((one) => isConstant(one) && !cards.has(one.title));
@@ -273,17 +299,25 @@ function curveGrid(part, page) {
     return {elements: [grid, constants], refresh};
 }
 
-/* Runs, axis and smoothing: what holds for all charts of curves. */
+function axesOf(page) {
+    return curveAxes.filter(([name]) => page.runs.every((run) => axisOf(run, name)));
+}
+
+/* Runs, axis and smoothing: what holds for all charts of curves, as it was chosen before. */
 function curveControls(page, changed) {
     const groups = runGroups(page);
-    const keys = groups.length < 2 ? [] : groups.map((group, i) => legendButton(group.title, {colour: i}, (shown) => {
+    const keys = groups.length < 2 ? [] : groups.map((group) => legendButton(group.title, {colour: group.colour}, (shown) => {
         if (shown)
             curveView.hiddenGroups.delete(group.name);
         else
             curveView.hiddenGroups.add(group.name);
         changed(false);
-    }));
-    const axes = curveAxes.filter(([name]) => page.runs.every((run) => axisOf(run, name)));
+    }, curveView.hiddenGroups.has(group.name)));
+    const axes = axesOf(page);
+    if (!axes.some(([name]) => name === curveView.axis)) {
+        curveView.axis = 'step';
+        changed(true);
+    }
     const shown = el('output', {class: 'value'}, curveView.smoothing.toFixed(2));
     const slider = el('input', {
         type: 'range', min: '0', max: '0.99', step: '0.01', value: String(curveView.smoothing), oninput: (event) => {

@@ -102,6 +102,19 @@ function segments(label, options, chosen, onchoose) {
     return el('div', {class: 'segments', role: 'group', 'aria-label': label}, buttons);
 }
 
+/* A picker that is made again with what the reader had chosen. `options` may be one or none: then
+ * there is no element. */
+const keptChoices = new Map(); // id -> text of the option
+
+function keptPicker(id, label, options, onchoose) {
+    const kept = options.find(([, text]) => text === keptChoices.get(id)) || options[0];
+    const choose = (chosen) => {
+        keptChoices.set(id, options.find(([value]) => value === chosen)[1]);
+        onchoose(chosen);
+    };
+    return {chosen: kept ? kept[0] : null, element: options.length < 2 ? null : picker(label, options, kept[0], choose)};
+}
+
 function picker(label, options, chosen, onchoose) {
     const choices = options.map(([value, text]) => el('option', {value, selected: value === chosen}, text));
     return el('label', {class: 'picker'}, el('span', null, label),

@@ -45,7 +45,7 @@ function healthNotes(run) {
 /* All runs in one table, where there are several. */
 function runTable(page) {
     const metrics = [...new Set(page.runs.flatMap((run) => finalResults(run).map((result) => result.metric)))].slice(0, 6);
-    const rows = page.runs.map((run) => [run.label, run.state === 'running' ? 'running' : 'done',
+    const rows = page.runs.map((run) => [run.label, run.state || '–',
         ...metrics.map((metric) => {
             const found = finalResults(run).find((result) => result.metric === metric);
             return found ? score(metric, found.value) : '–';
@@ -58,16 +58,17 @@ function verdictKind(verdict) {
 }
 
 function verdictTag(verdict) {
-    return el('span', {class: 'tag ' + verdictKind(verdict)}, verdict);
+    return el('span', {class: 'tag ' + verdictKind(verdict)}, verdict || 'not judged');
 }
 
 function verdictCard(one, comparison) {
-    const seen = isNumber(one.detectable) ? 'Smallest difference that ' + one.pairs.length + ' seeds could have seen: ' +
+    const unjudged = one.verdict ? null : one.words;
+    const seen = isNumber(one.detectable) ? 'Smallest difference that ' + wholePairs(one).length + ' seeds could have seen: ' +
         fixed(one.detectable, decimalsOf(one)) + (isPercentage(one.metric) ? ' points' : '') : null;
     return el('div', {class: 'verdict ' + verdictKind(one.verdict)},
         el('div', {class: 'stat-name'}, metricTitle(one, comparison)),
         el('div', {class: 'verdict-line'}, capital(one.verdict || 'not judged')),
-        el('div', {class: 'verdict-number'}, intervalText(one)), seen ? el('p', null, seen) : null);
+        el('div', {class: 'verdict-number'}, intervalText(one)), seen || unjudged ? el('p', null, seen || unjudged) : null);
 }
 
 /* The first metric is the one that the comparison is about; beside it the first at equal pixels. */

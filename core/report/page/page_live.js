@@ -22,11 +22,12 @@ async function follow() {
         await new Promise((done) => setTimeout(done, 1000 * pollSeconds * Math.min(1 + failures, 15)));
         if (document.hidden)
             continue;
+        let page = null;
         try {
             const answer = await fetch('/page.json', {cache: 'no-store', headers: tag ? {'If-None-Match': tag} : {}});
             if (answer.status === 200) {
                 tag = answer.headers.get('ETag');
-                await drawPage(await answer.json());
+                page = await answer.json();
             } else if (answer.status !== 304) {
                 throw new Error('status ' + answer.status);
             }
@@ -36,5 +37,7 @@ async function follow() {
             failures++;
             tell('The server does not answer; what is shown is the last that it said', 'lost');
         }
+        if (page)
+            await drawPage(page);
     }
 }

@@ -148,7 +148,7 @@ function confusionSentence(names, counts, rows, truth, answer) {
     return capital(verb) + ': ' + counts[truth][answer] + ' of ' + rows[truth].total + ' (' + share + ')';
 }
 
-/* The most frequent mistakes, for matrices too large to look at. */
+/* The most frequent mistakes, in words. */
 function worstConfusions(names, counts, rows, most) {
     const all = counts.flatMap((row, truth) => row.map((count, answer) => ({truth, answer, count})));
     return all.filter((one) => one.truth !== one.answer && one.count > 0).sort((a, b) => b.count - a.count).slice(0, most)
@@ -161,8 +161,6 @@ function confusionMatrix(confusion) {
     const rows = confusionRows(counts);
     const worst = worstConfusions(names, counts, rows, 5);
     const list = el('ul', {class: 'plain'}, worst.map((text) => el('li', null, text)));
-    if (counts.length > 120)
-        return [el('p', {class: 'note'}, 'The most frequent of ' + counts.length + ' classes:'), list];
     const large = counts.length > 20;
     const told = el('p', {class: 'told', 'aria-live': 'polite'}, 'Rows are the truth, columns the answer. Point at a cell.');
     const cell = (truth, answer) => {
@@ -188,8 +186,8 @@ function confusionMatrix(confusion) {
 /* --- attention --- */
 
 function attentionRows(attention) {
-    const picture = (source, text) => el('figure', {class: 'thumb'}, el('img', {src: source, alt: text || 'test image'}), text ? el('figcaption', null, text) : null);
+    const picture = (source, text, caption) => el('figure', {class: 'thumb'}, el('img', {src: source, alt: text}), caption ? el('figcaption', null, text) : null);
     return el('div', {class: 'neighbours'}, attention.map((one) => el('div', {class: 'neighbour-row attention'},
-        el('div', {class: 'query'}, picture(one.image, one.label)),
-        el('div', {class: 'strip'}, one.heads.map((head, i) => picture(head, 'head ' + (i + 1)))))));
+        el('div', {class: 'query'}, picture(one.image, 'test image', false)),
+        el('div', {class: 'strip'}, one.heads.map((head, i) => picture(head, 'head ' + (i + 1), true))))));
 }

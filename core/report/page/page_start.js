@@ -34,15 +34,18 @@ function destroyCharts(element) {
 }
 
 /* A section of one run at a time, with a choice of the run where several have it. */
-async function fillRunSection(section, body, page, wanted) {
+async function fillRunSection(section, page) {
+    const frame = drawn.get(section.id);
+    const turn = ++frame.turn;
     const holders = page.runs.filter((run) => section.of(run));
-    const run = holders.find((one) => one.label === wanted) || holders[0];
+    const choice = keptPicker(section.id, 'Run', holders.map((one) => [one.label, one.label]), () => guarded(section, () => fillRunSection(section, current)));
+    const run = holders.find((one) => one.label === choice.chosen);
     const pictures = run.pictures;
     const atlas = pictures && pictures.atlas ? await loadImage(pictures.atlas) : null;
-    const choice = holders.length < 2 ? null :
-        picker('Run', holders.map((one) => [one.label, one.label]), run.label, (label) => fillRunSection(section, body, page, label));
-    destroyCharts(body);
-    body.replaceChildren(...[choice, ...section.draw(section.of(run), page, atlas)].filter(Boolean));
+    if (frame.turn !== turn)
+        return; // another run was chosen meanwhile, or there is newer news
+    destroyCharts(frame.body);
+    frame.body.replaceChildren(...[choice.element, ...section.draw(section.of(run), page, atlas)].filter(Boolean));
 }
 
 function pickOf(section, page) {
@@ -57,14 +60,30 @@ function pickOf(section, page) {
 
 const curveGrids = {};
 
-function fillCurves(section, body, page) {
+function fillCurves(section, frame, page) {
+    if (section.curves === 'training')
+        keepControls(frame, page);
     if (!curveGrids[section.id]) {
         const grid = curveGrid(section.curves, page);
         curveGrids[section.id] = grid;
-        body.append(...grid.elements);
+        frame.body.append(...grid.elements);
     } else {
         curveGrids[section.id].refresh(page, false);
     }
+}
+
+/* Made again when there are other runs, or other axes. */
+function keepControls(frame, page) {
+    const key = JSON.stringify([runGroups(page).map((group) => group.title), axesOf(page)]);
+    if (frame.controls && frame.controls.key === key)
+        return;
+    const refresh = (axisChanged) => Object.values(curveGrids).forEach((grid) => grid.refresh(current, axisChanged));
+    const element = curveControls(page, refresh);
+    if (frame.controls)
+        frame.controls.element.replaceWith(element);
+    else
+        frame.body.prepend(element);
+    frame.controls = {element, key};
 }
 
 function hasCurves(section, page) {
@@ -73,37 +92,64 @@ function hasCurves(section, page) {
 
 /* --- the whole --- */
 
-const drawn = new Map(); // id -> {element, body, key}
+const drawn = new Map(); // id -> {element, body, trouble, key, turn, controls}
 
 function sectionFrame(section) {
+    if (drawn.has(section.id))
+        return drawn.get(section.id);
     const body = el('div', {class: 'body'});
     const element = el('section', {id: section.id, 'aria-labelledby': section.id + '-title'},
         el('h2', {id: section.id + '-title'}, section.title), body);
-    return {element, body, key: null};
+    const frame = {element, body, trouble: null, key: null, turn: 0, controls: null};
+    drawn.set(section.id, frame);
+    placeSection(section, element);
+    return frame;
 }
 
 let current = null; // the page that is shown
+
+function tellTrouble(frame, text) {
+    if (frame && frame.trouble)
+        frame.trouble.remove();
+    if (!frame || !text)
+        return;
+    frame.trouble = el('p', {class: 'warning', role: 'note'}, text);
+    frame.body.before(frame.trouble);
+}
+
+/* Whatever a file of numbers lacks costs the page one section, which says so. */
+async function guarded(section, draw) {
+    try {
+        await draw();
+        tellTrouble(drawn.get(section.id), null);
+    } catch (error) {
+        const frame = sectionFrame(section);
+        frame.key = null;
+        tellTrouble(frame, 'This cannot be drawn from what the files say: ' + error.message);
+        if (!section.curves) {
+            destroyCharts(frame.body);
+            frame.body.replaceChildren();
+        }
+    }
+}
 
 async function drawSection(section, page) {
     const has = section.curves ? hasCurves(section, page) : pickOf(section, page);
     if (!has)
         return;
-    if (!drawn.has(section.id)) {
-        const frame = sectionFrame(section);
-        drawn.set(section.id, frame);
-        if (section.curves === 'training')
-            frame.body.append(curveControls(page, (axisChanged) => Object.values(curveGrids).forEach((grid) => grid.refresh(current, axisChanged))));
-        placeSection(section, frame.element);
+    const frame = sectionFrame(section);
+    if (section.curves) {
+        fillCurves(section, frame, page);
+        return;
     }
-    const frame = drawn.get(section.id);
-    if (section.curves)
-        return fillCurves(section, frame.body, page);
     const key = JSON.stringify(has);
     if (frame.key === key)
         return;
     frame.key = key;
-    if (section.of)
-        return fillRunSection(section, frame.body, page);
+    if (section.of) {
+        await fillRunSection(section, page);
+        return;
+    }
     destroyCharts(frame.body);
     frame.body.replaceChildren(...section.draw(has, page).filter(Boolean));
 }
@@ -128,15 +174,18 @@ async function drawPage(page) {
     document.querySelector('h1').textContent = page.title || 'wisp';
     document.getElementById('state').textContent = stateWords(page);
     for (const section of sections)
-        await drawSection(section, page);
+        await guarded(section, () => drawSection(section, page));
     drawContents();
 }
 
 function stateWords(page) {
     const kind = {run: 'run', comparison: 'comparison', sweep: 'sweep'}[page.kind] || 'report';
-    const running = page.runs.filter((run) => run.state === 'running').length;
-    const count = page.runs.length > 1 ? page.runs.length + ' runs' : '';
-    return [kind, count, running ? (page.runs.length > 1 ? running + ' running' : 'running') : '', page.version ? 'wisp ' + page.version : '']
+    const several = page.runs.length > 1;
+    const states = ['running', 'not finished'].map((state) => {
+        const n = page.runs.filter((run) => run.state === state).length;
+        return n ? (several ? n + ' ' : '') + state : '';
+    });
+    return [kind, several ? page.runs.length + ' runs' : '', ...states, page.version ? 'wisp ' + page.version : '']
         .filter(Boolean).join(' · ');
 }
 

@@ -50,8 +50,7 @@ function sweepBlock(sweep) {
             note: sweep.keys.join(' · ') + '; diamonds are the best mean and those not told apart from it', config: sweepChart(sweep, metric),
         }).element, sweepTable(sweep, metric), ...noteLines([metric.words]));
     };
-    const choice = sweep.metrics.length < 2 ? null :
-        picker('Metric', sweep.metrics.map((one, i) => [String(i), capital(inWords(one.metric)) + ', ' + one.source]), '0', draw);
-    draw(0);
-    return [choice, place];
+    const choice = keptPicker('sweep', 'Metric', sweep.metrics.map((one, i) => [String(i), capital(inWords(one.metric)) + ', ' + one.source]), draw);
+    draw(choice.chosen);
+    return [choice.element, place];
 }
