@@ -170,6 +170,8 @@ static wisp_status load_plugins(wispi_experiment *x, wisp_error *err)
     WISP_TRY(need(x, root, "method", "method", arena, &x->method, err));
     WISP_TRY(load_tasks(x, root, "probe", arena, x->probes, &x->n_probes, err));
     WISP_TRY(load_tasks(x, root, "task", arena, x->tasks, &x->n_tasks, err));
+    if (x->lent && strcmp(x->lent->plugin->kind, "task") == 0)
+        x->probes[x->n_probes++] = *x->lent;
     WISP_TRY(need(x, root, "dataset", "data", arena, &x->data, err));
     if (wispi_node_find(root, "test"))
         WISP_TRY(need(x, root, "dataset", "test", arena, &x->test, err));
@@ -326,7 +328,8 @@ void wispi_experiment_destroy(wispi_experiment *x)
     for (int32_t i = 0; i < x->n_tasks; i++)
         wispi_instance_destroy(&x->tasks[i]);
     for (int32_t i = 0; i < x->n_probes; i++)
-        wispi_instance_destroy(&x->probes[i]);
+        if (!x->lent || x->probes[i].plugin != x->lent->plugin)
+            wispi_instance_destroy(&x->probes[i]);
     wispi_instance *const others[] = {&x->method, &x->backbone, &x->sampler, &x->test, &x->data};
     for (size_t i = 0; i < WISP_COUNT(others); i++)
         if (!x->lent || others[i]->plugin != x->lent->plugin)

@@ -52,8 +52,8 @@ wisp_status wispi_experiment_load_stored(wispi_registry *registry, const char *r
 wisp_status wispi_experiment_load_views(wispi_registry *registry, const char *path, const char *use,
                                         const char *const *overrides, int32_t n_overrides,
                                         wispi_experiment **experiment, wisp_error *err);
-/* What a text says, around one method or backbone that is there already: the text has no table for
- * it. It outlives the experiment. */
+/* What a text says, around one method, backbone or probe that is there already: the text has no
+ * table for it. It outlives the experiment. */
 wisp_status wispi_experiment_around(wispi_registry *registry, const wispi_instance *lent,
                                     const char *text, wispi_experiment **experiment,
                                     wisp_error *err);

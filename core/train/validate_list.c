@@ -155,6 +155,40 @@ const wispi_validation wispi_validations[] = {
      "make no index out of values without a clamp",
      TRAINED, "finite-output", wispi_validate_nan_input, 0},
 
+    /* --- tasks, on made-up embeddings --- */
+    {"shape-contract", "it reports metrics that are numbers, each once, with a protocol",
+     "see the message and wisp/task.h",
+     WISPI_OF_TASK, "creates", wispi_validate_task_shapes, 0},
+    {"same-seed-same-bits", "a second instance reports the same bits",
+     "draw from the context's seed alone: no clock, no address, no counter",
+     WISPI_OF_TASK, "shape-contract", wispi_validate_task_seed, 0},
+    {"no-labels", "images without labels are judged, or refused in words",
+     "test what embed() gives: labels may be NULL",
+     WISPI_OF_TASK, "shape-contract", wispi_validate_task_labels, 0},
+    {"few-images", "two images, images of one class alone, and a single class are judged, or "
+     "refused in words",
+     "compare count and n_classes with what the options ask for",
+     WISPI_OF_TASK, "shape-contract", wispi_validate_task_few, 0},
+    {"nan-input", "embeddings of NaN end in words, or in metrics that are numbers",
+     "let no metric and no index come out of NaN",
+     WISPI_OF_TASK, "shape-contract", wispi_validate_task_nan, 0},
+
+    /* --- backends --- */
+    {"memory-round-trip", "memory is aligned and keeps what is written",
+     "see alloc(), to_device() and to_host() in wisp/backend.h",
+     WISPI_OF_BACKEND, "creates", wispi_validate_backend_memory, 0},
+    {"unknown-kernel-refused", "an operation that nobody knows is refused in words",
+     "let prepare() return WISP_E_UNSUPPORTED with a reason",
+     WISPI_OF_BACKEND, "creates", wispi_validate_backend_unknown, 0},
+    {"op-cases", "its kernels give what the reference kernels give, in f32",
+     "run wisp ops test on the case that is named",
+     WISPI_OF_BACKEND, "memory-round-trip unknown-kernel-refused", wispi_validate_backend_ops, 0},
+
+    /* --- communicators --- */
+    {"alone", "one rank gets its own values back from every collective",
+     "see the message and wisp/comm.h",
+     WISPI_OF_COMM, "creates", wispi_validate_comm_alone, 0},
+
     /* --- every kind: the process around it --- */
     {"fp-state-unchanged", "rounding, traps and denormals of floating point stay as they are",
      "link without -ffast-math and leave fenv alone (ABI-16)",

@@ -20,6 +20,11 @@ static int is_method(const wispi_trial *t)
     return strcmp(t->plugin->kind, "method") == 0;
 }
 
+static int is_backbone(const wispi_trial *t)
+{
+    return strcmp(t->plugin->kind, "backbone") == 0;
+}
+
 /* --- the experiment --- */
 
 typedef struct wants {
@@ -67,7 +72,7 @@ static const char *usual_device(const wispi_trial *t)
 
 static void write_run(wispi_text *text, const wispi_trial *t, const wispi_practice_plan *plan)
 {
-    const int32_t usual = is_method(t) ? METHOD_BATCH : BACKBONE_BATCH;
+    const int32_t usual = is_backbone(t) ? BACKBONE_BATCH : METHOD_BATCH;
     const int32_t batch = plan->batch ? plan->batch : usual;
     const int32_t workers = plan->workers < 0 ? 0 : plan->workers ? plan->workers : 1;
     wispi_text_printf(text, "[run]\nepochs = 2\nbatch = %d\nworkers = %d\nthreads = 1\n", batch,
@@ -76,6 +81,7 @@ static void write_run(wispi_text *text, const wispi_trial *t, const wispi_practi
                       plan->device ? plan->device : usual_device(t));
     wispi_text_printf(text, "[data]\nuse = \"synthetic\"\ncount = %d\nsize = 24\n",
                       WISPI_PRACTICE_EPOCH * batch);
+    wispi_text_append(text, "[test]\nuse = \"synthetic\"\ncount = 8\nsplit = \"test\"\n");
     wispi_text_append(text, "[optimizer]\nuse = \"adamw\"\nlr = 1e-3\n");
 }
 
@@ -87,7 +93,9 @@ static void write_others(wispi_text *text, const wispi_trial *t, const wants *w,
                       w->n_global, side, w->n_local, side / 2);
     if (!is_method(t))
         wispi_text_append(text, "[method]\nuse = \"" WISPI_STAND_IN "\"\n");
-    else if (w->needs_tokens)
+    if (is_backbone(t))
+        return;
+    if (w->needs_tokens)
         wispi_text_append(text, "[backbone]\nuse = \"vit\"\ndim = 16\ndepth = 2\nheads = 2\n"
                                 "patch_size = 4\nimage_size = 16\n");
     else
@@ -113,7 +121,7 @@ static wisp_status open_with(wispi_trial *t, const wispi_subject *s,
     wispi_text_free(&text);
     if (status == WISP_OK)
         status = wispi_session_open(p->experiment, &p->session, err);
-    if (status == WISP_OK && !is_method(t))
+    if (status == WISP_OK && is_backbone(t))
         status = wispi_session_record(p->session, WISPI_RECORD_SHAPES_ONLY, err);
     if (status != WISP_OK)
         wispi_practice_close(p);
@@ -127,7 +135,7 @@ wisp_status wispi_practice_open(wispi_trial *t, const wispi_subject *s,
     wisp_error first = {0}, later = {0};
     plan = plan ? plan : &usual;
     wisp_status status = open_with(t, s, plan, sides[0], p, &first);
-    for (size_t i = 1; !is_method(t) && i < WISP_COUNT(sides); i++) {
+    for (size_t i = 1; is_backbone(t) && i < WISP_COUNT(sides); i++) {
         if (status == WISP_OK || status == WISP_E_NOMEM)
             break;
         if (open_with(t, s, plan, sides[i], p, &later) == WISP_OK)

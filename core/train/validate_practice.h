@@ -1,4 +1,4 @@
-/* validate_practice.h - a short training around the method or backbone under test.
+/* validate_practice.h - a short training around the method, backbone or probe under test.
  *
  * The host's own session, feed and step; generated images of a few pixels, six steps in two epochs.
  * What else is needed stands in (stand_in.h), so that nothing but the data set and the sampler of

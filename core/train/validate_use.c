@@ -9,10 +9,9 @@ static const struct {
     const char *kind;
     wisp_status (*use)(wispi_trial *t, wispi_subject *s, wisp_error *err);
 } uses[] = {
-    {"sampler", wispi_use_sampler},
-    {"dataset", wispi_use_dataset},
-    {"method", wispi_use_training},
-    {"backbone", wispi_use_training},
+    {"sampler", wispi_use_sampler}, {"dataset", wispi_use_dataset},
+    {"task", wispi_use_task},       {"backend", wispi_use_backend},
+    {"method", wispi_use_training}, {"backbone", wispi_use_training},
 };
 
 wisp_status wispi_trial_use(wispi_trial *t, wispi_subject *s, wisp_error *err)

@@ -1,0 +1,2 @@
+/* A backend that keeps every rule. */
+#include "almost_good_backend.h"

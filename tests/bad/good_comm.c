@@ -1,0 +1,2 @@
+/* A communicator that keeps every rule. */
+#include "almost_good_comm.h"

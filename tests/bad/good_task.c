@@ -1,0 +1,2 @@
+/* A task that keeps every rule. */
+#include "almost_good_task.h"
