@@ -119,7 +119,7 @@ function metricTable(comparison) {
         return [metricTitle(one, comparison), fixed(average(wholePairs(one).map((pair) => pair.a)), decimals),
             fixed(average(wholePairs(one).map((pair) => pair.b)), decimals), fixed(one.mean, decimals, true),
             '[' + fixed(one.low, decimals, true) + ', ' + fixed(one.high, decimals, true) + ']',
-            chance(one.p_t), chance(one.p_flip), chance(one.p_adjusted), fixed(one.detectable, decimals), verdictTag(one.verdict)];
+            chance(one.p_t), chance(one.p_flip), chance(one.p_adjusted), seesNothing(one) ? '> 100' : fixed(one.detectable, decimals), verdictTag(one.verdict)];
     });
     const only = (names) => new Set(names).size === 1 ? ' ' + names[0] : null;
     const [against, arm] = [comparison.metrics.map((one) => one.against), comparison.metrics.map((one) => one.arm)].map(only);

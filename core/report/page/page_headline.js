@@ -61,10 +61,22 @@ function verdictTag(verdict) {
     return el('span', {class: 'tag ' + verdictKind(verdict)}, verdict || 'not judged');
 }
 
+/* A percentage has no more than a hundred points to differ by. */
+function seesNothing(one) {
+    return isPercentage(one.metric) && one.detectable > 100;
+}
+
+function smallestSeen(one) {
+    const seeds = wholePairs(one).length + ' seeds';
+    if (!isNumber(one.detectable))
+        return null;
+    return seesNothing(one) ? seeds + ' are too few to see any difference' : 'Smallest difference that ' + seeds + ' could have seen: ' +
+        fixed(one.detectable, decimalsOf(one)) + (isPercentage(one.metric) ? ' points' : '');
+}
+
 function verdictCard(one, comparison) {
     const unjudged = one.verdict ? null : one.words;
-    const seen = isNumber(one.detectable) ? 'Smallest difference that ' + wholePairs(one).length + ' seeds could have seen: ' +
-        fixed(one.detectable, decimalsOf(one)) + (isPercentage(one.metric) ? ' points' : '') : null;
+    const seen = smallestSeen(one);
     return el('div', {class: 'verdict ' + verdictKind(one.verdict)},
         el('div', {class: 'stat-name'}, metricTitle(one, comparison)),
         el('div', {class: 'verdict-line'}, capital(one.verdict || 'not judged')),
