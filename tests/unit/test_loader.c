@@ -420,8 +420,11 @@ START_TEST(a_scan_of_an_unknown_kind_is_refused)
     wisp_error err = {0};
     ck_assert_int_eq(wispi_registry_scan(registry, "backbon", see, &s, &err), WISP_E_INVALID);
     expect("kind", err.message, "nearest known one is \"backbone\"");
-    ck_assert_int_eq(wispi_registry_scan(registry, "backbone", see, &s, &err), WISP_OK);
     ck_assert_int_eq(s.n_good + s.n_bad, 0);
+    ck_assert_int_eq(wispi_registry_scan(registry, "backbone", see, &s, &err), WISP_OK);
+    expect("backbones", s.lines.data, "backbone/");
+    ck_assert_ptr_null(strstr(s.lines.data, "method/"));
+    wispi_text_free(&s.lines);
 }
 END_TEST
 
