@@ -424,11 +424,12 @@ static void judge_gradient(wispi_trial *t, gradients *g)
 
 void wispi_validate_gradient_check(wispi_trial *t)
 {
+    const wispi_practice_plan plan = {.device = WISPI_SEALED_DEVICE};
     wispi_subject s;
     wispi_practice p;
     gradients g = {0};
     wisp_error err = {0};
-    if (!wispi_trial_practise(t, &s, NULL, &p))
+    if (!wispi_trial_practise(t, &s, &plan, &p))
         return;
     if (begin_measuring(&p, &g, &err) != WISP_OK)
         wispi_trial_fail(t, "the first step: %s", err.message);

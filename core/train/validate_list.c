@@ -115,7 +115,7 @@ const wispi_validation wispi_validations[] = {
      "the plugin",
      "step(), after_backward() and after_step() compute with tensors alone: what lasts is in "
      "named buffers, what changes with time is scheduled",
-     TRAINED, "shape-contract", wispi_validate_capture, 0},
+     TRAINED, "shape-contract", wispi_validate_capture, 2},
     {"finite-output", "losses, weights and buffers stay finite",
      "look with wisp run --check-finite which operation it was",
      TRAINED, "capture", wispi_validate_finite_output, 0},

@@ -25,7 +25,9 @@ typedef struct wispi_validation {
     const char
         *rests_on; /* ids without which it means nothing, with spaces between them; or NULL */
     void (*run)(wispi_trial *t);
-    int32_t looks_for_exit; /* 1: only a process that ended by itself counts against the plugin */
+    /* 1: only a process that ended by itself counts against the plugin. 1 and 2: when it is
+     * skipped, what rests on it is tried all the same. */
+    int32_t looks_for_exit;
 } wispi_validation;
 
 /* In the order in which they run; what one rests on comes before it. */

@@ -154,6 +154,35 @@ void wispi_practice_close(wispi_practice *p)
     memset(p, 0, sizeof *p);
 }
 
+int64_t wispi_practice_parameters(const wispi_practice *p)
+{
+    const wispi_model *model = p->session->model;
+    int64_t n = 0;
+    for (int32_t i = 0; i < wispi_model_tensor_count(model); i++)
+        if (wispi_model_tensor_at(model, i)->role == WISPI_ROLE_PARAMETER)
+            n += wisp_desc_count(wispi_model_tensor_at(model, i)->desc);
+    return n;
+}
+
+int wispi_practice_is_large(const wispi_practice *p)
+{
+    enum { LARGE = 1000000 };
+    return wispi_practice_parameters(p) > LARGE;
+}
+
+/* Returns 0 and skips the trial where the reference kernels would take minutes. */
+static int fits_device(wispi_trial *t, const wispi_practice_plan *plan, const wispi_practice *p)
+{
+    if (!plan || !plan->device || strcmp(plan->device, WISPI_SEALED_DEVICE) != 0 ||
+        !wispi_practice_is_large(p))
+        return 1;
+    wispi_trial_skip(t,
+                     "its networks have %lld parameters, too many for the reference kernels: give "
+                     "options behind the file that make it small, such as width=0.125",
+                     (long long)wispi_practice_parameters(p));
+    return 0;
+}
+
 int wispi_trial_practise(wispi_trial *t, wispi_subject *s, const wispi_practice_plan *plan,
                          wispi_practice *p)
 {
@@ -164,8 +193,13 @@ int wispi_trial_practise(wispi_trial *t, wispi_subject *s, const wispi_practice_
     if (!wispi_trial_create(t, s))
         return 0;
     const wisp_status status = wispi_practice_open(t, s, plan, p, &err);
-    if (status == WISP_OK)
+    if (status == WISP_OK && fits_device(t, plan, p))
         return 1;
+    wispi_practice_close(p);
+    if (status == WISP_OK) {
+        wispi_subject_destroy(s);
+        return 0;
+    }
     if (status == WISP_E_NOT_FOUND)
         wispi_trial_skip(t, "what a training needs is not here: %s", err.message);
     else

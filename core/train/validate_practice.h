@@ -44,6 +44,10 @@ wisp_status wispi_practice_open(wispi_trial *t, const wispi_subject *s,
                                 wisp_error *err);
 void wispi_practice_close(wispi_practice *practice); /* accepts a zeroed one */
 
+/* More parameters than the reference kernels can train in seconds. */
+int wispi_practice_is_large(const wispi_practice *practice);
+int64_t wispi_practice_parameters(const wispi_practice *practice);
+
 /* What the host does at the start of an epoch: epoch_begin, and the step is recorded. */
 wisp_status wispi_practice_begin_epoch(wispi_practice *practice, wisp_error *err);
 /* On to step `end`, at most WISPI_PRACTICE_STEPS. */
@@ -63,7 +67,8 @@ const char *wispi_practice_difference(const wispi_practice *practice, const uint
                                       const uint8_t *b);
 
 /* Opens for a test that can do nothing without it: fails the trial, or skips where this machine
- * lacks what is needed. 1: it is open, and so is the subject. */
+ * lacks what is needed, or where the network is too large for the sealed device. 1: it is open, and
+ * so is the subject. */
 int wispi_trial_practise(wispi_trial *t, wispi_subject *s, const wispi_practice_plan *plan,
                          wispi_practice *practice);
 /* Closes both. */

@@ -130,7 +130,7 @@ static void infer_verdict(const wispi_validation *test, int outcome, int status,
     const int has_exited = outcome == EPIPE && WIFEXITED(status);
     memset(verdict, 0, sizeof *verdict);
     verdict->outcome = WISPI_VERDICT_FAIL;
-    if (test->looks_for_exit && !has_exited) {
+    if (test->looks_for_exit == 1 && !has_exited) {
         verdict->outcome = WISPI_VERDICT_SKIP;
         snprintf(verdict->words, sizeof verdict->words,
                  "it crashed or hung before: the tests that follow say where");
