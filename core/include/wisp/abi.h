@@ -34,10 +34,11 @@ extern "C" {
 #define WISP_KIND_COMM "wisp.comm/0"
 
 enum {
-    WISP_FLAG_DETERMINISTIC = 1, /* same inputs, same bits */
-    WISP_FLAG_NEEDS_DEVICE = 2,  /* useless without an accelerator */
-    WISP_FLAG_STATEFUL = 4,      /* has state outside named buffers: save and load are mandatory */
-    WISP_FLAG_BATCH_COUPLED = 8  /* loss couples the samples of a batch: no gradient accumulation */
+    WISP_FLAG_DETERMINISTIC = 1, /* same inputs, same bits: a word that `wisp inspect` prints */
+    WISP_FLAG_NEEDS_DEVICE = 2,  /* useless without an accelerator: a word likewise */
+    WISP_FLAG_STATEFUL = 4,      /* has state outside named states. Refused: no vtable has save and
+                                    load yet, so a resumed run would go on without it */
+    WISP_FLAG_BATCH_COUPLED = 8  /* loss couples the samples of a batch: all are of one size */
 };
 
 struct wisp_host;
@@ -48,7 +49,7 @@ typedef struct wisp_descriptor {
     uint32_t struct_size;  /* sizeof(wisp_descriptor) as the plugin was built */
     uint32_t option_size;  /* sizeof(wisp_option) as the plugin was built */
     const char *kind;      /* * one of WISP_KIND_... */
-    const char *name;      /* * [a-z0-9_]+, unique in its kind, as in the file's name */
+    const char *name;      /* * [a-z0-9_]+, 48 at most, unique in its kind, as in the file's name */
     const char *version;   /* * of the plugin */
     const char *summary;   /* * one line */
     const char *doc;       /* * some sentences: what it does, what it needs */
@@ -89,7 +90,7 @@ typedef struct wisp_bundle {
 } wisp_bundle;
 
 /* The one exported symbol; returns a pointer to a static const bundle and does nothing else
- * (ABI-1). */
+ * (ABI-1). [setup] */
 typedef const wisp_bundle *(*wisp_plugin_entry_fn)(void);
 #define WISP_ENTRY_SYMBOL "wisp_plugin_entry"
 

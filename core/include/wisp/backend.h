@@ -17,7 +17,8 @@ extern "C" {
 
 /* One argument of a running kernel. `version` grows whenever the host changes a parameter or
  * buffer, and is 0 for values that change in every call; `uid` names the storage for as long as the
- * process lives. Together they tell a kernel whether a packed copy of its weights is still good. */
+ * process lives. Together they tell a kernel whether a packed copy of its weights is still good.
+ * Frozen layout. */
 typedef struct wisp_kernel_arg {
     void *data; /* device memory, 64-byte aligned at the start of its storage; NULL: absent */
     uint64_t uid;
@@ -29,12 +30,12 @@ typedef struct wisp_kernel_request {
     uint32_t struct_size;
     int32_t n_in, n_out;
     int32_t deterministic; /* same inputs must give the same bits */
-    const char *op;        /* a name from kernels.h, or a plugin's private one */
+    const char *op;        /* a name from kernels.h */
     const void *attrs;     /* the op's attrs struct */
     uint64_t attrs_bytes;
     const wisp_desc *const *in;
     const wisp_desc *const *out;
-    int32_t allow_tf32; /* factors of products in f32 may be rounded to TF32's 10 bits of mantissa */
+    int32_t allow_tf32; /* factors of f32 products may be rounded to TF32's 10 bits of mantissa */
     int32_t autotune;   /* candidates may be run and timed now, so that the quickest is taken */
 } wisp_kernel_request;
 
@@ -53,6 +54,7 @@ typedef struct wisp_kernel {
     void (*release)(struct wisp_kernel *kernel);
 } wisp_kernel;
 
+/* Frozen layout. */
 typedef struct wisp_device_info {
     char name[128];
     int64_t memory_bytes;
@@ -64,25 +66,29 @@ typedef struct wisp_backend_v0 {
     uint32_t struct_size;
     uint32_t reserved;
 
-    /* 0: cannot run here; higher is better: several builds of one backend are told apart by it.
+    /* device = "auto" takes the backend with the highest score. 0: it is taken by its name alone.
      * [setup] */
     int32_t (*score)(void *self);
     /* Number of devices; 0 and an error text where there is none. [setup] */
     int32_t (*n_devices)(void *self, wisp_error *err);
+    /* [setup] */
     wisp_status (*device_info)(void *self, int32_t device, wisp_device_info *info, wisp_error *err);
     /* Opens a device; every handle below belongs to it. [setup] */
     wisp_status (*open)(void *self, int32_t device, int32_t n_threads, void **handle,
                         wisp_error *err);
+    /* [setup] */
     void (*close)(void *self, void *handle);
 
     /* Device memory, 64-byte aligned, not initialised. [main] */
     wisp_status (*alloc)(void *handle, size_t bytes, void **memory, wisp_error *err);
+    /* [main] */
     void (*free)(void *handle, void *memory);
-    /* host -> device, device -> host, device -> device; `to_host` and `to_device` return when the
-     * host memory may be reused. [main] */
+    /* host -> device; returns when the host's memory may be reused. [main] */
     wisp_status (*to_device)(void *handle, void *dst, const void *src, size_t bytes,
                              wisp_error *err);
+    /* device -> host; returns when the values are there. [main] */
     wisp_status (*to_host)(void *handle, void *dst, const void *src, size_t bytes, wisp_error *err);
+    /* Waits until all that the queue was asked for is done. [main] */
     wisp_status (*sync)(void *handle, wisp_error *err);
 
     /* Makes a kernel for the request; WISP_E_UNSUPPORTED with the reason when there is none. [main]
@@ -99,6 +105,7 @@ typedef struct wisp_backend_v0 {
     /* Host memory that the device reads and writes by itself (page-locked), 64-byte aligned. [main]
      */
     wisp_status (*alloc_host)(void *handle, size_t bytes, void **memory, wisp_error *err);
+    /* [main] */
     void (*free_host)(void *handle, void *memory);
     /* Begins a copy host -> device beside the queue and returns at once. `src` lies in memory of
      * alloc_host and stays as it is until `wait` for the ticket. [main] */
@@ -123,9 +130,11 @@ typedef struct wisp_backend_v0 {
      * attributes. In between nothing but kernels is called. A graph that failed leaves nothing
      * behind, and the queue as it was before begin. [main] */
     wisp_status (*capture_begin)(void *handle, wisp_error *err);
+    /* [main] */
     wisp_status (*capture_end)(void *handle, void **graph, wisp_error *err);
+    /* [main] */
     wisp_status (*graph_launch)(void *handle, void *graph, wisp_error *err);
-    /* Waits for the last launch if need be. */
+    /* Waits for the last launch if need be. [main] */
     void (*graph_release)(void *handle, void *graph);
 
     /* The queue itself, for a plugin of the kind `comm` that moves this device's memory: a CUstream

@@ -29,15 +29,18 @@ typedef struct wisp_comm_v0 {
     /* Joins the run as the launcher's environment says. [setup] */
     wisp_status (*open)(void *self, int32_t *rank, int32_t *size, int32_t *local_rank,
                         wisp_error *err);
+    /* [setup] */
     void (*close)(void *self);
     /* In place over all ranks; device memory of the backend named in `memory_kind`. [main] */
     wisp_status (*all_reduce)(void *self, void *data, int64_t count, int32_t dtype,
                               int32_t reduction, wisp_error *err);
     /* out holds size * bytes, rank by rank. [main] */
     wisp_status (*all_gather)(void *self, const void *in, void *out, size_t bytes, wisp_error *err);
+    /* From rank `root` to all. [main] */
     wisp_status (*broadcast)(void *self, void *data, size_t bytes, int32_t root, wisp_error *err);
+    /* Returns when every rank has called it. [main] */
     wisp_status (*barrier)(void *self, wisp_error *err);
-    const char *memory_kind; /* "host" or a backend's name */
+    const char *memory_kind; /* "host" or a backend's name; mandatory */
     /* Ends the processes of all ranks at once, with this exit code, because this rank cannot go on;
      * or lets the others know that it is lost and returns, and the process ends. [main] */
     void (*abandon)(void *self, int32_t code);
@@ -49,6 +52,7 @@ typedef struct wisp_comm_v0 {
     wisp_status (*start_all_reduce)(void *self, int32_t number, const void *in, void *out,
                                     int64_t count, int32_t dtype, int32_t reduction,
                                     wisp_error *err);
+    /* [main] */
     wisp_status (*wait)(void *self, int32_t number, wisp_error *err);
     /* Helps what is under way along, and fails when a rank is lost. Called between the calls of a
      * step while a reduction is under way, and after each step. Returns at once. [main] */
@@ -62,6 +66,7 @@ typedef struct wisp_comm_v0 {
     /* all_gather and broadcast of the host's memory, which the host waits for; small. [main] */
     wisp_status (*host_all_gather)(void *self, const void *in, void *out, size_t bytes,
                                    wisp_error *err);
+    /* [main] */
     wisp_status (*host_broadcast)(void *self, void *data, size_t bytes, int32_t root,
                                   wisp_error *err);
 } wisp_comm_v0;

@@ -19,9 +19,11 @@ enum {
 typedef struct wisp_sample_sink {
     uint32_t struct_size;
     uint32_t reserved;
+    /* In read() alone, by the thread that it runs on. [worker] */
     uint8_t *(*reserve)(struct wisp_sample_sink *sink, size_t bytes);
 } wisp_sample_sink;
 
+/* One sample as it was read. Frozen layout. */
 typedef struct wisp_sample {
     int32_t form;          /* WISP_SAMPLE_... */
     int32_t width, height; /* RGB8 only, px */

@@ -28,9 +28,11 @@ typedef struct wisp_host {
      * (wisp_builder of nn.h). Lives as long as the process. [any] */
     const void *(*get_extension)(const struct wisp_host *host, const char *id);
 
-    /* Zeroed memory, 64-byte aligned; NULL when there is none. What a plugin allocates here it
-     * frees here; torture tests and memory accounting depend on it (ABI-9). [any] */
+    /* Zeroed memory, 64-byte aligned; NULL when there is none. Of 0 bytes it is a block as well, to
+     * be freed and not to be touched. What a plugin allocates here it frees here; torture tests and
+     * memory accounting depend on it (ABI-9). [any] */
     void *(*alloc)(const struct wisp_host *host, size_t bytes);
+    /* Accepts NULL. [any] */
     void (*free)(const struct wisp_host *host, void *memory);
 
     /* One line, without a newline. [any] */
@@ -41,6 +43,7 @@ typedef struct wisp_host {
      * threads of their own (ABI-12). [main] */
     void (*parallel_for)(const struct wisp_host *host, int64_t n, int64_t grain,
                          void (*body)(void *user, int64_t first, int64_t last), void *user);
+    /* On how many of them a body may run at once. [any] */
     int32_t (*n_threads)(const struct wisp_host *host);
 } wisp_host;
 

@@ -126,12 +126,23 @@
  *                            ema_update whose source is the updated p -> p, m, v, step, target
  *                            inout, norms? f32(S) of grad as segment_norms has them
  */
-/* clang-format on */
 /* Segments: one row per parameter tensor: offset in the flat store, element count, flags
  * (WISP_SEGMENT_...), offset in the source store (ema_update only). Rules: per segment the
  * multipliers of the learning rate and of the weight decay. Rows without WISP_SEGMENT_ACTIVE are
- * skipped by all of these operations, ema_update included: what they cover stays as it is. The
- * formulas stand in core/ops/optimizer.c. */
+ * skipped by all of these operations, ema_update included: what they cover stays as it is, and has
+ * no share in a norm. With lr_s = lr * rules[s,0] and wd_s = wd * rules[s,1], element by element:
+ *
+ *   sgd_update    d = grad + wd_s p;  mu = momentum mu + d
+ *                 p -= lr_s (nesterov ? d + momentum mu : mu)
+ *   lars_update   d = grad + wd_s p;  where WISP_SEGMENT_ADAPT and |p|, |d| > 0: d *= trust |p| / |d|
+ *                 mu = momentum mu + d;  p -= lr_s mu
+ *   adamw_update  t = step + 1;  p *= 1 - lr_s wd_s;  m += (1 - beta1) (grad - m)
+ *                 v = beta2 v + (1 - beta2) grad^2
+ *                 p -= lr_s (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps);  step = t
+ *   ema_update    target = m target + (1 - m) source
+ *
+ * |.| is the norm over the segment. */
+/* clang-format on */
 #ifndef WISP_KERNELS_H
 #define WISP_KERNELS_H
 
@@ -142,7 +153,7 @@ extern "C" {
 #endif
 
 /* All attribute structs are plain values without padding holes, so that they compare by memcmp;
- * layouts are frozen once the ABI is. Makers zero them first. */
+ * frozen layouts all. Makers zero them first. */
 
 typedef struct wisp_conv2d_attrs {
     int32_t stride_h, stride_w;

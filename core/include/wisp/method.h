@@ -48,7 +48,8 @@ typedef struct wisp_requirements {
     int32_t max_local;  /* -1: none allowed; 0: any number */
 } wisp_requirements;
 
-/* What time it is; everything that changes with it inside a step comes as a scheduled scalar. */
+/* What time it is; everything that changes with it inside a step comes as a scheduled scalar.
+ * Frozen layout. */
 typedef struct wisp_clock {
     int64_t epoch, epochs;
     int64_t step, steps; /* over the whole run */
@@ -65,7 +66,7 @@ typedef struct wisp_method_v0 {
     wisp_status (*build)(void *self, wisp_build *b, const wisp_batch *batch, wisp_error *err);
     /* Optional. [main] */
     wisp_status (*epoch_begin)(void *self, const wisp_clock *clock, wisp_error *err);
-    /* Returns the loss, f32(). [main] */
+    /* Returns the loss, f32(). Mandatory. [main] */
     wisp_tensor *(*step)(void *self, wisp_step *s, const wisp_batch *batch);
     /* Drop or clip gradients. Optional. [main] */
     void (*after_backward)(void *self, wisp_step *s);
@@ -73,8 +74,8 @@ typedef struct wisp_method_v0 {
     void (*after_step)(void *self, wisp_step *s);
     /* The module that is evaluated and exported: a backbone made by wisp_backbone(). [setup] */
     wisp_module *(*evaluated_network)(void *self);
-    /* Owns the loop instead of `step`: feature caching, mining, clustering, staged training.
-     * Optional; its services live in draft/ until a plugin needs them. */
+    /* A place for a loop of the method's own (feature caching, mining, clustering, staged
+     * training). Not served: this host never calls it. [main] */
     wisp_status (*phase)(void *self, int32_t index, wisp_error *err);
     /* Class scores T(N,n_classes) of images T(N,H,W,3) by the method's own classifier, in eval
      * mode: for methods that learn from labels. Optional. [main] */

@@ -17,7 +17,8 @@ extern "C" {
 
 struct wisp_builder;
 
-/* What plugins see of a builder; the rest is the host's. */
+/* What plugins see of a builder; the rest is the host's. Frozen layout: what is new comes into the
+ * table. */
 typedef struct wisp_build {
     const struct wisp_builder *table;
     double steps_per_epoch; /* of this run */
@@ -38,6 +39,7 @@ enum {
     WISP_INIT_TRUNCATED_NORMAL = 7 /* standard deviation a, cut at +-2 standard deviations */
 };
 
+/* First values. Frozen layout. */
 typedef struct wisp_init {
     int32_t kind;
     int32_t reserved;
@@ -50,6 +52,7 @@ enum {
     WISP_PARAM_DEPTHWISE = 4 /* set by the host for depthwise weights */
 };
 
+/* A linear layer. Frozen layout. */
 typedef struct wisp_linear_desc {
     int64_t in, out;
     int32_t bias; /* 1: has one */
@@ -57,6 +60,7 @@ typedef struct wisp_linear_desc {
     wisp_init weight, bias_init; /* kind 0 for weight: WISP_INIT_LINEAR_DEFAULT is used for both */
 } wisp_linear_desc;
 
+/* A convolution. Frozen layout. */
 typedef struct wisp_conv2d_desc {
     int32_t in, out;
     int32_t kernel, stride, padding, dilation, groups; /* dilation, groups 0: 1 */
@@ -64,6 +68,7 @@ typedef struct wisp_conv2d_desc {
     wisp_init weight; /* kind 0: WISP_INIT_KAIMING_FAN_OUT */
 } wisp_conv2d_desc;
 
+/* A batch or layer norm. Frozen layout. */
 typedef struct wisp_norm_desc {
     int64_t channels;
     double eps;         /* 0: 1e-5 */
@@ -76,7 +81,8 @@ typedef struct wisp_norm_desc {
 
 enum { WISP_MLP_GELU = 0, WISP_MLP_RELU = 1 };
 
-/* Linear layers with activations between them: dims[0] -> dims[1] -> ... -> dims[n_dims - 1]. */
+/* Linear layers with activations between them: dims[0] -> dims[1] -> ... -> dims[n_dims - 1].
+ * Frozen layout. */
 typedef struct wisp_mlp_desc {
     int64_t dims[8];
     int32_t n_dims;
@@ -89,7 +95,7 @@ typedef struct wisp_mlp_desc {
 } wisp_mlp_desc;
 
 /* A weight-normalised linear layer without bias (Salimans and Kingma 2016): each row is
- * g * v / |v|. */
+ * g * v / |v|. Frozen layout. */
 typedef struct wisp_weight_norm_desc {
     int64_t in, out;
     int32_t train_gain; /* 1: g is trained; 0: it stays 1 */
@@ -108,7 +114,7 @@ enum { WISP_PER_STEP = 0, WISP_PER_EPOCH = 1 };
 /* A scalar as a function of time. Warm-up is linear with both ends included, as numpy.linspace.
  * Over the T steps or epochs that are left, t = 0 ... T - 1: the cosine is end + (value - end) / 2
  * * (1 + cos(pi * t / T)), the line value + (end - value) * t / T. A table [schedule.NAME] of the
- * experiment overrides any field. */
+ * experiment overrides any field. Frozen layout. */
 typedef struct wisp_schedule {
     int32_t kind;
     int32_t per; /* WISP_PER_... */
@@ -122,14 +128,14 @@ typedef struct wisp_schedule {
 
 /* How one network follows another. Parameters are paired by their path below the network; a
  * parameter of `target` without a partner is an error unless excluded. Buffers are copied at the
- * start and not averaged unless asked for. */
+ * start and not averaged unless asked for. Frozen layout. */
 typedef struct wisp_follow_desc {
     const char *const *exclude; /* NULL-terminated path prefixes, or NULL */
     int32_t average_buffers;
     int32_t reserved;
 } wisp_follow_desc;
 
-/* "Frozen" is three switches. */
+/* "Frozen" is three switches. Frozen layout. */
 typedef struct wisp_freeze_desc {
     int32_t gradient;        /* 1: parameters get none */
     int32_t batch_norm_eval; /* 1: batch norm normalises with the running statistics */
@@ -138,7 +144,8 @@ typedef struct wisp_freeze_desc {
 } wisp_freeze_desc;
 
 /* First values by kind of layer, in place of what the layers were made with. Weights of kind 0 stay
- * as they are; biases of linear layers become zeros with their weights, other biases stay. */
+ * as they are; biases of linear layers become zeros with their weights, other biases stay. Frozen
+ * layout. */
 typedef struct wisp_init_override {
     wisp_init conv_weight, linear_weight;
     int32_t plain_batch_norm; /* 1: every batch norm starts at gamma 1, beta 0 */
@@ -157,7 +164,7 @@ typedef struct wisp_collapse_sign {
         *remedy; /* "lower teacher_temperature or lr"; names options as the user knows them */
 } wisp_collapse_sign;
 
-/* A module's own forward, for layers that the host does not have. `self` is the plugin's. */
+/* A module's own forward, for layers that the host does not have. `self` is the plugin's. [main] */
 typedef wisp_tensor *(*wisp_forward_fn)(void *self, wisp_step *s, wisp_tensor *x);
 
 /* X(return type, name, parameters, arguments); V(...) returns nothing. Wrappers are named
@@ -233,19 +240,30 @@ typedef struct wisp_builder {
 #undef WISP_BUILD_VOID_FIELD
 } wisp_builder;
 
+/* A table of an older host that ends before a function fails the build by that function's name
+ * (ABI-4). */
+#define WISP_BUILD_LACKS(name)                                                                     \
+    b->table->build_fail(b, WISP_E_ABI, "this host is too old for wisp_" #name "(): take a newer one")
 #define WISP_BUILD_WRAPPER(type, name, parameters, arguments)                                      \
     static inline type wisp_##name parameters                                                      \
     {                                                                                              \
-        return b->table->name arguments;                                                           \
+        if (WISP_HAS(b->table, wisp_builder, name))                                                \
+            return b->table->name arguments;                                                       \
+        WISP_BUILD_LACKS(name);                                                                    \
+        return 0;                                                                                  \
     }
 #define WISP_BUILD_VOID_WRAPPER(name, parameters, arguments)                                       \
     static inline void wisp_##name parameters                                                      \
     {                                                                                              \
-        b->table->name arguments;                                                                  \
+        if (WISP_HAS(b->table, wisp_builder, name))                                                \
+            b->table->name arguments;                                                              \
+        else                                                                                       \
+            WISP_BUILD_LACKS(name);                                                                \
     }
 WISP_BUILD_LIST(WISP_BUILD_WRAPPER, WISP_BUILD_VOID_WRAPPER)
 #undef WISP_BUILD_WRAPPER
 #undef WISP_BUILD_VOID_WRAPPER
+#undef WISP_BUILD_LACKS
 /* clang-format on */
 
 #ifdef __cplusplus

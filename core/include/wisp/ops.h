@@ -25,7 +25,8 @@ typedef struct wisp_batch wisp_batch;   /* method.h */
 
 struct wisp_ops;
 
-/* What plugins see of a step. The rest is the host's. */
+/* What plugins see of a step. The rest is the host's. Frozen layout: what is new comes into the
+ * table. */
 typedef struct wisp_step {
     const struct wisp_ops *ops;
 } wisp_step;
@@ -60,7 +61,8 @@ typedef struct wisp_features {
 } wisp_features;
 
 /* A map between two convolutions of a chain, whose batch norm and activation are still to be
- * applied by whoever reads it. Begin with {.map = x}; the other fields are the host's. */
+ * applied by whoever reads it. Begin with {.map = x}; the other fields are the host's. Frozen
+ * layout. */
 typedef struct wisp_lazy_map {
     wisp_tensor *map;
     wisp_module *norm;          /* batch norm to come; NULL: the map is as it should be */
@@ -98,10 +100,17 @@ typedef struct wisp_lazy_map {
       (wisp_step *s, wisp_module *bn, wisp_tensor *x, wisp_tensor *residual,                       \
        int32_t activation),                                                                        \
       (s, bn, x, residual, activation))                                                            \
+    /* target = momentum * target + (1 - momentum) * source, the network of wisp_follow(); in */   \
+    /* after_step, or before the first use of target in a step */                                  \
     V(ema_update, (wisp_step *s, wisp_module *target, const wisp_scalar *momentum),                \
       (s, target, momentum))                                                                       \
+    /* each row w of the weight of m becomes w / max(|w|, eps); eps 0: 1e-12; before the first */  \
+    /* use in a step, or in after_step */                                                          \
     V(normalize_rows_of, (wisp_step *s, wisp_module *m, double eps), (s, m, eps))                  \
+    /* as if the parameters below m had no gradient: no update, no decay; in after_backward */     \
     V(drop_gradient, (wisp_step *s, wisp_module *m), (s, m))                                       \
+    /* the gradients g below m times limit / (|g| + 1e-6) where that is below 1; |g| of each */    \
+    /* tensor by itself (per_tensor 1), or of all of them together (0); in after_backward */       \
     V(clip_gradient, (wisp_step *s, wisp_module *m, double limit, int32_t per_tensor),             \
       (s, m, limit, per_tensor))                                                                   \
     /* scopes */                                                                                   \
@@ -189,6 +198,8 @@ typedef struct wisp_lazy_map {
     X(wisp_tensor *, resize_bicubic,                                                               \
       (wisp_step *s, wisp_tensor *x, int32_t h, int32_t w, double scale_h, double scale_w),        \
       (s, x, h, w, scale_h, scale_w))                                                              \
+    /* the k largest of each row of x (N,M), the largest first, and where they stood: *index is */ \
+    /* i64(N,k); of equals the lower index leads. No gradient */                                   \
     X(wisp_tensor *, top_k, (wisp_step *s, wisp_tensor *x, int64_t k, wisp_tensor * *index),       \
       (s, x, k, index))                                                                            \
     /* draws from the step's key; the identity in evaluation, in networks that follow others */    \
@@ -211,7 +222,7 @@ typedef struct wisp_lazy_map {
     X(int32_t, world_size, (wisp_step *s), (s))                                                    \
     /* results */                                                                                  \
     V(metric, (wisp_step *s, const char *name, wisp_tensor *value), (s, name, value))              \
-    /* a private operation registered by the plugin, or any by name */                             \
+    /* an operation of kernels.h by its name */                                                    \
     V(apply,                                                                                       \
       (wisp_step *s, const char *op, const void *attrs, uint64_t attrs_bytes,                      \
        wisp_tensor *const *in, int32_t n_in, wisp_tensor **out, int32_t n_out),                    \
@@ -252,20 +263,30 @@ typedef struct wisp_ops {
 #undef WISP_OPS_VOID_FIELD
 } wisp_ops;
 
-/* The wrappers. Inside the host the functions are reached through the table all the same. */
+/* The wrappers. Inside the host the functions are reached through the table all the same. A table
+ * of an older host that ends before a function fails the step by that function's name (ABI-4). */
+#define WISP_OPS_LACKS(name)                                                                       \
+    s->ops->apply(s, #name ", for which this host is too old", NULL, 0, NULL, 0, NULL, 0)
 #define WISP_OPS_WRAPPER(type, name, parameters, arguments)                                        \
     static inline type wisp_##name parameters                                                      \
     {                                                                                              \
-        return s->ops->name arguments;                                                             \
+        if (WISP_HAS(s->ops, wisp_ops, name))                                                      \
+            return s->ops->name arguments;                                                         \
+        WISP_OPS_LACKS(name);                                                                      \
+        return 0;                                                                                  \
     }
 #define WISP_OPS_VOID_WRAPPER(name, parameters, arguments)                                         \
     static inline void wisp_##name parameters                                                      \
     {                                                                                              \
-        s->ops->name arguments;                                                                    \
+        if (WISP_HAS(s->ops, wisp_ops, name))                                                      \
+            s->ops->name arguments;                                                                \
+        else                                                                                       \
+            WISP_OPS_LACKS(name);                                                                  \
     }
 WISP_OPS_LIST(WISP_OPS_WRAPPER, WISP_OPS_VOID_WRAPPER)
 #undef WISP_OPS_WRAPPER
 #undef WISP_OPS_VOID_WRAPPER
+#undef WISP_OPS_LACKS
 
 static inline wisp_tensor *wisp_relu(wisp_step *s, wisp_tensor *x)
 {

@@ -36,11 +36,13 @@ enum {
     WISP_OPTION_OPEN_MAX = 16   /* max itself is not allowed */
 };
 
+/* The value of a list option. Frozen layout. */
 typedef struct wisp_list {
     int64_t count;
     const void *items; /* owned by the host, lives until destroy */
 } wisp_list;
 
+/* One choice of an enum option. Frozen layout. */
 typedef struct wisp_choice {
     const char *name;
     const char *help;
@@ -49,7 +51,8 @@ typedef struct wisp_choice {
 } wisp_choice;
 
 /* One option. `min` and `max` bound numbers and each element of a number list (both 0: unbounded);
- * `min_count` and `max_count` bound a list's length (both 0: unbounded). */
+ * `min_count` and `max_count` bound a list's length (both 0: unbounded). May grow: the descriptor
+ * says how long it was (`option_size`). */
 typedef struct wisp_option {
     const char *key;
     uint32_t type;

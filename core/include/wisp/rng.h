@@ -24,6 +24,7 @@ enum {
     WISP_STREAM_PLUGIN = 64 /* first value free for plugins */
 };
 
+/* Frozen layout. */
 typedef struct wisp_rng_key {
     uint32_t k[2];
 } wisp_rng_key;

@@ -1,7 +1,9 @@
 /* runtime.h - the C interface for programs that embed the host; the wisp command is its first user.
  *
  * Whatever the command can do, any program can. Results come as one text, either for people or as
- * JSON. All functions are [main] of the calling program; one runtime at a time may run. */
+ * JSON. All functions are [main] of the calling program, and so are the functions that they call
+ * back; one runtime at a time may run. Every wisp_..._options may be NULL: it then reads as zero,
+ * as does what lies beyond its struct_size. */
 #ifndef WISP_RUNTIME_H
 #define WISP_RUNTIME_H
 
@@ -24,7 +26,7 @@ enum { WISP_FORMAT_TEXT = 0, WISP_FORMAT_JSON = 1 };
 
 typedef struct wisp_runtime_options {
     uint32_t struct_size;
-    int32_t log_level;                 /* WISP_LOG_... of host.h */
+    int32_t log_level;                 /* WISP_LOG_... of host.h; options NULL: WISP_LOG_INFO */
     const char *const *plugin_folders; /* NULL-terminated, searched first; or NULL */
     int32_t ignore_environment;        /* WISP_PLUGIN_PATH is not read */
     int32_t fault_handler;             /* name the plugin that crashes before dying */
@@ -76,9 +78,9 @@ WISP_API wisp_status wisp_runtime_inspect(wisp_runtime *runtime, const char *wha
  * that are found. Plugins that cannot be loaded are left out with a warning. */
 WISP_API wisp_status wisp_runtime_schema(wisp_runtime *runtime, char **text, wisp_error *err);
 /* Writes the folder of a new plugin that builds and runs as it stands: `kind` is "method",
- * "sampler", "backbone", "task", "dataset" or "backend", `name` [a-z][a-z0-9_]*. `folder` NULL: the
- * name. The folder must not be there; it then is, whole, or nothing has changed. The text says how
- * to go on. */
+ * "sampler", "backbone", "task", "dataset" or "backend", `name` [a-z][a-z0-9_]*, 48 letters at
+ * most. `folder` NULL: the name. The folder must not be there; it then is, whole, or nothing has
+ * changed. The text says how to go on. */
 WISP_API wisp_status wisp_runtime_new(wisp_runtime *runtime, const char *kind, const char *name,
                                       const char *folder, int32_t format, char **text,
                                       wisp_error *err);
@@ -90,8 +92,8 @@ WISP_API wisp_status wisp_runtime_eval(wisp_runtime *runtime, const char *weight
 typedef struct wisp_export_options {
     uint32_t struct_size;
     int32_t reserved;
-    const char *names;      /* whose names: "wisp", or a library that the backbone knows */
-    const char *network;    /* NULL: what the run evaluates */
+    const char *names;   /* whose names: "wisp", or a library that the backbone knows; NULL: wisp */
+    const char *network; /* NULL: what the run evaluates */
     const char *classifier; /* path of a linear layer for the embedding, or NULL */
 } wisp_export_options;
 
@@ -103,7 +105,7 @@ WISP_API wisp_status wisp_runtime_export(wisp_runtime *runtime, const char *weig
 typedef struct wisp_import_options {
     uint32_t struct_size;
     int32_t reserved;
-    const char *names; /* whose names the file has, as above */
+    const char *names; /* whose names the file has, likewise */
     const char *from;  /* path in the file, or NULL */
     const char *into;  /* path of a network here; NULL: the backbone that is evaluated */
 } wisp_import_options;
@@ -146,6 +148,7 @@ typedef struct wisp_study_options {
     const char *metrics;     /* "k_nn_top_1,...": compare these alone; NULL: all */
 } wisp_study_options;
 
+/* Frozen layout. */
 typedef struct wisp_study_outcome {
     int32_t n_runs, n_done, n_failed;
     int32_t stopped; /* after wisp_runtime_stop: runs ended on checkpoints */
@@ -192,7 +195,7 @@ typedef struct wisp_bench_views_options {
     int32_t workers;   /* threads that make views; 0: the calling one; -1: as the experiment says */
     int32_t in_memory; /* samples are read before, not while views are made */
     int32_t reserved;
-    double seconds;  /* how long to measure */
+    double seconds;  /* how long to measure, above 0 */
     const char *use; /* plugin of data that are named by their path; NULL: who knows them best */
 } wisp_bench_views_options;
 

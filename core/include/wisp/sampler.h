@@ -29,13 +29,14 @@ enum {
     WISP_PIXEL_GAUSSIAN = 8    /* p[0] sigma in pixels: a sampled Gaussian, cut at 3 sigma */
 };
 
+/* Frozen layout. */
 typedef struct wisp_pixel_op {
     int32_t kind;
     int32_t reserved;
     double p[2];
 } wisp_pixel_op;
 
-/* (x, y, w, h) in source pixels; origin at the top left corner. */
+/* (x, y, w, h) in source pixels; origin at the top left corner. Frozen layout. */
 typedef struct wisp_box {
     int32_t x, y, w, h;
 } wisp_box;
@@ -59,13 +60,14 @@ enum {
     WISP_PLAN_SCALED_DECODE = 1
 };
 
+/* The views of one image. Frozen layout. */
 typedef struct wisp_view_plan {
     int32_t n_views;
     int32_t flags; /* WISP_PLAN_... */
     wisp_view_spec views[WISP_MAX_VIEWS];
 } wisp_view_plan;
 
-/* Views of one size, in batch order. */
+/* Views of one size, in batch order. Frozen layout. */
 typedef struct wisp_view_group {
     char name[32];         /* "global", "local" */
     int32_t count;         /* views of each image */

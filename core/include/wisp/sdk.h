@@ -1,8 +1,8 @@
 /* sdk.h - what several methods share, made of nothing but the public tables; header-only.
  *
- * One include for a method: it brings in every public header that a plugin may want. Functions
- * named ..._build are [setup], the others are [main]. Sources are cited by authors, year, section.
- */
+ * One include for a method: it brings in the headers that methods, backbones, samplers, data sets
+ * and tasks want. Functions that take a wisp_build are [setup], those that take a wisp_step [main],
+ * and those that take neither are pure [any]. Sources are cited by authors, year, section. */
 #ifndef WISP_SDK_H
 #define WISP_SDK_H
 

@@ -37,7 +37,7 @@ typedef struct wisp_embed_request {
 } wisp_embed_request;
 
 /* Embeddings of a whole split, host memory, owned by the host until the task returns; of random
- * crops until the task asks for others. */
+ * crops until the task asks for others. Frozen layout. */
 typedef struct wisp_embeddings {
     int64_t count, dim;
     const float *values;   /* (count, dim) row-major, not normalised */
@@ -45,9 +45,6 @@ typedef struct wisp_embeddings {
     int32_t n_classes;
     int32_t reserved;
 } wisp_embeddings;
-
-/* Body of a computation on the device; see compute() below. */
-typedef void (*wisp_compute_fn)(wisp_step *s, void *user);
 
 /* What a task gets while it judges. */
 typedef struct wisp_task_context {
@@ -61,16 +58,16 @@ typedef struct wisp_task_context {
      * are computed once for all tasks of one evaluation. [main] */
     wisp_status (*embed)(struct wisp_task_context *context, const wisp_embed_request *request,
                          wisp_embeddings *out, wisp_error *err);
-    /* One line of the result; `protocol` is a JSON object text that says how it was measured (k,
-     * temperature, crop, weights ...) and is stored beside the number; the host adds the evaluation
-     * view and the network. `value` in per cent for accuracies. [main] */
+    /* One line of the result; `protocol` is the text of a JSON object that says how it was measured
+     * (k, temperature, crop, weights ...) and is stored beside the number; what is none is refused.
+     * The host adds the evaluation view and the network. `value` in per cent for accuracies.
+     * [main] */
     wisp_status (*report)(struct wisp_task_context *context, const char *metric, double value,
                           const char *protocol, wisp_error *err);
     /* y (m,n) = a (m,k) . b (n,k)^T in f32 on the device; host memory. [main] */
     wisp_status (*product)(struct wisp_task_context *context, const float *a, int64_t m,
                            const float *b, int64_t n, int64_t k, float *y, wisp_error *err);
-    /* Runs on the host's threads, as host->parallel_for. 1 when the run was asked to stop. [main]
-     */
+    /* 1 when the run was asked to stop: then evaluate() returns soon. [main] */
     int32_t (*stopping)(struct wisp_task_context *context);
     void *owner; /* the host's */
     /* Beside a metric: what each of `count` images of the test split was taken for. Both lists hold
