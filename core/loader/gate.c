@@ -15,8 +15,6 @@
 #include "loader/gate_vtable.h"
 #include "loader/trust.h"
 
-enum { LONGEST_NAME = 48 };
-
 const char *const wispi_kinds[] = {"backend", "dataset", "sampler", "backbone",
                                    "method",  "task",    "comm",    NULL};
 
@@ -52,7 +50,7 @@ static int blank(const char *text)
 
 static int good_name(const char *name)
 {
-    return !blank(name) && strlen(name) <= LONGEST_NAME &&
+    return !blank(name) && strlen(name) <= WISPI_LONGEST_NAME &&
            name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
@@ -91,7 +89,7 @@ wisp_status wispi_gate_fields(const char *path, const wisp_descriptor *d, wisp_e
         return wisp_fail(err, WISP_E_ABI,
                          "%s: the plugin's name must be made of a-z, 0-9 and _ and have at most %d "
                          "characters (ABI-7)",
-                         path, LONGEST_NAME);
+                         path, WISPI_LONGEST_NAME);
     const char *const fields[] = {d->kind, d->version, d->summary, d->doc, d->license};
     for (size_t i = 0; i < WISP_COUNT(fields); i++)
         if (blank(fields[i]))
@@ -103,6 +101,12 @@ wisp_status wispi_gate_fields(const char *path, const wisp_descriptor *d, wisp_e
                          path, d->name, d->kind);
     if (d->create && !d->destroy)
         return wisp_fail(err, WISP_E_ABI, "%s: %s: create without destroy (ABI-9)", path, d->name);
+    if (d->flags & WISP_FLAG_STATEFUL)
+        return wisp_fail(err, WISP_E_ABI,
+                         "%s: %s: WISP_FLAG_STATEFUL: no table of this host has save and load, so "
+                         "a resumed run would have lost the state: keep it in named states "
+                         "(wisp_new_state), and leave the flag out (ABI-21)",
+                         path, d->name);
     return wispi_gate_vtable(path, d, err);
 }
 

@@ -4,6 +4,9 @@
 
 #include "wisp/abi.h"
 
+/* Letters in a plugin's name, at most. */
+enum { WISPI_LONGEST_NAME = 48 };
+
 /* Opens `path` and returns its bundle. A refused library is closed again. The message names the
  * file, what was needed, what was offered, and what to do. `allow_insecure`: who may change the
  * file is not asked (trust.h). */

@@ -1,5 +1,5 @@
-/* gate_vtable.c - the functions that no plugin of a kind may leave out, so that the host need not
- * ask again before each call. */
+/* gate_vtable.c - the fields that no plugin of a kind may leave out, functions but for one, so that
+ * the host need not ask again before each call. */
 #include "loader/gate_vtable.h"
 
 #include <string.h>
@@ -13,8 +13,8 @@
 #include "wisp/task.h"
 
 typedef struct mandatory {
-    const char *kind, *function;
-    size_t offset, instead; /* `instead`: another function that may stand for it; 0: none */
+    const char *kind, *name;
+    size_t offset, instead; /* `instead`: another field that may stand for it; 0: none */
 } mandatory;
 
 #define MUST(kind, type, field)                                                                    \
@@ -26,7 +26,7 @@ typedef struct mandatory {
         kind, #field " or " #other, offsetof(type, field), offsetof(type, other)                   \
     }
 
-static const mandatory functions[] = {
+static const mandatory fields[] = {
     MUST(WISP_KIND_BACKEND, wisp_backend_v0, score),
     MUST(WISP_KIND_BACKEND, wisp_backend_v0, n_devices),
     MUST(WISP_KIND_BACKEND, wisp_backend_v0, device_info),
@@ -49,7 +49,7 @@ static const mandatory functions[] = {
     MUST(WISP_KIND_BACKBONE, wisp_backbone_v0, forward),
     MUST(WISP_KIND_METHOD, wisp_method_v0, requirements),
     MUST(WISP_KIND_METHOD, wisp_method_v0, build),
-    ONE_OF(WISP_KIND_METHOD, wisp_method_v0, step, phase),
+    MUST(WISP_KIND_METHOD, wisp_method_v0, step),
     MUST(WISP_KIND_METHOD, wisp_method_v0, evaluated_network),
     MUST(WISP_KIND_TASK, wisp_task_v0, needs),
     ONE_OF(WISP_KIND_TASK, wisp_task_v0, evaluate, predict),
@@ -59,17 +59,18 @@ static const mandatory functions[] = {
     MUST(WISP_KIND_COMM, wisp_comm_v0, all_gather),
     MUST(WISP_KIND_COMM, wisp_comm_v0, broadcast),
     MUST(WISP_KIND_COMM, wisp_comm_v0, barrier),
+    MUST(WISP_KIND_COMM, wisp_comm_v0, memory_kind),
     MUST(WISP_KIND_COMM, wisp_comm_v0, abandon),
 };
 
-/* Is there a function at the offset? What lies beyond the table's size is absent (ABI-4). */
+/* Is there something at the offset? What lies beyond the table's size is absent (ABI-4). */
 static int has(const void *vtable, uint32_t size, size_t offset)
 {
-    void (*function)(void) = NULL;
-    if (offset == 0 || offset + sizeof function > size)
+    uintptr_t pointer = 0; /* of a function or not, it is NULL or it is there */
+    if (offset == 0 || offset + sizeof pointer > size)
         return 0;
-    memcpy(&function, (const char *)vtable + offset, sizeof function);
-    return function != NULL;
+    memcpy(&pointer, (const char *)vtable + offset, sizeof pointer);
+    return pointer != 0;
 }
 
 wisp_status wispi_gate_vtable(const char *path, const wisp_descriptor *d, wisp_error *err)
@@ -78,8 +79,8 @@ wisp_status wispi_gate_vtable(const char *path, const wisp_descriptor *d, wisp_e
     if (!d->vtable)
         return wisp_fail(err, WISP_E_ABI, "%s: %s: it has no vtable (ABI-7)", path, d->name);
     memcpy(&size, d->vtable, sizeof size);
-    for (size_t i = 0; i < WISP_COUNT(functions); i++) {
-        const mandatory *f = &functions[i];
+    for (size_t i = 0; i < WISP_COUNT(fields); i++) {
+        const mandatory *f = &fields[i];
         if (strcmp(f->kind, d->kind) != 0)
             continue;
         if (size == 0)
@@ -89,7 +90,7 @@ wisp_status wispi_gate_vtable(const char *path, const wisp_descriptor *d, wisp_e
                              path, d->name);
         if (!has(d->vtable, size, f->offset) && !has(d->vtable, size, f->instead))
             return wisp_fail(err, WISP_E_ABI, "%s: %s: its vtable lacks the mandatory %s (ABI-21)",
-                             path, d->name, f->function);
+                             path, d->name, f->name);
     }
     return WISP_OK;
 }

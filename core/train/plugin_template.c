@@ -10,8 +10,7 @@
 
 #include "base/file.h"
 #include "config/nearest.h"
-
-enum { LONGEST_NAME = 60 };
+#include "loader/gate.h"
 
 static const char EVERY_KIND[] = "every_kind";
 
@@ -54,11 +53,11 @@ wisp_status wispi_new_plugin_check(const wispi_new_plugin *plugin, wisp_error *e
     size_t n = strspn(name, letters);
     while (n > 0 && name[n] && (strchr(letters, name[n]) || strchr(more, name[n])))
         n++;
-    if (n == 0 || name[n] || n > LONGEST_NAME)
+    if (n == 0 || name[n] || n > WISPI_LONGEST_NAME)
         return wisp_fail(err, WISP_E_INVALID,
                          "\"%.100s\" is no name for a plugin: take a small letter, then small "
                          "letters, digits and underscores, %d of them at most, such as my_idea",
-                         name, LONGEST_NAME);
+                         name, WISPI_LONGEST_NAME);
     return WISP_OK;
 }
 

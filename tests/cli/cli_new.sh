@@ -24,7 +24,11 @@ expect 2 new metod x
 errs_once "the nearest is method"
 expect 2 new every_kind x
 errs_once "no template for the kind \"every_kind\""
-for name in X 1x x-y "" x/y "$(printf 'x%.0s' {1..61})"; do
+# What the host would load, and not a letter more.
+longest=$(printf 'x%.0s' {1..48})
+expect 0 new method "$longest" "$work/longest"
+rm -r "$work/longest"
+for name in X 1x x-y "" x/y "${longest}x"; do
     expect 2 new method "$name"
     errs_once "no name for a plugin"
 done

@@ -23,6 +23,8 @@
 #include "loader/host_table.h"
 #include "loader/registry.h"
 #include "loader/search.h"
+#include "wisp/comm.h"
+#include "wisp/method.h"
 
 #define BAD WISP_BUILD_DIR "/tests/bad"
 
@@ -86,7 +88,7 @@ static const struct refusal {
     {"descriptor_size", "a descriptor is missing or too short", WISP_E_ABI},
     {"no_vtable", "it has no vtable", WISP_E_ABI},
     {"vtable_size", "the struct_size of its vtable is 0", WISP_E_ABI},
-    {"no_step", "its vtable lacks the mandatory step or phase", WISP_E_ABI},
+    {"no_step", "its vtable lacks the mandatory step", WISP_E_ABI},
     {"no_destroy", "create without destroy", WISP_E_ABI},
     {"default", "200", WISP_E_ABI},
     {"no_help", "bad_no_help.k: the plugin's option table gives it no help line", WISP_E_ABI},
@@ -664,6 +666,83 @@ START_TEST(a_linked_in_bundle_is_judged_and_found_too)
 }
 END_TEST
 
+/* What is refused and needs no file: a good bundle with one thing changed. */
+typedef struct odd {
+    const char *words;
+    wisp_descriptor descriptor;
+    wisp_method_v0 method;
+    wisp_comm_v0 comm;
+} odd;
+
+static wisp_status some_phase(void *self, int32_t index, wisp_error *err)
+{
+    (void)self, (void)index, (void)err;
+    return WISP_OK;
+}
+
+static void a_phase_for_a_step(odd *o)
+{
+    o->words = "lacks the mandatory step";
+    o->method.step = NULL;
+    o->method.phase = some_phase;
+}
+
+static void a_state_that_nobody_saves(odd *o)
+{
+    o->words = "WISP_FLAG_STATEFUL";
+    o->descriptor.flags |= WISP_FLAG_STATEFUL;
+}
+
+static void memory_of_no_kind(odd *o)
+{
+    /* Functions that are there and never called. */
+    uintptr_t somewhere = (uintptr_t)some_phase;
+    for (size_t at = offsetof(wisp_comm_v0, open); at < sizeof o->comm; at += sizeof somewhere)
+        memcpy((char *)&o->comm + at, &somewhere, sizeof somewhere);
+    o->words = "lacks the mandatory memory_kind";
+    o->comm.struct_size = sizeof o->comm;
+    o->comm.memory_kind = NULL;
+    o->descriptor.kind = WISP_KIND_COMM;
+    o->descriptor.vtable = &o->comm;
+}
+
+static const char name_of_48[] = "a23456789012345678901234567890123456789012345678";
+static const char name_of_49[] = "a234567890123456789012345678901234567890123456789";
+
+static void a_name_of_48(odd *o)
+{
+    o->words = NULL; /* is taken */
+    o->descriptor.name = name_of_48;
+}
+
+static void a_name_of_49(odd *o)
+{
+    o->words = "at most 48";
+    o->descriptor.name = name_of_49;
+}
+
+static void (*const oddities[])(odd *) = {a_phase_for_a_step, a_state_that_nobody_saves,
+                                          memory_of_no_kind, a_name_of_48, a_name_of_49};
+
+START_TEST(what_the_host_could_not_serve_is_refused)
+{
+    const wisp_bundle *good = bundle_of("good_instance");
+    odd o = {.descriptor = *good->descriptors[0]};
+    o.method = *(const wisp_method_v0 *)o.descriptor.vtable;
+    o.descriptor.vtable = &o.method;
+    const wisp_descriptor *const list[] = {&o.descriptor};
+    wisp_bundle bundle = *good;
+    wisp_error err = {0};
+    bundle.descriptors = list;
+    bundle.n_descriptors = 1;
+    oddities[_i](&o);
+    const wisp_status status = wispi_gate_judge("odd.so", &bundle, &err);
+    ck_assert_msg(status == (o.words ? WISP_E_ABI : WISP_OK), "%s", err.message);
+    if (o.words)
+        expect("the gate", err.message, o.words);
+}
+END_TEST
+
 START_TEST(extensions_are_found_by_id)
 {
     static const int table = 1, newer = 2;
@@ -822,6 +901,7 @@ int main(void)
     tcase_add_test(cases, a_plugin_may_be_named_by_its_file);
     tcase_add_test(cases, lack_of_memory_is_an_error_each_time);
     tcase_add_test(cases, a_linked_in_bundle_is_judged_and_found_too);
+    tcase_add_loop_test(cases, what_the_host_could_not_serve_is_refused, 0, WISP_COUNT(oddities));
     tcase_add_test(cases, extensions_are_found_by_id);
     tcase_add_test(cases, a_crash_names_the_culprit_and_stays_a_crash);
     tcase_add_test(cases, marks_nest);
