@@ -111,6 +111,17 @@ char *wispi_copy_text(const char *text)
     return copy;
 }
 
+void wispi_read_sized(void *own, uint32_t bytes, const void *given)
+{
+    uint32_t there = 0;
+    if (given)
+        memcpy(&there, given, sizeof there);
+    memset(own, 0, bytes);
+    if (there > 0)
+        memcpy(own, given, there < bytes ? there : bytes);
+    memcpy(own, &bytes, sizeof bytes);
+}
+
 void *wispi_grow(void *old, size_t old_bytes, size_t new_bytes)
 {
     void *block = wispi_alloc(new_bytes);

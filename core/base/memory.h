@@ -29,6 +29,10 @@ char *wispi_copy_text(const char *text);
  * stays as it was. `old` may be NULL with `old_bytes` 0. */
 void *wispi_grow(void *old, size_t old_bytes, size_t new_bytes);
 
+/* A struct that begins with its size, a uint32_t, as another side built it: `bytes` of it as this
+ * side knows it, where what `given` does not have reads as zero, and all of it for NULL. */
+void wispi_read_sized(void *own, uint32_t bytes, const void *given);
+
 /* Tests only: lets the nth allocation from now fail (1 is the next one), once; -1 or 0: none. */
 void wispi_fail_allocation(int64_t nth);
 

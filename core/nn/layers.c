@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "nn/collective.h"
 #include "nn/op_call.h"
 
@@ -264,18 +265,36 @@ static wisp_module *find_backbone(wisp_step *s, wisp_module *m)
     return found;
 }
 
-static int check_taps(wisp_step *s, const wisp_module *m, const wisp_features *out)
+/* As the caller built it, or longer: what it does not have is not asked for, and not given (ABI-4).
+ */
+static int read_features(wisp_step *s, const wisp_features *given, wisp_features *asked)
 {
-    if (out->struct_size != sizeof *out) {
-        wispi_step_fail(s, WISP_E_ABI, "forward_features: features.struct_size is %u, must be %u",
-                        (unsigned)out->struct_size, (unsigned)sizeof *out);
+    if (!WISP_HAS(given, wisp_features, pooled)) {
+        wispi_step_fail(s, WISP_E_ABI,
+                        "forward_features: features.struct_size is %u: set it to "
+                        "sizeof(wisp_features)",
+                        (unsigned)given->struct_size);
         return 0;
     }
+    wispi_read_sized(asked, sizeof *asked, given);
+    return 1;
+}
+
+static void give_features(const wisp_features *made, wisp_features *out)
+{
+    const uint32_t size = out->struct_size;
+    memcpy(out, made, size < sizeof *made ? size : sizeof *made);
+    out->struct_size = size;
+}
+
+static int check_taps(wisp_step *s, const wisp_module *m, const wisp_features *out)
+{
     static const char *const names[] = {"stages", "tokens", "blocks", "attention", "class tokens"};
-    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((out->taps & ~m->info.taps) >> i & 1) {
+    const uint32_t lacking = out->taps & ~m->info.taps;
+    for (uint32_t i = 0; lacking && i < 32; i++)
+        if (lacking >> i & 1) {
             wispi_step_fail(s, WISP_E_UNSUPPORTED, "%s: the backbone has no tap \"%s\"", m->path,
-                            names[i]);
+                            i < WISP_COUNT(names) ? names[i] : "that this host does not know");
             return 0;
         }
     if ((out->mask || out->keep_index) && !m->info.has_tokens) {
@@ -298,27 +317,28 @@ wisp_tensor *wispi_forward_features(wisp_step *s, wisp_module *m, wisp_tensor *x
 {
     if (!check_module(s, "forward_features", m) || !wispi_usable(s, "forward_features", x))
         return NULL;
+    wisp_features asked;
     m = find_backbone(s, m);
-    if (wispi_step_of(s)->status != WISP_OK || !check_taps(s, m, out))
+    if (wispi_step_of(s)->status != WISP_OK || !read_features(s, out, &asked) ||
+        !check_taps(s, m, &asked))
         return NULL;
-    const wisp_features asked = *out;
-    memset(out, 0, sizeof *out);
-    out->struct_size = asked.struct_size;
-    out->taps = asked.taps;
-    out->mask = asked.mask;
-    out->keep_index = asked.keep_index;
+    wisp_features made = {.struct_size = sizeof made,
+                          .taps = asked.taps,
+                          .mask = asked.mask,
+                          .keep_index = asked.keep_index};
     wispi_model *model = wispi_model_of(s);
     const wisp_module *outer = model->forwarding;
     model->forwarding = m;
-    m->backbone.vtable->forward(m->backbone.self, s, x, out);
+    m->backbone.vtable->forward(m->backbone.self, s, x, &made);
     model->forwarding = outer;
-    if (wispi_step_of(s)->status == WISP_OK && !out->pooled)
+    give_features(&made, out);
+    if (wispi_step_of(s)->status == WISP_OK && !made.pooled)
         wispi_step_fail(s, WISP_E_PLUGIN, "the backbone gave no pooled embedding");
     if (wispi_step_of(s)->status == WISP_OK) {
         count_pixels(model, m, x);
         if (!m->first_pooled)
-            m->first_pooled = out->pooled;
-        return out->pooled;
+            m->first_pooled = made.pooled;
+        return made.pooled;
     }
     name_place(s, m);
     return NULL;

@@ -42,11 +42,21 @@ static const wispi_instance *split_of(const context *c, int32_t split)
 
 /* --- embeddings --- */
 
+/* What the task, as it was built, does not have reads as zero (ABI-4). */
+static wisp_status read_request(const wisp_embed_request *given, wisp_embed_request *r,
+                                wisp_error *err)
+{
+    if (!WISP_HAS(given, wisp_embed_request, source))
+        return wisp_fail(err, WISP_E_ABI,
+                         "embed: struct_size of the request is %u: set it to "
+                         "sizeof(wisp_embed_request)",
+                         (unsigned)given->struct_size);
+    wispi_read_sized(r, sizeof *r, given);
+    return WISP_OK;
+}
+
 static wisp_status check_request(const context *c, const wisp_embed_request *r, wisp_error *err)
 {
-    if (r->struct_size < sizeof *r)
-        return wisp_fail(err, WISP_E_ABI, "embed: struct_size of the request is %u, must be %zu",
-                         (unsigned)r->struct_size, sizeof *r);
     if (r->split != WISP_SPLIT_TRAIN && r->split != WISP_SPLIT_TEST)
         return wisp_fail(err, WISP_E_INVALID, "there is no split %d", r->split);
     if (!split_of(c, r->split)->plugin)
@@ -110,10 +120,13 @@ static kept *place_for(context *c, const wisp_embed_request *r)
     return free;
 }
 
-static wisp_status embed(wisp_task_context *plugin, const wisp_embed_request *r,
+static wisp_status embed(wisp_task_context *plugin, const wisp_embed_request *given,
                          wisp_embeddings *out, wisp_error *err)
 {
     context *c = context_of(plugin);
+    wisp_embed_request request;
+    const wisp_embed_request *r = &request;
+    WISP_TRY(read_request(given, &request, err));
     WISP_TRY(check_request(c, r, err));
     if (r->crops) {
         wispi_embedding_free(&c->augmented);
@@ -153,22 +166,40 @@ static void tell_training(const context *c, char *out, size_t bytes)
         (long long)x->run.epochs, (long long)wispi_dataset_of(&x->data)->count(x->data.self));
 }
 
+/* It stands in metrics.jsonl as it is, so it must be JSON to the last letter. */
+static wisp_status judge_protocol(const char *metric, const char *protocol, size_t *n_members,
+                                  wisp_error *err)
+{
+    const size_t n = protocol ? strlen(protocol) : 0;
+    json_error_t where = {.text = "it is no object, or has blanks around it"};
+    json_t *parsed = json_loads(protocol ? protocol : "", JSON_REJECT_DUPLICATES, &where);
+    const int is_line = json_is_object(parsed) && protocol[0] == '{' && protocol[n - 1] == '}' &&
+                        !strpbrk(protocol, "\n\r");
+    *n_members = json_object_size(parsed);
+    json_decref(parsed);
+    if (is_line)
+        return WISP_OK;
+    return wisp_fail(
+        err, WISP_E_INVALID,
+        "the protocol of %s must be a JSON object on one line, such as {\"k\": 5}, not "
+        "%.200s: %s",
+        metric, protocol ? protocol : "NULL", where.text);
+}
+
 /* The host knows how images came in and whose embeddings they are; it ends the protocol. */
-static int write_protocol(const context *c, const char *protocol, char out[WISPI_PROTOCOL_BYTES])
+static int write_protocol(const context *c, const char *protocol, size_t n_members,
+                          char out[WISPI_PROTOCOL_BYTES])
 {
     const wispi_input_settings *input = &c->session->experiment->input;
     const int raw = c->request->source == WISPI_EVALUATE_RAW;
     const char *path = raw ? "none, raw pixels" : wispi_module_path(c->session->evaluated);
-    const size_t n = protocol ? strlen(protocol) : 0;
     char training[300];
     tell_training(c, training, sizeof training);
-    if (n < 2 || protocol[n - 1] != '}')
-        return 0;
     const int length = snprintf(
         out, WISPI_PROTOCOL_BYTES,
-        "%.*s%s%s\"eval_resize\": %lld, \"eval_size\": %lld, %s\"network\": \"%s\"}", (int)(n - 1),
-        protocol, n > 2 ? ", " : "", training, (long long)input->eval_resize,
-        (long long)input->eval_size,
+        "%.*s%s%s\"eval_resize\": %lld, \"eval_size\": %lld, %s\"network\": \"%s\"}",
+        (int)strlen(protocol) - 1, protocol, n_members ? ", " : "", training,
+        (long long)input->eval_resize, (long long)input->eval_size,
         input->orientation == WISPI_ORIENTATION_EXIF ? "\"orientation\": \"exif\", " : "", path);
     return length > 0 && length < WISPI_PROTOCOL_BYTES;
 }
@@ -179,10 +210,11 @@ static wisp_status add_result(context *c, const char *metric, double value, cons
     if (c->results->n == WISPI_MAX_RESULTS)
         return wisp_fail(err, WISP_E_INVALID, "more than %d results in one evaluation",
                          WISPI_MAX_RESULTS);
+    size_t n_members = 0;
+    WISP_TRY(judge_protocol(metric, protocol, &n_members, err));
     wispi_result *r = &c->results->list[c->results->n];
-    if (!write_protocol(c, protocol, r->protocol))
-        return wisp_fail(err, WISP_E_INVALID,
-                         "the protocol of %s is no JSON object, or longer than %d bytes", metric,
+    if (!write_protocol(c, protocol, n_members, r->protocol))
+        return wisp_fail(err, WISP_E_INVALID, "the protocol of %s is longer than %d bytes", metric,
                          WISPI_PROTOCOL_BYTES - 200);
     snprintf(r->metric, sizeof r->metric, "%s", metric);
     r->value = value;
@@ -190,12 +222,24 @@ static wisp_status add_result(context *c, const char *metric, double value, cons
     return WISP_OK;
 }
 
+/* UTF-8 without what JSON would have to escape. */
+static int is_plain(const char *metric)
+{
+    json_t *string = json_string(metric);
+    const int is_text = string != NULL;
+    json_decref(string);
+    for (const char *at = metric; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == '"' || *at == '\\')
+            return 0;
+    return is_text;
+}
+
 static wisp_status report(wisp_task_context *plugin, const char *metric, double value,
                           const char *protocol, wisp_error *err)
 {
     context *c = context_of(plugin);
     char table[WISPI_TASK_NAME], name[WISPI_TASK_NAME + WISPI_METRIC_NAME];
-    if (!metric || strlen(metric) >= WISPI_METRIC_NAME || strpbrk(metric, "\"\\\n"))
+    if (!metric || strlen(metric) >= WISPI_METRIC_NAME || !is_plain(metric))
         return wisp_fail(err, WISP_E_INVALID, "a metric needs a plain name of at most %d bytes",
                          WISPI_METRIC_NAME - 1);
     if (wispi_task_name(c->request->tasks, c->task, table) == 1)

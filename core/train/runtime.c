@@ -12,16 +12,12 @@ const char *wisp_version(void)
     return WISP_VERSION;
 }
 
-/* The caller's options as this host knows them: what a caller built from older headers does not
- * have reads as zero (ABI-4). */
 static wisp_runtime_options read_options(const wisp_runtime_options *given)
 {
-    wisp_runtime_options options = {.struct_size = sizeof options, .log_level = WISP_LOG_INFO};
+    wisp_runtime_options options;
+    wispi_read_sized(&options, sizeof options, given);
     if (!given)
-        return options;
-    memset(&options, 0, sizeof options);
-    memcpy(&options, given,
-           given->struct_size < sizeof options ? given->struct_size : sizeof options);
+        options.log_level = WISP_LOG_INFO;
     return options;
 }
 

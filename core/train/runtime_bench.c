@@ -1,6 +1,7 @@
 /* runtime_bench.c - wisp_runtime_bench_views of wisp/runtime.h. */
 #include <math.h>
 
+#include "base/memory.h"
 #include "train/runtime_handle.h"
 #include "train/view_bench.h"
 
@@ -34,11 +35,13 @@ wisp_status wisp_runtime_bench_views(wisp_runtime *runtime, const wisp_experimen
                                      char **text, wisp_error *err)
 {
     wispi_experiment *experiment = NULL;
+    wisp_bench_views_options o;
+    wispi_read_sized(&o, sizeof o, options);
     runtime->stop = 0;
-    WISP_TRY(check_options(options, err));
-    WISP_TRY(wispi_experiment_load_views(runtime->registry, source->path, options->use,
-                                         source->overrides, source->n_overrides, &experiment, err));
-    wisp_status status = bench(runtime, experiment, options, source->path, format, text, err);
+    WISP_TRY(check_options(&o, err));
+    WISP_TRY(wispi_experiment_load_views(runtime->registry, source->path, o.use, source->overrides,
+                                         source->n_overrides, &experiment, err));
+    wisp_status status = bench(runtime, experiment, &o, source->path, format, text, err);
     wispi_experiment_destroy(experiment);
     return status;
 }

@@ -1,4 +1,5 @@
 /* runtime_data.c - wisp_runtime_data_info of wisp/runtime.h. */
+#include "base/memory.h"
 #include "train/data_info.h"
 #include "train/data_source.h"
 #include "train/runtime_handle.h"
@@ -29,7 +30,9 @@ wisp_status wisp_runtime_data_info(wisp_runtime *runtime, const wisp_experiment_
                                    const wisp_data_info_options *options, int32_t format,
                                    char **text, int64_t *n_broken, wisp_error *err)
 {
-    const wispi_data_request request = {source->path, options->use, source->overrides,
+    wisp_data_info_options o;
+    wispi_read_sized(&o, sizeof o, options);
+    const wispi_data_request request = {source->path, o.use, source->overrides,
                                         source->n_overrides};
     wispi_data_source data = {0};
     wispi_pool *pool = NULL;
@@ -37,7 +40,7 @@ wisp_status wisp_runtime_data_info(wisp_runtime *runtime, const wisp_experiment_
     WISP_TRY(wispi_runtime_start_pool(&pool, err));
     wisp_status status = wispi_data_source_open(runtime->registry, &request, &data, err);
     if (status == WISP_OK) {
-        const wispi_data_info_request info = {source->path, pool, options->full, 0, &runtime->stop};
+        const wispi_data_info_request info = {source->path, pool, o.full, 0, &runtime->stop};
         status = look(&data, &info, format, text, n_broken, err);
     }
     wispi_data_source_close(&data);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "data/pack.h"
 #include "loader/host_table.h"
 #include "train/data_source.h"
@@ -74,16 +75,6 @@ static wisp_status give_facts(const char *file, const wispi_pack_facts *f, int32
 
 /* --- the call --- */
 
-/* What a caller built from older headers does not have reads as zero (ABI-4). */
-static wisp_pack_options read_options(const wisp_pack_options *given)
-{
-    wisp_pack_options options = {.struct_size = sizeof options};
-    if (given)
-        memcpy(&options, given,
-               given->struct_size < sizeof options ? given->struct_size : sizeof options);
-    return options;
-}
-
 static wisp_status pack(wisp_runtime *runtime, const wisp_experiment_source *source,
                         const char *file, const wisp_pack_options *o, wispi_pool *pool,
                         wispi_pack_facts *facts, wisp_error *err)
@@ -113,8 +104,9 @@ wisp_status wisp_runtime_pack(wisp_runtime *runtime, const wisp_experiment_sourc
                               const char *file, const wisp_pack_options *options, int32_t format,
                               char **text, wisp_error *err)
 {
-    const wisp_pack_options o = read_options(options);
+    wisp_pack_options o;
     wispi_pack_facts facts = {0};
+    wispi_read_sized(&o, sizeof o, options);
     if (o.short_side < 0 || o.quality < 0 || o.quality > 100 || o.limit < 0)
         return wisp_fail(err, WISP_E_INVALID,
                          "pack: short side %d, quality %d, limit %lld: none may be negative, and "

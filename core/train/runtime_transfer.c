@@ -41,8 +41,10 @@ wisp_status wisp_runtime_export(wisp_runtime *runtime, const char *weights, cons
                                 const wisp_export_options *options, int32_t format, char **text,
                                 wisp_error *err)
 {
-    const wispi_export_request request = {weights, file, options->names, options->network,
-                                          options->classifier};
+    wisp_export_options o;
+    wispi_read_sized(&o, sizeof o, options);
+    const wispi_export_request request = {weights, file, o.names ? o.names : "wisp", o.network,
+                                          o.classifier};
     wispi_export_facts facts;
     wispi_text out = {0};
     WISP_TRY(wispi_weights_export(runtime->registry, &request, &facts, err));
@@ -60,10 +62,11 @@ static wisp_status begin(wispi_experiment *x, const char *file, const wisp_impor
     if (x->n_inits == WISPI_MAX_INITS)
         return wisp_fail(err, WISP_E_CONFIG, "the experiment has %d [[init]] tables already",
                          WISPI_MAX_INITS);
-    x->inits[x->n_inits++] = (wispi_init_settings){.weights = file,
-                                                   .format = options->names,
-                                                   .from = options->from ? options->from : "",
-                                                   .into = options->into ? options->into : ""};
+    x->inits[x->n_inits++] =
+        (wispi_init_settings){.weights = file,
+                              .format = options->names ? options->names : "wisp",
+                              .from = options->from ? options->from : "",
+                              .into = options->into ? options->into : ""};
     return wispi_train_begin(x, begun, err);
 }
 
@@ -85,10 +88,12 @@ wisp_status wisp_runtime_import(wisp_runtime *runtime, const char *file,
                                 wisp_error *err)
 {
     wispi_experiment *experiment = NULL;
+    wisp_import_options o;
+    wispi_read_sized(&o, sizeof o, options);
     WISP_TRY(wispi_experiment_load(runtime->registry, source->path, source->overrides,
                                    source->n_overrides, &experiment, err));
     wispi_begun *begun = wispi_alloc(sizeof *begun);
-    wisp_status status = begun ? begin(experiment, file, options, begun, err)
+    wisp_status status = begun ? begin(experiment, file, &o, begun, err)
                                : wisp_fail(err, WISP_E_NOMEM, "no memory to begin a run");
     if (status == WISP_OK)
         status = give_begun(begun, format, text, err);

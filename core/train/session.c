@@ -206,6 +206,23 @@ static const wisp_method_v0 *method_table(const wispi_session *s)
     return s->experiment->method.plugin->descriptor->vtable;
 }
 
+/* A bit that only a later interface knows asks for what this host cannot give. */
+static wisp_status check_needs(const wispi_session *s, uint32_t needs, wisp_error *err)
+{
+    const uint32_t known = WISP_NEED_INDEX | WISP_NEED_BOXES | WISP_NEED_LABELS | WISP_NEED_TOKENS;
+    const wispi_experiment *x = s->experiment;
+    const char *name = x->method.plugin->descriptor->name;
+    if (needs & ~known)
+        return wisp_fail(err, WISP_E_ABI,
+                         "method %s needs 0x%x of the host, which this one does not know: take a "
+                         "newer host",
+                         name, (unsigned)(needs & ~known));
+    if ((needs & WISP_NEED_LABELS) && wispi_dataset_of(&x->data)->n_classes(x->data.self) == 0)
+        return wisp_fail(err, WISP_E_CONFIG, "method %s needs labels, data set %s has none", name,
+                         x->data.plugin->descriptor->name);
+    return WISP_OK;
+}
+
 static wisp_status need_views(const wispi_session *s, const char *what, int32_t have, int32_t least,
                               int32_t most, wisp_error *err)
 {
@@ -239,9 +256,7 @@ static wisp_status check_requirements(const wispi_session *s, uint32_t *needs, w
         local += s->groups[g].count;
     WISP_TRY(need_views(s, "global", s->groups[0].count, r.min_global, r.max_global, err));
     WISP_TRY(need_views(s, "local", local, r.min_local, r.max_local, err));
-    if ((r.needs & WISP_NEED_LABELS) && wispi_dataset_of(&x->data)->n_classes(x->data.self) == 0)
-        return wisp_fail(err, WISP_E_CONFIG, "method %s needs labels, data set %s has none",
-                         x->method.plugin->descriptor->name, x->data.plugin->descriptor->name);
+    WISP_TRY(check_needs(s, r.needs, err));
     if (s->rest_size > 0 && (x->method.plugin->descriptor->flags & WISP_FLAG_BATCH_COUPLED))
         return wisp_fail(
             err, WISP_E_CONFIG,
@@ -349,7 +364,7 @@ static void describe_run(wispi_session *s, wisp_build *b)
     b->n_classes = wispi_dataset_of(&x->data)->n_classes(x->data.self);
 }
 
-static wisp_status build_method(wispi_session *s, wisp_build *b, wisp_error *err)
+static wisp_status build_method(wispi_session *s, wisp_build *b, uint32_t needs, wisp_error *err)
 {
     const wispi_instance *method = &s->experiment->method;
     wisp_batch shape;
@@ -376,6 +391,12 @@ static wisp_status build_method(wispi_session *s, wisp_build *b, wisp_error *err
             err, WISP_E_PLUGIN,
             "method %s: evaluated_network() must return a module made by wisp_backbone()",
             method->plugin->descriptor->name);
+    if ((needs & WISP_NEED_TOKENS) && !info->has_tokens)
+        return wisp_fail(err, WISP_E_CONFIG,
+                         "method %s needs a backbone with tokens, %s has none: take one that has "
+                         "them, such as vit",
+                         method->plugin->descriptor->name,
+                         s->experiment->backbone.plugin->descriptor->name);
     s->embedding_dim = info->dim;
     return WISP_OK;
 }
@@ -466,7 +487,7 @@ static wisp_status build_optimizer(wispi_session *s, wisp_error *err)
     return wispi_optimizer_create(s->model, &config, &s->optimizer, err);
 }
 
-static wisp_status build_model(wispi_session *s, wisp_error *err)
+static wisp_status build_model(wispi_session *s, uint32_t needs, wisp_error *err)
 {
     WISP_TRY(wispi_model_create(s->device, (uint64_t)s->experiment->run.seed, &s->model, err));
     wispi_model_set_backbone_maker(s->model, make_backbone, s);
@@ -479,7 +500,7 @@ static wisp_status build_model(wispi_session *s, wisp_error *err)
     wisp_build *b = wispi_model_builder(s->model);
     describe_run(s, b);
     make_rates(s, b, lr);
-    WISP_TRY(build_method(s, b, err));
+    WISP_TRY(build_method(s, b, needs, err));
     WISP_TRY(build_probes(s, b, err));
     WISP_TRY(wispi_model_finish(s->model, err));
     WISP_TRY(build_optimizer(s, err));
@@ -717,7 +738,7 @@ static wisp_status open_session(wispi_session *s, wisp_error *err)
     WISP_TRY(open_device(s, err));
     WISP_TRY(find_shapes(s, err));
     WISP_TRY(check_requirements(s, &needs, err));
-    WISP_TRY(build_model(s, err));
+    WISP_TRY(build_model(s, needs, err));
     WISP_TRY(make_batches(s, needs, err));
     WISP_TRY(make_view_maker(s, err));
     const wispi_run_settings *run = &s->experiment->run;

@@ -980,6 +980,37 @@ START_TEST(tables_are_complete)
 }
 END_TEST
 
+/* The tables of a host that was built before the last function of each. */
+static void too_old(wisp_step *s, void *user)
+{
+    wisp_ops older = *s->ops;
+    (void)user;
+    older.struct_size = offsetof(wisp_ops, own_statistics_begin);
+    s->ops = &older;
+    ck_assert_int_eq(wisp_world_rank(s), 0);
+    wisp_own_statistics_begin(s, 0, 1);
+    s->ops = wispi_ops_table();
+}
+
+START_TEST(what_an_older_host_lacks_is_told_by_name)
+{
+    static const wisp_collapse_sign sign = {sizeof sign, 0, 0, 1, "meaning", "remedy"};
+    fixture f;
+    fixture_open(&f, 1);
+    ck_assert_ptr_nonnull(strstr(fixture_refused(&f, too_old, NULL),
+                                 "own_statistics_begin, for which this host is too old"));
+    wisp_builder older = *f.b->table;
+    older.struct_size = offsetof(wisp_builder, collapse_at);
+    f.b->table = &older;
+    wisp_override_init(f.b, &(const wisp_init_override){0});
+    FIXTURE_OK(&f, wispi_model_build_status(f.model, &f.err));
+    wisp_collapse_at(f.b, "loss", &sign);
+    ck_assert_int_eq(wispi_model_build_status(f.model, &f.err), WISP_E_ABI);
+    ck_assert_ptr_nonnull(strstr(f.err.message, "wisp_collapse_at()"));
+    fixture_close(&f);
+}
+END_TEST
+
 /* --- backbones --- */
 
 typedef struct toy {
@@ -1026,7 +1057,8 @@ static wisp_status make_toy(void *user, const char *path, wispi_backbone_instanc
 typedef struct toy_user {
     wisp_module *net, *backbone;
     uint32_t taps;
-    int use_mask, size;
+    int use_mask;
+    uint32_t size; /* 0: all */
 } toy_user;
 
 static void toy_step(wisp_step *s, void *user)
@@ -1035,13 +1067,15 @@ static void toy_step(wisp_step *s, void *user)
     const wisp_desc x = wisp_desc2(WISP_F32, 4, 2);
     wisp_features out;
     memset(&out, 0, sizeof out);
-    out.struct_size = u->size ? 8 : sizeof out;
+    out.struct_size = u->size ? u->size : sizeof out;
+    out.n_blocks = -7; /* beyond what a shorter one has, nothing is written */
     out.taps = u->taps;
     wisp_tensor *in = wisp_full(s, &x, 1);
     out.mask = u->use_mask ? in : NULL;
     wisp_tensor *pooled = wisp_forward_features(s, u->net, in, &out);
     ck_assert_ptr_eq(pooled, out.pooled);
-    ck_assert(!pooled || out.n_stages == (u->taps == WISP_TAP_STAGES));
+    ck_assert(!pooled || u->size || out.n_stages == (u->taps == WISP_TAP_STAGES));
+    ck_assert(!pooled || out.n_blocks == (u->size ? -7 : 0));
     ck_assert(!pooled || wisp_shape_of(s, wisp_forward(s, u->backbone, in))->shape[1] == 3);
 }
 
@@ -1065,11 +1099,15 @@ START_TEST(backbones_are_made_for_each_network)
     u.taps = WISP_TAP_STAGES | WISP_TAP_BLOCKS;
     ck_assert_pstr_eq(fixture_refused(&f, toy_step, &u),
                       "net.backbone: the backbone has no tap \"blocks\"");
+    u.taps = 1u << 20;
+    ck_assert_ptr_nonnull(strstr(fixture_refused(&f, toy_step, &u), "this host does not know"));
     u.taps = 0;
     u.use_mask = 1;
     ck_assert_ptr_nonnull(strstr(fixture_refused(&f, toy_step, &u), "no tokens that could be"));
     u.use_mask = 0;
-    u.size = 1;
+    u.size = offsetof(wisp_features, map); /* who was built when there was less */
+    wispi_program_destroy(fixture_record(&f, toy_step, &u));
+    u.size = 8;
     ck_assert_ptr_nonnull(strstr(fixture_refused(&f, toy_step, &u), "struct_size is 8"));
     ck_assert_int_eq(t.released, 0);
     fixture_close(&f);
@@ -1161,6 +1199,7 @@ int main(void)
     tcase_add_test(tests, misuse_is_explained);
     tcase_add_test(tests, operations_can_be_called_by_name);
     tcase_add_test(tests, tables_are_complete);
+    tcase_add_test(tests, what_an_older_host_lacks_is_told_by_name);
     tcase_add_test(tests, backbones_are_made_for_each_network);
     tcase_add_test(tests, every_allocation_may_fail);
     suite_add_tcase(suite, tests);

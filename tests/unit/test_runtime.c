@@ -58,6 +58,42 @@ START_TEST(options_of_older_callers_are_read_as_far_as_they_go)
 }
 END_TEST
 
+/* Every call with options takes none, and older ones; what it lacks it tells in words. */
+START_TEST(options_may_be_left_out)
+{
+    const wisp_experiment_source source = {.struct_size = sizeof source, .path = "/not/there.toml"};
+    wisp_export_options export_options;
+    wisp_import_options import_options;
+    wisp_data_info_options data_options;
+    char marker[1], *text = marker;
+    int64_t n_broken = 0;
+    wisp_error err = {0};
+    memset(&export_options, 0xff, sizeof export_options); /* wild pointers, not to be followed */
+    memset(&import_options, 0xff, sizeof import_options);
+    memset(&data_options, 0xff, sizeof data_options);
+    export_options.struct_size = offsetof(wisp_export_options, names);
+    import_options.struct_size = offsetof(wisp_import_options, names);
+    data_options.struct_size = offsetof(wisp_data_info_options, use);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_ne(wisp_runtime_export(runtime, "/not/there", "/not/there.safetensors",
+                                             i ? &export_options : NULL, 0, &text, &err),
+                         WISP_OK);
+        ck_assert_int_ne(wisp_runtime_import(runtime, "/not/there.safetensors", &source,
+                                             i ? &import_options : NULL, 0, &text, &err),
+                         WISP_OK);
+        ck_assert_int_ne(wisp_runtime_data_info(runtime, &source, i ? &data_options : NULL, 0,
+                                                &text, &n_broken, &err),
+                         WISP_OK);
+    }
+    ck_assert_int_eq(wisp_runtime_bench_views(runtime, &source, NULL, 0, &text, &err),
+                     WISP_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "cannot measure for 0 seconds"));
+    ck_assert_int_ne(wisp_runtime_pack(runtime, &source, "/not/there", NULL, 0, &text, &err),
+                     WISP_OK);
+    ck_assert_ptr_eq(text, marker);
+}
+END_TEST
+
 static wisp_status run_smoke(const char *folder, const char *steps, const wisp_run_options *options,
                              wisp_error *err)
 {
@@ -209,6 +245,7 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_test(cases, options_of_older_callers_are_read_as_far_as_they_go);
+    tcase_add_test(cases, options_may_be_left_out);
     tcase_add_test(cases, a_run_is_locked_by_callers_who_know_of_it);
     tcase_add_test(cases, the_host_knows_two_tables_by_name);
     tcase_add_test(cases, results_are_written_on_success_only);
