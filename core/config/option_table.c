@@ -44,7 +44,7 @@ static int is_key(const char *key)
            strcmp(key, "use") != 0;
 }
 
-static int unbounded(const wisp_option *option)
+int wispi_option_unbounded(const wisp_option *option)
 {
     return option->min == 0 && option->max == 0;
 }
@@ -55,7 +55,8 @@ static const char *range_fault(const wisp_option *option)
         return "a bound that is not a number";
     if (option->max < option->min)
         return "max below min; write INFINITY for no upper bound";
-    if (unbounded(option) && option->flags & (WISP_OPTION_OPEN_MIN | WISP_OPTION_OPEN_MAX))
+    if (wispi_option_unbounded(option) &&
+        option->flags & (WISP_OPTION_OPEN_MIN | WISP_OPTION_OPEN_MAX))
         return "an open bound without bounds; write INFINITY for no upper bound";
     if (option->max_count && option->max_count < option->min_count)
         return "max_count below min_count";
@@ -145,7 +146,7 @@ int wispi_option_in_range(const wisp_option *option, double value)
 {
     if (!isfinite(value))
         return 0;
-    if (unbounded(option))
+    if (wispi_option_unbounded(option))
         return 1;
     int above = option->flags & WISP_OPTION_OPEN_MIN ? value > option->min : value >= option->min;
     int below = option->flags & WISP_OPTION_OPEN_MAX ? value < option->max : value <= option->max;
@@ -167,7 +168,7 @@ static void describe_range(const wisp_option *option, char *text, size_t bytes)
 {
     int open_min = option->flags & WISP_OPTION_OPEN_MIN;
     int open_max = option->flags & WISP_OPTION_OPEN_MAX;
-    if (unbounded(option))
+    if (wispi_option_unbounded(option))
         return;
     if (isinf(option->min) && isinf(option->max))
         return;

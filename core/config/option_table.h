@@ -34,6 +34,7 @@ wisp_status wispi_option_table_check(wispi_option_table table, const char *path,
 void wispi_option_describe(const wisp_option *option, char *text, size_t bytes);
 
 /* Does a number lie within min and max? Never for one that is not finite. */
+int wispi_option_unbounded(const wisp_option *option);
 int wispi_option_in_range(const wisp_option *option, double value);
 
 #ifdef __cplusplus

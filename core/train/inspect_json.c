@@ -14,48 +14,29 @@ const wispi_flag_name wispi_flag_names[] = {
     {0, NULL},
 };
 
-/* A missing value (no memory) makes the whole object NULL: jansson's pack takes care of that for
- * values, this for members that not every object has. */
-static json_t *with(json_t *object, const char *key, json_t *value)
-{
-    if (object && json_object_set_new(object, key, value) == 0)
-        return object;
-    json_decref(object);
-    return NULL;
-}
-
-static json_t *append(json_t *array, json_t *value)
-{
-    if (array && json_array_append_new(array, value) == 0)
-        return array;
-    if (!array)
-        json_decref(value);
-    json_decref(array);
-    return NULL;
-}
-
 static json_t *choices_of(const wisp_option *option)
 {
     json_t *choices = json_array();
     for (const wisp_choice *choice = option->choices; choice->name; choice++)
-        choices = append(choices, json_pack("{s:o, s:o}", "name", wispi_json_string(choice->name),
+        choices = wispi_json_push(choices,
+                                  json_pack("{s:o, s:o}", "name", wispi_json_string(choice->name),
                                             "help", wispi_json_string(choice->help)));
     return choices;
 }
 
 static json_t *add_bounds(json_t *object, const wisp_option *option)
 {
-    int unbounded = option->min == 0 && option->max == 0;
+    const int unbounded = wispi_option_unbounded(option);
     if (!unbounded && isfinite(option->min))
-        object = with(object, option->flags & WISP_OPTION_OPEN_MIN ? "above" : "min",
-                      json_real(option->min));
+        object = wispi_json_with(object, option->flags & WISP_OPTION_OPEN_MIN ? "above" : "min",
+                                 json_real(option->min));
     if (!unbounded && isfinite(option->max))
-        object = with(object, option->flags & WISP_OPTION_OPEN_MAX ? "below" : "max",
-                      json_real(option->max));
+        object = wispi_json_with(object, option->flags & WISP_OPTION_OPEN_MAX ? "below" : "max",
+                                 json_real(option->max));
     if (option->min_count)
-        object = with(object, "min_count", json_integer(option->min_count));
+        object = wispi_json_with(object, "min_count", json_integer(option->min_count));
     if (option->max_count)
-        object = with(object, "max_count", json_integer(option->max_count));
+        object = wispi_json_with(object, "max_count", json_integer(option->max_count));
     return object;
 }
 
@@ -72,13 +53,13 @@ static json_t *option_object(wispi_option_table table, const wisp_option *option
         (option->flags & WISP_OPTION_DEPRECATED) != 0, "help", wispi_json_string(option->help));
     object = add_bounds(object, option);
     if (option->unit)
-        object = with(object, "unit", wispi_json_string(option->unit));
+        object = wispi_json_with(object, "unit", wispi_json_string(option->unit));
     if (option->former)
-        object = with(object, "former", wispi_json_string(option->former));
+        object = wispi_json_with(object, "former", wispi_json_string(option->former));
     if (option->type == WISP_OPTION_ENUM)
-        object = with(object, "choices", choices_of(option));
+        object = wispi_json_with(object, "choices", choices_of(option));
     if (option->type == WISP_OPTION_TABLE)
-        object = with(object, "options", options_of(wispi_option_nested(table, option)));
+        object = wispi_json_with(object, "options", options_of(wispi_option_nested(table, option)));
     return object;
 }
 
@@ -88,7 +69,7 @@ static json_t *options_of(wispi_option_table table)
     for (uint64_t i = 0; i < table.n; i++) {
         const wisp_option option = wispi_option_at(table, i);
         if (!(option.flags & WISP_OPTION_HIDDEN))
-            options = append(options, option_object(table, &option));
+            options = wispi_json_push(options, option_object(table, &option));
     }
     return options;
 }
@@ -98,7 +79,7 @@ static json_t *words_of(const wisp_descriptor *d)
     json_t *words = json_array();
     for (const wispi_flag_name *f = wispi_flag_names; f->name; f++)
         if (d->flags & f->flag)
-            words = append(words, json_string(f->name));
+            words = wispi_json_push(words, json_string(f->name));
     return words;
 }
 
@@ -106,7 +87,7 @@ static json_t *requires_of(const wisp_descriptor *d)
 {
     json_t *ids = json_array();
     for (const char *const *id = d->requires_ids; id && *id; id++)
-        ids = append(ids, wispi_json_string(*id));
+        ids = wispi_json_push(ids, wispi_json_string(*id));
     return ids;
 }
 
@@ -131,6 +112,6 @@ wisp_status wispi_inspect_json(const wispi_plugin *plugin, int whole_file, char 
 {
     json_t *plugins = json_array();
     for (const wispi_plugin *p = plugin; p; p = whole_file ? p->next : NULL)
-        plugins = append(plugins, plugin_object(p));
+        plugins = wispi_json_push(plugins, plugin_object(p));
     return wispi_json_give(plugins ? json_pack("{s:o}", "plugins", plugins) : NULL, text, err);
 }

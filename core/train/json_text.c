@@ -29,6 +29,26 @@ wisp_status wispi_json_append(const json_t *root, wispi_text *out, wisp_error *e
     return failed ? wisp_fail(err, WISP_E_NOMEM, "no memory for the JSON text") : WISP_OK;
 }
 
+json_t *wispi_json_push(json_t *array, json_t *value)
+{
+    if (!array)
+        json_decref(value);
+    else if (json_array_append_new(array, value) == 0)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
+json_t *wispi_json_with(json_t *object, const char *key, json_t *value)
+{
+    if (!object)
+        json_decref(value);
+    else if (json_object_set_new(object, key, value) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 wisp_status wispi_json_give(json_t *root, char **text, wisp_error *err)
 {
     wispi_text made = {0};

@@ -7,16 +7,6 @@
 #include "train/json_number.h"
 #include "train/json_text.h"
 
-json_t *wispi_schema_with(json_t *object, const char *key, json_t *value)
-{
-    if (!object)
-        json_decref(value);
-    else if (json_object_set_new(object, key, value) == 0)
-        return object;
-    json_decref(object);
-    return NULL;
-}
-
 /* --- a default, which stands in the table as it would in TOML --- */
 
 static json_t *value_of(const wispi_node *node)
@@ -33,12 +23,8 @@ static json_t *value_of(const wispi_node *node)
         return json_boolean(node->integer);
     case WISPI_NODE_ARRAY:
         list = json_array();
-        for (const wispi_node *item = node->first; list && item; item = item->next) {
-            if (json_array_append_new(list, value_of(item)) != 0) {
-                json_decref(list);
-                list = NULL;
-            }
-        }
+        for (const wispi_node *item = node->first; item; item = item->next)
+            list = wispi_json_push(list, value_of(item));
         return list;
     default:
         return json_object();
@@ -54,8 +40,8 @@ static json_t *with_default(json_t *schema, const wisp_option *option)
     snprintf(line, sizeof line, "value = %s\n", option->default_value);
     if (wispi_config_parse_text("default", line, NULL, 0, &config, NULL) != WISP_OK)
         return schema;
-    schema = wispi_schema_with(schema, "default",
-                               value_of(wispi_node_find(wispi_config_root(config), "value")));
+    schema = wispi_json_with(schema, "default",
+                             value_of(wispi_node_find(wispi_config_root(config), "value")));
     wispi_config_destroy(config);
     return schema;
 }
@@ -71,14 +57,14 @@ static json_t *number(double value)
 
 static json_t *with_bounds(json_t *schema, const wisp_option *option)
 {
-    if (option->min == 0 && option->max == 0)
+    if (wispi_option_unbounded(option))
         return schema;
     if (isfinite(option->min))
-        schema = wispi_schema_with(
+        schema = wispi_json_with(
             schema, option->flags & WISP_OPTION_OPEN_MIN ? "exclusiveMinimum" : "minimum",
             number(option->min));
     if (isfinite(option->max))
-        schema = wispi_schema_with(
+        schema = wispi_json_with(
             schema, option->flags & WISP_OPTION_OPEN_MAX ? "exclusiveMaximum" : "maximum",
             number(option->max));
     return schema;
@@ -91,11 +77,11 @@ static json_t *of_type(const char *type)
 
 static json_t *list_of(const wisp_option *option, json_t *item)
 {
-    json_t *schema = wispi_schema_with(of_type("array"), "items", item);
+    json_t *schema = wispi_json_with(of_type("array"), "items", item);
     if (option->min_count)
-        schema = wispi_schema_with(schema, "minItems", json_integer(option->min_count));
+        schema = wispi_json_with(schema, "minItems", json_integer(option->min_count));
     if (option->max_count)
-        schema = wispi_schema_with(schema, "maxItems", json_integer(option->max_count));
+        schema = wispi_json_with(schema, "maxItems", json_integer(option->max_count));
     return schema;
 }
 
@@ -148,7 +134,7 @@ static json_t *of_option(wispi_option_table table, const wisp_option *option)
              : option->flags & WISP_OPTION_DEPRECATED ? "; deprecated"
                                                       : "");
     json_t *schema =
-        wispi_schema_with(kind_of_value(table, option), "description", wispi_json_string(text));
+        wispi_json_with(kind_of_value(table, option), "description", wispi_json_string(text));
     return with_default(schema, option);
 }
 
@@ -157,9 +143,9 @@ json_t *wispi_schema_of_options(wispi_option_table table)
     json_t *properties = json_object();
     for (uint64_t i = 0; properties && i < table.n; i++) {
         const wisp_option option = wispi_option_at(table, i);
-        properties = wispi_schema_with(properties, option.key, of_option(table, &option));
+        properties = wispi_json_with(properties, option.key, of_option(table, &option));
         if (option.former)
-            properties = wispi_schema_with(properties, option.former, of_option(table, &option));
+            properties = wispi_json_with(properties, option.former, of_option(table, &option));
     }
     return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties,
                      "additionalProperties", 0);

@@ -6,10 +6,6 @@
 
 #include "config/option_table.h"
 
-/* Puts `value` into `object` and returns it. NULL for `value` (no memory) or a full memory gives
- * NULL and frees `object`, so that calls may be nested. Both are taken over. */
-json_t *wispi_schema_with(json_t *object, const char *key, json_t *value);
-
 /* An object with the table's options as "properties", and nothing else allowed. Nothing is
  * required: what a file lacks may come from the one that it extends, or from the command line.
  * NULL: no memory. */

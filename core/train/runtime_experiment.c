@@ -1,12 +1,12 @@
 /* runtime_experiment.c - check and eval of wisp/runtime.h. */
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "train/check_report.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
+#include "train/json_text.h"
 #include "train/runtime_handle.h"
 #include "train/start_weights.h"
 #include "train/stored_run.h"
@@ -68,8 +68,8 @@ static wisp_status evaluate_weights(wispi_experiment *experiment, const char *fi
     if (status == WISP_OK)
         status = wispi_embedder_create(session, &embedder, err);
     if (status == WISP_OK) {
-        wispi_evaluation_request request = {experiment->tasks, experiment->n_tasks, 0,
-                                            WISPI_EVALUATE_NETWORK, stop, NULL};
+        wispi_evaluation_request request = {
+            experiment->tasks, experiment->n_tasks, 0, WISPI_EVALUATE_NETWORK, stop, NULL};
         status = wispi_evaluate(embedder, session, &request, results, err);
     }
     wispi_embedder_destroy(embedder);
@@ -85,17 +85,18 @@ static wisp_status write_results(const wispi_results *results, const char *weigh
         const wispi_result *r = &results->list[i];
         if (format == WISP_FORMAT_TEXT)
             wispi_text_printf(out, "%s: %.2f %%  %s\n", r->metric, r->value, r->protocol);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:f, s:o}", "metric", r->metric, "value", r->value,
-                                        "protocol", json_loads(r->protocol, 0, NULL)));
+        list = wispi_json_push(list, json_pack("{s:o, s:f, s:o}", "metric",
+                                               wispi_json_string(r->metric), "value", r->value,
+                                               "protocol", json_loads(r->protocol, 0, NULL)));
     }
-    json_t *report = json_pack("{s:s, s:o}", "weights", weights, "results", list);
-    char *text = report ? json_dumps(report, JSON_INDENT(2)) : NULL;
+    json_t *report =
+        json_pack("{s:o, s:o}", "weights", wispi_json_string(weights), "results", list);
+    wisp_status status = WISP_OK;
+    if (!report)
+        status = wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
+    else if (format == WISP_FORMAT_JSON)
+        status = wispi_json_append(report, out, err);
     json_decref(report);
-    if (format == WISP_FORMAT_JSON && text)
-        wispi_text_printf(out, "%s\n", text);
-    wisp_status status = text ? WISP_OK : wisp_fail(err, WISP_E_NOMEM, "no memory for the results");
-    free(text);
     return status;
 }
 

@@ -20,16 +20,6 @@ typedef struct kind_schemas {
     json_t *keys;              /* of all of them: {"anyOf": [where it is described, ...]} */
 } kind_schemas;
 
-static json_t *appended(json_t *array, json_t *value)
-{
-    if (!array)
-        json_decref(value);
-    else if (json_array_append_new(array, value) == 0)
-        return array;
-    json_decref(array);
-    return NULL;
-}
-
 static json_t *reference_to(const char *kind, const char *name, const char *option)
 {
     char path[400];
@@ -48,7 +38,7 @@ static void add_keys(kind_schemas *k, const char *name, json_t *properties)
         json_t *known = json_object_get(json_object_get(k->keys, key), "anyOf");
         json_t *here = reference_to(k->kind, name, key);
         if (!known)
-            k->keys = wispi_schema_with(k->keys, key, json_pack("{s:[o]}", "anyOf", here));
+            k->keys = wispi_json_with(k->keys, key, json_pack("{s:[o]}", "anyOf", here));
         else
             json_array_append_new(known, here);
     }
@@ -80,18 +70,18 @@ static void add_plugin(void *user, const wispi_listed *listed)
     json_object_set_new(
         properties, "use",
         json_pack("{s:s, s:o}", "const", name, "description", wispi_json_string(d->summary)));
-    k->by_name = wispi_schema_with(
-        k->by_name, name, wispi_schema_with(schema, "description", wispi_json_string(d->doc)));
-    k->names = appended(k->names, json_string(name));
-    k->summaries = appended(k->summaries, wispi_json_string(d->summary));
+    k->by_name = wispi_json_with(k->by_name, name,
+                                 wispi_json_with(schema, "description", wispi_json_string(d->doc)));
+    k->names = wispi_json_push(k->names, json_string(name));
+    k->summaries = wispi_json_push(k->summaries, wispi_json_string(d->summary));
 }
 
 static json_t *schema_of_use(const kind_schemas *k)
 {
     json_t *known = json_pack("{s:O, s:{s:{s:O}}}", "enum", k->names, "x-taplo", "docs",
                               "enumValues", k->summaries);
-    return json_pack("{s:[o, {s:s, s:s}], s:s}", "anyOf", known, "type", "string", "pattern",
-                     "\\.so$", "description", "the plugin: a name, or the path of its file");
+    return json_pack("{s:[o, {s:s, s:s}], s:s}", "anyOf", known, "type", "string", "pattern", "/",
+                     "description", "the plugin: a name, or the path of its file, which holds a /");
 }
 
 /* {"properties": {"use": {word: value}}, "required": ["use"]} */
@@ -106,10 +96,10 @@ static json_t *judged_by_use(const kind_schemas *k, json_t *table)
 {
     json_t *keys = json_array(), *value, *chain;
     const char *key;
-    json_object_foreach(k->keys, key, value) keys = appended(keys, json_string(key));
-    keys = appended(keys, json_string("use"));
-    chain = json_pack("{s:o, s:b, s:{s:{s:o}}}", "if", use_is("pattern", "\\.so$"), "then", 1,
-                      "else", "propertyNames", "enum", keys);
+    json_object_foreach(k->keys, key, value) keys = wispi_json_push(keys, json_string(key));
+    keys = wispi_json_push(keys, json_string("use"));
+    chain = json_pack("{s:o, s:b, s:{s:{s:o}}}", "if", use_is("pattern", "/"), "then", 1, "else",
+                      "propertyNames", "enum", keys);
     for (size_t i = json_array_size(k->names); i-- > 0;) {
         const char *name = json_string_value(json_array_get(k->names, i));
         chain = json_pack("{s:o, s:o, s:o}", "if", use_is("const", name), "then",
@@ -123,30 +113,37 @@ static json_t *judged_by_use(const kind_schemas *k, json_t *table)
     return table;
 }
 
-/* Fills `definitions` and gives the schema of a table of this kind. */
-static wisp_status add_kind(wisp_runtime *runtime, const char *kind, const char *text,
-                            json_t *definitions, json_t **table, wisp_error *err)
+/* Looks at the plugins of a kind and fills `definitions`. */
+static wisp_status open_kind(wisp_runtime *runtime, const char *kind, json_t *definitions,
+                             kind_schemas *k, wisp_error *err)
 {
-    kind_schemas k = {.registry = runtime->registry,
-                      .kind = kind,
-                      .by_name = json_object(),
-                      .names = json_array(),
-                      .summaries = json_array(),
-                      .keys = json_object()};
-    wisp_status status = wispi_registry_scan(runtime->registry, kind, add_plugin, &k, err);
-    if (status == WISP_OK) {
-        json_t *properties = json_copy(k.keys);
-        properties = wispi_schema_with(properties, "use", schema_of_use(&k));
-        *table = judged_by_use(&k, json_pack("{s:s, s:s, s:o}", "type", "object", "description",
-                                             text, "properties", properties));
-        if (json_object_set(definitions, kind, k.by_name) != 0)
-            status = wisp_fail(err, WISP_E_NOMEM, "no memory for a schema");
-    }
-    json_decref(k.by_name);
-    json_decref(k.names);
-    json_decref(k.summaries);
-    json_decref(k.keys);
-    return status;
+    *k = (kind_schemas){.registry = runtime->registry,
+                        .kind = kind,
+                        .by_name = json_object(),
+                        .names = json_array(),
+                        .summaries = json_array(),
+                        .keys = json_object()};
+    WISP_TRY(wispi_registry_scan(runtime->registry, kind, add_plugin, k, err));
+    if (json_object_set(definitions, kind, k->by_name) != 0)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for a schema");
+    return WISP_OK;
+}
+
+static void close_kind(kind_schemas *k)
+{
+    json_decref(k->by_name);
+    json_decref(k->names);
+    json_decref(k->summaries);
+    json_decref(k->keys);
+    memset(k, 0, sizeof *k);
+}
+
+/* The schema of a table of this kind. */
+static json_t *table_of(const kind_schemas *k, const char *text)
+{
+    json_t *properties = wispi_json_with(json_copy(k->keys), "use", schema_of_use(k));
+    return judged_by_use(k, json_pack("{s:s, s:s, s:o}", "type", "object", "description", text,
+                                      "properties", properties));
 }
 
 /* --- the host's own tables --- */
@@ -154,7 +151,7 @@ static wisp_status add_kind(wisp_runtime *runtime, const char *kind, const char 
 static json_t *own(const wisp_option *options, uint64_t n, const char *text)
 {
     const wispi_option_table table = {options, n, sizeof(wisp_option)};
-    return wispi_schema_with(wispi_schema_of_options(table), "description", json_string(text));
+    return wispi_json_with(wispi_schema_of_options(table), "description", json_string(text));
 }
 
 static json_t *array_of(json_t *item, const char *text)
@@ -166,7 +163,7 @@ static json_t *optimizer_names(void)
 {
     json_t *names = json_array();
     for (int32_t kind = WISPI_OPTIMIZER_SGD; kind <= WISPI_OPTIMIZER_ADAMW; kind++)
-        names = appended(names, json_string(wispi_optimizer_name(kind)));
+        names = wispi_json_push(names, json_string(wispi_optimizer_name(kind)));
     return json_pack("{s:o}", "enum", names);
 }
 
@@ -205,6 +202,7 @@ static json_t *own_tables(void)
 
 /* --- all --- */
 
+/* Tables of one kind stand side by side, so that its plugins are looked at once. */
 static wisp_status add_plugin_tables(wisp_runtime *runtime, json_t *definitions, json_t **tables,
                                      wisp_error *err)
 {
@@ -220,14 +218,20 @@ static wisp_status add_plugin_tables(wisp_runtime *runtime, json_t *definitions,
         {"probe", "task", "watched while training", 1},
         {"task", "task", "run when training ends", 1},
     };
-    for (size_t i = 0; i < WISP_COUNT(all); i++) {
-        json_t *table = NULL;
-        WISP_TRY(add_kind(runtime, all[i].kind, all[i].text, definitions, &table, err));
+    kind_schemas k = {0};
+    wisp_status status = WISP_OK;
+    for (size_t i = 0; i < WISP_COUNT(all) && status == WISP_OK; i++) {
+        if (!k.kind || strcmp(k.kind, all[i].kind) != 0) {
+            close_kind(&k);
+            status = open_kind(runtime, all[i].kind, definitions, &k, err);
+        }
+        json_t *table = table_of(&k, all[i].text);
         if (all[i].is_array)
             table = array_of(table, all[i].text);
-        *tables = wispi_schema_with(*tables, all[i].table, table);
+        *tables = wispi_json_with(*tables, all[i].table, table);
     }
-    return WISP_OK;
+    close_kind(&k);
+    return status;
 }
 
 wisp_status wisp_runtime_schema(wisp_runtime *runtime, char **text, wisp_error *err)

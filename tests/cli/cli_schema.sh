@@ -30,8 +30,12 @@ for plugin in "$build"/plugins/wisp-{dataset,sampler,backbone,method,task}-*.so;
     done
     [ "$i" -gt 0 ] || grep -q '"options": \[\]' "$work/inspected" || complain "$call: no option is compared"
 done
+# A path holds a /, as the host has it: with .so or without, a bare name is none.
+value properties.method.properties.use.anyOf.1.pattern /
 # Plugins on the path are in it, broken ones are named and left out.
 expect 0 schema --plugin-path "$bad"
 errs "is left out"
+twice=$(sort "$work/err" | uniq -d)
+[ -z "$twice" ] || complain "$call: said twice: $twice"
 expect 2 schema too many
 finish
