@@ -18,6 +18,9 @@ find "$tree" -name '*bad_*' | grep . && complain "$call: installs the plugins of
 (cd "$source/core/include/wisp" && ls) >"$work/headers"
 (cd "$tree/include/wisp" && ls) | cmp -s - "$work/headers" || complain "$call: not all headers"
 
+call="the installed documents"
+"$source/tests/docs/links.sh" "$tree/share/doc/wisp" installed >"$work/out" 2>"$work/err" || complain "$call: a link leads nowhere"
+
 cd "$work" || exit 1
 expect 0 list --json
 value 'plugins.#' "$(ls "$build"/plugins/wisp-*-*.so | wc -l)"
@@ -61,6 +64,44 @@ call="a plugin with fast-math"
 cmake -S "$work/outside" -B "$work/outside/fast" -DCMAKE_PREFIX_PATH="$tree" -DCMAKE_C_FLAGS=-Ofast \
     >"$work/out" 2>"$work/err" && complain "$call is configured"
 errs "ABI-16"
+
+# What wisp_add_plugin would have to pass over in silence.
+refused() { # WORDS ARGUMENTS
+    call="wisp_add_plugin($2)"
+    printf 'cmake_minimum_required(VERSION 3.25)\nproject(x NONE)\nset(CMAKE_MODULE_PATH "%s")\n%s\n%s\n' \
+        "$libdir/cmake/wisp" "include(WispPlugin)" "wisp_add_plugin($2)" >"$work/refused/CMakeLists.txt"
+    cmake -S "$work/refused" -B "$work/refused/build" >"$work/out" 2>"$work/err" && complain "$call is configured"
+    tr -s '\n ' ' ' <"$work/err" | grep -qF -- "$1" || complain "$call: does not say \"$1\""
+}
+mkdir "$work/refused"
+refused 'NAME ""' "KIND method SOURCES mine.c"
+refused 'NAME "Mine"' "NAME Mine KIND method SOURCES mine.c"
+refused 'KIND "metod": kinds are backend' "NAME mine KIND metod SOURCES mine.c"
+refused 'SOURCES are missing' "NAME mine KIND method"
+refused 'not understood: LINKS' "NAME mine LINKS KIND method SOURCES mine.c"
+
+# find_package asks for the plugin interface by ABI-3, whatever the release is called.
+minor=$(sed -n 's/^#define WISP_ABI_MINOR \([0-9]*\).*/\1/p' "$source/core/include/wisp/abi.h")
+fits() { # VERSION
+    cat >"$work/fits.cmake" <<CMAKE
+set(PACKAGE_FIND_VERSION $1)
+string(REPLACE "." ";" parts $1)
+list(GET parts 0 PACKAGE_FIND_VERSION_MAJOR)
+list(GET parts 1 PACKAGE_FIND_VERSION_MINOR)
+set(PACKAGE_FIND_VERSION_COUNT 2)
+include($libdir/cmake/wisp/wispConfigVersion.cmake)
+message(STATUS "fits: \${PACKAGE_VERSION_COMPATIBLE} offered: \${PACKAGE_VERSION}")
+CMAKE
+    cmake -P "$work/fits.cmake" >"$work/out" 2>"$work/err"
+    call="find_package(wisp $1)"
+}
+fits "$abi.$minor"
+says "fits: TRUE offered: $abi.$minor"
+[ "$(sed -n 's/.*offered: //p' "$work/out")" = "$abi.$minor" ] || complain "$call: the package is not of the ABI's version"
+fits "$abi.$((minor + 1))"
+says "fits: FALSE"
+fits "$((abi + 1)).0"
+says "fits: FALSE"
 
 # And with nothing but a compiler.
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
