@@ -18,6 +18,10 @@ for template in "$source"/sdk/templates/*/; do
     cd "my_$kind" || exit 1
     call="make in my_$kind"
     make CFLAGS=-Werror >"$work/out" 2>"$work/err" || complain "$call fails"
+    touch "$work/tree/include/wisp/abi.h" # a newer wisp: what was built before is out of date
+    make -q CFLAGS=-Werror && complain "$call: a header is newer, and make says up to date"
+    make CFLAGS=-Werror >"$work/out" 2>"$work/err" || complain "$call fails the second time"
+    make -q CFLAGS=-Werror || complain "$call: make builds again what is up to date"
     expect 0 run smoke.toml --plugin-path .
     grep -q "loss -\?[0-9]" "$work/out" "$work/err" || complain "$call: no loss"
     grep -qi "nan" "$work/out" "$work/err" && complain "$call: not a number"
