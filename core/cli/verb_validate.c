@@ -30,6 +30,7 @@ static int run(const wispi_call *call)
     if (!read_seconds(call->time_limit, &options.time_limit))
         return wispi_report_wrong_call("--time-limit takes seconds, not \"%s\"", call->time_limit);
     const char *file = call->list ? NULL : call->arguments[0];
+    wispi_stop_on_signals(call->runtime);
     const wisp_status status = wisp_runtime_validate(
         call->runtime, file, &options, wispi_call_format(call), &text, &n_failed, &err);
     const int code = wispi_report_text(status, text, &err);

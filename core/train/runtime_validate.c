@@ -1,11 +1,11 @@
 /* runtime_validate.c - wisp_runtime_validate: the conformance suite of ABI-20 on one file. */
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config/nearest.h"
 #include "loader/trust.h"
+#include "train/json_text.h"
 #include "train/runtime_handle.h"
 #include "train/validate_run.h"
 
@@ -22,40 +22,38 @@ static json_t *describe_test(const wispi_validation *v)
                      v->summary, "cure", v->cure, "rests_on", v->rests_on);
 }
 
+/* Takes `made` over. */
 static wisp_status give_json(json_t *made, wispi_text *out, wisp_error *err)
 {
-    char *text = made ? json_dumps(made, JSON_INDENT(2)) : NULL;
+    const wisp_status status = wispi_json_append(made, out, err);
     json_decref(made);
-    if (!text)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for the result");
-    wispi_text_printf(out, "%s\n", text);
-    free(text);
-    return WISP_OK;
+    return status;
 }
 
 static wisp_status list_tests(int32_t format, wispi_text *out, wisp_error *err)
 {
-    json_t *list = json_array();
+    json_t *list = format == WISP_FORMAT_JSON ? json_array() : NULL;
     for (int32_t i = 0; i < wispi_n_validations; i++) {
         const wispi_validation *v = &wispi_validations[i];
         char kinds[128];
         wispi_validation_kinds(v, kinds, sizeof kinds);
-        json_array_append_new(list, describe_test(v));
         if (format == WISP_FORMAT_TEXT)
             wispi_text_printf(out, "%-29s %s (%s)\n", v->id, v->summary, kinds);
+        else
+            list = wispi_json_push(list, describe_test(v));
     }
-    if (format == WISP_FORMAT_JSON)
-        return give_json(json_pack("{s:o}", "tests", list), out, err);
-    json_decref(list);
-    return WISP_OK;
+    return format == WISP_FORMAT_JSON ? give_json(json_pack("{s:o}", "tests", list), out, err)
+                                      : WISP_OK;
 }
 
 /* --- what came out --- */
 
+/* Path, name and words are whatever bytes a file system or a plugin gave. */
 static json_t *result_json(const wispi_validate_result *r)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:f}", "id", r->test->id, "plugin", r->plugin,
-                     "outcome", outcomes[r->verdict.outcome], "words", r->verdict.words, "cure",
+    return json_pack("{s:s, s:o, s:s, s:o, s:s, s:f}", "id", r->test->id, "plugin",
+                     wispi_json_string(r->plugin), "outcome", outcomes[r->verdict.outcome], "words",
+                     wispi_json_string(r->verdict.words), "cure",
                      r->verdict.outcome == WISPI_VERDICT_FAIL ? r->test->cure : "", "seconds",
                      r->seconds);
 }
@@ -65,10 +63,10 @@ static wisp_status write_json(const char *path, const wispi_validate_results *al
 {
     json_t *list = json_array();
     for (int32_t i = 0; i < all->n; i++)
-        json_array_append_new(list, result_json(&all->list[i]));
-    return give_json(json_pack("{s:s, s:o, s:i, s:i, s:i}", "file", path, "tests", list, "passed",
-                               (int)all->n_passed, "failed", (int)all->n_failed, "skipped",
-                               (int)all->n_skipped),
+        list = wispi_json_push(list, result_json(&all->list[i]));
+    return give_json(json_pack("{s:o, s:o, s:i, s:i, s:i}", "file", wispi_json_string(path),
+                               "tests", list, "passed", (int)all->n_passed, "failed",
+                               (int)all->n_failed, "skipped", (int)all->n_skipped),
                      out, err);
 }
 
@@ -114,7 +112,9 @@ static wisp_status validate(wisp_runtime *runtime, const char *file, const wisp_
         .in_process = o->in_process,
         .time_limit = o->time_limit > 0 ? o->time_limit : usual_limit,
         .registry = runtime->registry,
+        .stop = &runtime->stop,
     };
+    runtime->stop = 0;
     if (access(file, R_OK) != 0)
         return wisp_fail(err, WISP_E_NOT_FOUND, "there is no file \"%s\" that can be read", file);
     if (!wispi_registry_allows_insecure(runtime->registry))

@@ -102,15 +102,25 @@ wisp_status wispi_use_dataset(wispi_trial *t, wispi_subject *s, wisp_error *err)
 
 /* --- what was promised --- */
 
+/* Both ends as numbers: memory from elsewhere may lie before or behind what was lent. */
+static int is_in(const sink *from, const wisp_sample *s)
+{
+    const uintptr_t at = (uintptr_t)s->data, lent = (uintptr_t)from->memory;
+    return s->data && from->memory && at >= lent && at - lent <= from->bytes &&
+           s->bytes <= from->bytes - (at - lent);
+}
+
 static void judge_sample(wispi_trial *t, const wisp_sample *s, const sink *from, int64_t index)
 {
-    const int is_png = s->bytes > 8 && memcmp(s->data, "\x89PNG", 4) == 0;
-    const int is_jpeg = s->bytes > 3 && memcmp(s->data, "\xff\xd8\xff", 3) == 0;
-    if (!s->data || s->data < from->memory || s->bytes > from->bytes)
+    if (!is_in(from, s)) {
         wispi_trial_fail(t, "read(%lld): %zu bytes that are not in the memory it was lent",
                          (long long)index, s->bytes);
-    else if (s->form == WISP_SAMPLE_RGB8 && (s->width < 1 || s->height < 1 ||
-                                             s->bytes != 3 * (size_t)s->width * (size_t)s->height))
+        return;
+    }
+    const int is_png = s->bytes > 8 && memcmp(s->data, "\x89PNG", 4) == 0;
+    const int is_jpeg = s->bytes > 3 && memcmp(s->data, "\xff\xd8\xff", 3) == 0;
+    if (s->form == WISP_SAMPLE_RGB8 &&
+        (s->width < 1 || s->height < 1 || s->bytes != 3 * (size_t)s->width * (size_t)s->height))
         wispi_trial_fail(t, "read(%lld): %zu bytes for RGB of %d x %d px", (long long)index,
                          s->bytes, s->width, s->height);
     else if (s->form == WISP_SAMPLE_ENCODED && !is_png && !is_jpeg)
@@ -274,6 +284,8 @@ void wispi_validate_dataset_workers(wispi_trial *t)
         else if (readers[i].hash != alone.hash)
             wispi_trial_fail(t, "samples have other bytes when four threads read at once");
     }
+    if (n < READERS)
+        wispi_trial_skip(t, "no threads to be had here");
     wispi_subject_destroy(&s);
 }
 

@@ -56,6 +56,27 @@ static void add_symbols(const image *file, const ElfW(Shdr) * table, const ElfW(
     }
 }
 
+/* The linker's name for the first bytes of the image that this code is in: what fits here. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+static wisp_status judge_machine(const ElfW(Ehdr) * head, wisp_error *err)
+{
+    const ElfW(Ehdr) *here = &__ehdr_start;
+    if (head->e_ident[EI_CLASS] != here->e_ident[EI_CLASS] ||
+        head->e_ident[EI_DATA] != here->e_ident[EI_DATA])
+        return wisp_fail(err, WISP_E_ABI,
+                         "it is built for another machine, whose words have other sizes or another "
+                         "order of bytes: build it for this one");
+    if (head->e_machine != here->e_machine)
+        return wisp_fail(err, WISP_E_ABI,
+                         "it is built for another machine (%u of ELF's list, and this one is %u): "
+                         "build it for this one",
+                         head->e_machine, here->e_machine);
+    if (head->e_type != ET_DYN)
+        return wisp_fail(err, WISP_E_ABI, "it is no shared object: link it with -shared");
+    return WISP_OK;
+}
+
 static wisp_status read_image(const image *file, const char *wanted, wispi_elf_exports *out,
                               wisp_error *err)
 {
@@ -63,10 +84,7 @@ static wisp_status read_image(const image *file, const char *wanted, wispi_elf_e
     if (file->n < sizeof head || memcmp(file->bytes, ELFMAG, SELFMAG) != 0)
         return wisp_fail(err, WISP_E_ABI, "it is no shared object: it has no ELF header");
     memcpy(&head, file->bytes, sizeof head);
-    if (head.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
-        head.e_type != ET_DYN)
-        return wisp_fail(err, WISP_E_ABI,
-                         "it is no shared object for this machine: link it with -shared");
+    WISP_TRY(judge_machine(&head, err));
     const uint8_t *sections = part(file, head.e_shoff, head.e_shnum, sizeof(ElfW(Shdr)));
     for (uint32_t i = 0; sections && i < head.e_shnum; i++) {
         ElfW(Shdr) table, names;

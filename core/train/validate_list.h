@@ -35,7 +35,7 @@ extern const wispi_validation wispi_validations[];
 extern const int32_t wispi_n_validations;
 
 const wispi_validation *wispi_validation_find(const char *id); /* NULL: there is none */
-/* "all", "file" or "method, task". */
+/* "every kind", "file" or "method, task". */
 void wispi_validation_kinds(const wispi_validation *v, char *text, size_t bytes);
 
 /* --- validate_file.c: the file and its tables, before anything of it is made --- */

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -22,8 +23,6 @@
 #include "loader/containment.h"
 #include "loader/gate.h"
 #include "loader/search.h"
-
-enum { MOST_PLUGINS = 16 };
 
 /* --- the child --- */
 
@@ -45,11 +44,16 @@ static void send_verdict(const wispi_verdict *verdict)
 
 /* Output of the plugin and of a fault handler goes to a file, from which the last line is taken
  * when the child dies. */
-static void become_subject(const char *folder)
+static void become_subject(const char *folder, pid_t parent)
 {
     const struct rlimit nothing = {0, 0};
     char path[WISPI_TRIAL_PATH + 16];
     setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it died before that was asked for */
+        _exit(1);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     setrlimit(RLIMIT_CORE, &nothing);
     snprintf(path, sizeof path, "%s/output", folder);
     const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -71,11 +75,11 @@ static void drop_line(void *user, int32_t level, const char *line)
     (void)user, (void)level, (void)line;
 }
 
-static void run_child(const wispi_validation *test, wispi_trial *t, int fd)
+static void run_child(const wispi_validation *test, wispi_trial *t, int fd, pid_t parent)
 {
     verdict_fd = fd;
     t->is_own_process = 1;
-    become_subject(t->folder);
+    become_subject(t->folder, parent);
     wispi_log_set_sink(drop_line, NULL);
     test->run(t);
     send_verdict(&t->verdict);
@@ -84,7 +88,8 @@ static void run_child(const wispi_validation *test, wispi_trial *t, int fd)
 
 /* --- the parent --- */
 
-static int read_verdict(int fd, double limit, wispi_verdict *verdict)
+/* 0, or ETIMEDOUT, EPIPE (the child's end was closed) or EINTR (the caller is to stop). */
+static int read_verdict(int fd, double limit, const volatile int *stop, wispi_verdict *verdict)
 {
     const double end = wispi_seconds() + limit;
     char *at = (char *)verdict;
@@ -92,9 +97,11 @@ static int read_verdict(int fd, double limit, wispi_verdict *verdict)
     while (left > 0) {
         struct pollfd wait = {fd, POLLIN, 0};
         const double remaining = end - wispi_seconds();
+        if (stop && *stop)
+            return EINTR;
         if (remaining <= 0)
             return ETIMEDOUT;
-        if (poll(&wait, 1, remaining > 1 ? 1000 : (int)(remaining * 1000) + 1) <= 0)
+        if (poll(&wait, 1, remaining > 0.1 ? 100 : (int)(remaining * 1000) + 1) <= 0)
             continue;
         const ssize_t n = read(fd, at, left);
         if (n < 0 && errno == EINTR)
@@ -162,13 +169,15 @@ static void wait_for_child(pid_t pid, int outcome, int *status)
         continue;
 }
 
-static wisp_status run_in_child(const wispi_validation *test, wispi_trial *t, double limit,
-                                wisp_error *err)
+static wisp_status run_in_child(const wispi_validate_request *r, const wispi_validation *test,
+                                wispi_trial *t, wisp_error *err)
 {
+    const pid_t parent = getpid();
     int ends[2], status = 0;
     char words[1000];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return wisp_fail(err, WISP_E_IO, "no pipe for %s: %s", test->id, strerror(errno));
+    fflush(NULL); /* what waits in a buffer would be written by the child as well */
     const pid_t pid = fork();
     if (pid < 0) {
         close(ends[0]);
@@ -177,15 +186,17 @@ static wisp_status run_in_child(const wispi_validation *test, wispi_trial *t, do
     }
     if (pid == 0) {
         close(ends[0]);
-        run_child(test, t, ends[1]);
+        run_child(test, t, ends[1], parent);
     }
     close(ends[1]);
-    const int outcome = read_verdict(ends[0], limit, &t->verdict);
+    const int outcome = read_verdict(ends[0], r->time_limit, r->stop, &t->verdict);
     close(ends[0]);
     wait_for_child(pid, outcome, &status);
+    if (outcome == EINTR)
+        return wisp_fail(err, WISP_E_STOPPED, "stopped at the test %s", test->id);
     if (outcome != 0) {
         last_words(t->folder, words, sizeof words);
-        infer_verdict(test, outcome, status, limit, words, &t->verdict);
+        infer_verdict(test, outcome, status, r->time_limit, words, &t->verdict);
     }
     t->verdict.words[sizeof t->verdict.words - 1] = '\0';
     return WISP_OK;
@@ -213,10 +224,12 @@ static wisp_status run_test(const wispi_validate_request *r, const wispi_validat
     t->index = index;
     t->registry = r->registry;
     wisp_status status = WISP_OK;
-    if (r->in_process)
+    if (r->in_process && r->stop && *r->stop)
+        status = wisp_fail(err, WISP_E_STOPPED, "stopped before the test %s", test->id);
+    else if (r->in_process)
         test->run(t);
     else
-        status = run_in_child(test, t, r->time_limit, err);
+        status = run_in_child(r, test, t, err);
     *verdict = t->verdict;
     wispi_free(t);
     nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
@@ -303,33 +316,38 @@ static int is_wanted(const wispi_validate_request *r, const wispi_validation *te
     return !r->only || strcmp(r->only, test->id) == 0;
 }
 
+/* Notes the title of the plugin that the trial is of; nothing where the file holds fewer. */
 static void take_census(wispi_trial *t)
 {
-    wispi_text titles = {0};
+    int32_t left = t->index;
+    t->index = 0;
     if (!wispi_trial_load(t))
         return;
-    for (const wispi_plugin *p = t->plugin; p; p = p->next)
-        wispi_text_printf(&titles, "%s ", p->title);
-    wispi_trial_note(t, "%s", titles.data ? titles.data : "");
-    wispi_text_free(&titles);
+    const wispi_plugin *plugin = t->plugin;
+    for (; plugin && left > 0; left--)
+        plugin = plugin->next;
+    wispi_trial_note(t, "%s", plugin ? plugin->title : "");
 }
 
-/* Titles of the file's plugins; what its name promises where it cannot be loaded. */
-static wisp_status find_plugins(const wispi_validate_request *r, int has_failed,
-                                char titles[WISPI_VERDICT_BYTES], wisp_error *err)
+/* Title of the file's plugin number `index`; empty: there are no more. Of a file that cannot be
+ * loaded the first is what its name promises. */
+static wisp_status find_plugin(const wispi_validate_request *r, int has_failed, int32_t index,
+                               char title[WISPI_VERDICT_BYTES], wisp_error *err)
 {
     static const wispi_validation census = {.id = "census", .run = take_census};
-    wispi_verdict verdict;
+    wispi_verdict verdict = {WISPI_VERDICT_FAIL, ""};
     char kind[32], name[128];
     const char *slash = strrchr(r->path, '/');
-    titles[0] = '\0';
-    verdict.outcome = WISPI_VERDICT_FAIL;
+    title[0] = '\0';
     if (!has_failed)
-        WISP_TRY(run_test(r, &census, 0, &verdict, err));
+        WISP_TRY(run_test(r, &census, index, &verdict, err));
     if (verdict.outcome == WISPI_VERDICT_PASS)
-        memcpy(titles, verdict.words, sizeof verdict.words);
-    else if (wispi_plugin_file_name(slash ? slash + 1 : r->path, kind, name))
-        snprintf(titles, WISPI_VERDICT_BYTES, "%s/%s", kind, name);
+        memcpy(title, verdict.words, sizeof verdict.words);
+    else if (!has_failed && index > 0)
+        return wisp_fail(err, WISP_E_PLUGIN, "%s: its plugins cannot be counted: %.900s", r->path,
+                         verdict.words);
+    else if (index == 0 && wispi_plugin_file_name(slash ? slash + 1 : r->path, kind, name))
+        snprintf(title, WISPI_VERDICT_BYTES, "%s/%s", kind, name);
     return WISP_OK;
 }
 
@@ -342,26 +360,31 @@ static uint32_t kind_of_title(const char *title)
     return 0;
 }
 
+static wisp_status settle_plugin(const wispi_validate_request *r, const char *title, int32_t index,
+                                 wispi_validate_results *all, wisp_error *err)
+{
+    const uint32_t kind = kind_of_title(title);
+    for (int32_t i = 0; i < wispi_n_validations; i++)
+        if ((wispi_validations[i].kinds & kind) && is_wanted(r, &wispi_validations[i]))
+            WISP_TRY(settle(r, &wispi_validations[i], title, index, all, err));
+    return WISP_OK;
+}
+
 wisp_status wispi_validate_file(const wispi_validate_request *r, wispi_validate_results *all,
                                 wisp_error *err)
 {
-    char titles[WISPI_VERDICT_BYTES], *rest = titles;
+    char title[WISPI_VERDICT_BYTES];
     wisp_status status = WISP_OK;
     memset(all, 0, sizeof *all);
     for (int32_t i = 0; i < wispi_n_validations && status == WISP_OK; i++)
         if (wispi_validations[i].kinds == WISPI_OF_FILE && is_wanted(r, &wispi_validations[i]))
             status = settle(r, &wispi_validations[i], "", 0, all, err);
-    if (status == WISP_OK)
-        status = find_plugins(r, all->n_failed > 0, titles, err);
-    int32_t index = 0;
-    for (char *title; status == WISP_OK && (title = strsep(&rest, " "));) {
-        if (*title == '\0' || index >= MOST_PLUGINS)
-            continue;
-        for (int32_t i = 0; i < wispi_n_validations && status == WISP_OK; i++)
-            if ((wispi_validations[i].kinds & kind_of_title(title)) &&
-                is_wanted(r, &wispi_validations[i]))
-                status = settle(r, &wispi_validations[i], title, index, all, err);
-        index++;
+    const int has_failed = all->n_failed > 0;
+    for (int32_t index = 0; status == WISP_OK; index++) {
+        status = find_plugin(r, has_failed, index, title, err);
+        if (status != WISP_OK || title[0] == '\0')
+            break;
+        status = settle_plugin(r, title, index, all, err);
     }
     if (status != WISP_OK)
         wispi_validate_results_free(all);

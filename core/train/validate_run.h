@@ -12,6 +12,7 @@ typedef struct wispi_validate_request {
     int32_t in_process;
     double time_limit; /* seconds for one test */
     wispi_registry *registry;
+    const volatile int *stop; /* 1: end with WISP_E_STOPPED; NULL: never */
 } wispi_validate_request;
 
 typedef struct wispi_validate_result {

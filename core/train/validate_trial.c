@@ -11,7 +11,7 @@
 #include "loader/containment.h"
 #include "loader/gate.h"
 
-enum { GUARD = 0xA5, MOST_OVERRIDES = 128, LARGE = 256, SMALL = 32 };
+enum { GUARD = 0xA5, LARGE = 256, SMALL = 32 };
 
 WISP_PRINTF(3, 0)
 static void decide(wispi_trial *t, int32_t outcome, const char *format, va_list args)
@@ -74,33 +74,55 @@ int wispi_trial_load(wispi_trial *t)
 
 /* --- the subject --- */
 
-/* The options as one table: what was asked for, what was made small, what this test wants. */
+/* key=value as they will stand in one table. */
+typedef struct assignments {
+    wispi_text *lines;
+    int32_t n;
+} assignments;
+
+static void assign(assignments *a, const char *assignment)
+{
+    wispi_text_printf(&a->lines[a->n++], "subject.%s", assignment);
+}
+
+static wisp_status parse_assignments(const assignments *a, wispi_config **text, wisp_error *err)
+{
+    const char **list = wispi_alloc((size_t)a->n * sizeof *list);
+    int failed = !list;
+    for (int32_t i = 0; !failed && i < a->n; i++) {
+        failed = a->lines[i].failed;
+        list[i] = a->lines[i].data;
+    }
+    const wisp_status status =
+        failed ? wisp_fail(err, WISP_E_NOMEM, "no memory for the options")
+               : wispi_config_parse_text("options", "[subject]\n", list, a->n, text, err);
+    wispi_free(list);
+    return status;
+}
+
+/* The options as one table: what was made small, what was asked for, what this test wants. */
 static wisp_status parse_options(wispi_trial *t, const char *const *more, wispi_config **text,
                                  wisp_error *err)
 {
     char small[sizeof t->small], *rest = small;
-    const char *list[MOST_OVERRIDES];
-    wispi_text lines[MOST_OVERRIDES];
-    int32_t n = 0;
-    memset(lines, 0, sizeof lines);
+    size_t most = sizeof small / 2 + (size_t)t->n_overrides;
+    for (int32_t i = 0; more && more[i]; i++)
+        most++;
+    assignments a = {wispi_alloc(most * sizeof *a.lines), 0};
+    if (!a.lines)
+        return wisp_fail(err, WISP_E_NOMEM, "no memory for the options");
     snprintf(small, sizeof small, "%s", t->small);
-    for (char *word; (word = strsep(&rest, " ")) && n < MOST_OVERRIDES;)
+    for (char *word; (word = strsep(&rest, " "));)
         if (*word)
-            wispi_text_printf(&lines[n++], "subject.%s", word);
-    for (int32_t i = 0; i < t->n_overrides && n < MOST_OVERRIDES; i++)
-        wispi_text_printf(&lines[n++], "subject.%s", t->overrides[i]);
-    for (; more && *more && n < MOST_OVERRIDES; more++)
-        wispi_text_printf(&lines[n++], "subject.%s", *more);
-    int failed = 0;
-    for (int32_t i = 0; i < n; i++) {
-        failed |= lines[i].failed;
-        list[i] = lines[i].data;
-    }
-    wisp_status status =
-        failed ? wisp_fail(err, WISP_E_NOMEM, "no memory for the options")
-               : wispi_config_parse_text("options", "[subject]\n", list, n, text, err);
-    for (int32_t i = 0; i < n; i++)
-        wispi_text_free(&lines[i]);
+            assign(&a, word);
+    for (int32_t i = 0; i < t->n_overrides; i++)
+        assign(&a, t->overrides[i]);
+    for (; more && *more; more++)
+        assign(&a, *more);
+    const wisp_status status = parse_assignments(&a, text, err);
+    for (int32_t i = 0; i < a.n; i++)
+        wispi_text_free(&a.lines[i]);
+    wispi_free(a.lines);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* almost_good_dataset.h - a data set of four grey pictures. A file that includes it first defines
- * what shall be different: LABEL, PIXEL, LOOK_AT_MEMORY, NAME_OF, and what almost_good.h knows. */
+ * what shall be different: LABEL, PIXEL, LOOK_AT_MEMORY, FINGERPRINT, PICTURE (where a picture that
+ * was written to `lent` is said to be), and what almost_good.h knows. */
 #ifndef WISP_TESTS_ALMOST_GOOD_DATASET_H
 #define WISP_TESTS_ALMOST_GOOD_DATASET_H
 
@@ -20,6 +21,10 @@
 #endif
 #ifndef FINGERPRINT
 #define FINGERPRINT 77
+#endif
+
+#ifndef PICTURE
+#define PICTURE(lent) (lent)
 #endif
 
 enum { SIDE = 16 };
@@ -52,7 +57,7 @@ static wisp_status set_read(const void *self, int64_t index, wisp_sample_sink *s
     if (LOOK_AT_MEMORY && !data)
         return wisp_fail(err, WISP_E_NOMEM, "no memory for a picture");
     memset(data, PIXEL(index), bytes);
-    *sample = (wisp_sample){WISP_SAMPLE_RGB8, SIDE, SIDE, 0, data, bytes};
+    *sample = (wisp_sample){WISP_SAMPLE_RGB8, SIDE, SIDE, 0, PICTURE(data), bytes};
     return WISP_OK;
 }
 

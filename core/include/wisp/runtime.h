@@ -273,8 +273,10 @@ typedef struct wisp_validate_options {
 } wisp_validate_options;
 
 /* Tries whether a plugin file keeps the rules of the interface (docs/validate.md): each test in a
- * child process, so that a crash or a wait without end is the result of that test. *n_failed counts
- * those that failed. `file` NULL: the text lists the tests. `options` may be NULL. */
+ * child process, so that a crash or a wait without end is the result of that test. The process is
+ * copied with fork(): no other thread of the program may run meanwhile. *n_failed counts those that
+ * failed. `file` NULL: the text lists the tests. `options` may be NULL. WISP_E_STOPPED after
+ * wisp_runtime_stop. */
 WISP_API wisp_status wisp_runtime_validate(wisp_runtime *runtime, const char *file,
                                            const wisp_validate_options *options, int32_t format,
                                            char **text, int32_t *n_failed, wisp_error *err);
