@@ -31,7 +31,7 @@ expect 0 ops test softmax
 
 # A plugin of somebody else.
 mkdir "$work/outside"
-cp "$source/tests/bad/almost_good.h" "$work/outside"
+cp "$source/tests/bad/almost_good.h" "$source/tests/bad/small_method.h" "$work/outside"
 cp "$source/tests/bad/good_instance.c" "$work/outside/mine.c"
 cat >"$work/outside/CMakeLists.txt" <<'CMAKE'
 cmake_minimum_required(VERSION 3.25)
