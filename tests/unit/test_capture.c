@@ -164,7 +164,7 @@ END_TEST
 
 START_TEST(measured_runs)
 {
-    const wispi_run_options options[] = {{1, 0}, {0, 1}};
+    const wispi_run_options options[] = {{.check_finite = 1}, {.profile = 1}};
     bench b;
     open_bench(&b, "");
     wispi_program *program = record(&b, add_up);
