@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <malloc.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
-enum { MOST_TURNS = 12, SMALLEST_BLOCK = 16 };
+enum { MOST_TURNS = 12, SMALLEST_BLOCK = 16, LEAST_ROUNDS = 2 };
+static const double longest_turn = 2; /* seconds */
 
 typedef struct belongings {
     int64_t blocks, heap, files;
@@ -51,10 +53,27 @@ static void complain(wispi_trial *t, const belongings *before, const belongings 
                          (long long)(now->heap - before->heap));
 }
 
+/* As many rounds as a turn has time for: where one takes a second, a hundred would be a minute. */
+static int rounds_in_time(double once, int rounds)
+{
+    if (once * rounds <= longest_turn)
+        return rounds;
+    const int fit = (int)(longest_turn / once);
+    return fit > LEAST_ROUNDS ? fit : LEAST_ROUNDS;
+}
+
 void wispi_validate_growth(wispi_trial *t, int (*once)(wispi_trial *t), int rounds,
                            const char *words)
 {
     belongings before = {0, 0, 0}, now = {0, 0, 0};
+    const double start = wispi_seconds();
+    if (!once(t))
+        return;
+    const int wanted = rounds;
+    rounds = rounds_in_time(wispi_seconds() - start, wanted);
+    if (rounds < wanted)
+        wispi_trial_note(t, "%d times in place of %d: once takes %.2f seconds", rounds, wanted,
+                         wispi_seconds() - start);
     for (int turn = 0; turn < MOST_TURNS; turn++) {
         before = now;
         for (int i = 0; i < rounds; i++)

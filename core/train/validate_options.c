@@ -179,7 +179,7 @@ static void judge_bad(wispi_trial *t, const char *assignment)
         wispi_subject_destroy(&s);
     if (status == WISP_OK)
         wispi_trial_fail(t, "%s is accepted", assignment);
-    else if (err.message[0] == '\0')
+    else if (!wispi_has_words(&err))
         wispi_trial_fail(t, "%s is refused without a message", assignment);
 }
 

@@ -1,35 +1,4 @@
 /* Draws by which instance it is. */
-#include "wisp/host.h"
-
-static int n_made;
-
-static wisp_status create(const wisp_host *host, const void *config, void **self, wisp_error *err)
-{
-    (void)config;
-    int *number = host->alloc(host, sizeof *number);
-    if (!number)
-        return wisp_fail(err, WISP_E_NOMEM, "no memory for a number");
-    *number = n_made++;
-    *self = number;
-    return WISP_OK;
-}
-
-static const wisp_host *the_host;
-
-static wisp_status init(const wisp_host *host, wisp_error *err)
-{
-    (void)err;
-    the_host = host;
-    return WISP_OK;
-}
-
-static void destroy(void *self)
-{
-    if (self)
-        the_host->free(the_host, self);
-}
-#define INIT init
-#define CREATE create
-#define DESTROY destroy
+#include "numbered_instance.h"
 #define DRAW(self, source, view) (view)->flip = *(const int *)(self)&1
 #include "almost_good_sampler.h"

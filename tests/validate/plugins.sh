@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # plugins.sh WISP BUILD SOURCE KIND: every plugin of this kind in the build passes wisp validate, or
-# says why a test cannot be made here. Options that have no default point to the small data sets in
-# tests/data.
+# says why a test cannot be made here; creation is left out for a device that is not there, and for
+# nothing else. Options that have no default point to the small data sets in tests/data. Exit code 77:
+# the build has no plugin of the kind.
 . "$(dirname "$0")/../cli/expect.bash"
 kind=$4
 cd "$source" || exit 1
@@ -19,14 +20,19 @@ options_of() {
     esac
 }
 
+n=0
 for file in "$build"/plugins/wisp-"$kind"-*.so; do
     [ -e "$file" ] || continue
+    n=$((n + 1))
     name=$(basename "$file" .so)
     # shellcheck disable=SC2046
     expect 0 validate "$file" $(options_of "${name#wisp-}")
     says "passed, 0 failed"
     grep -A1 "^  fail" "$work/out"
+    grep "^  skip  creates " "$work/out" | grep -qv "it cannot be here: " &&
+        complain "$call: what rests on creates is not tried"
     grep -q "^  skip" "$work/out" && { echo "$name:"; grep "^  skip" "$work/out"; }
     tail -1 "$work/out" | sed "s/^/$name: /"
 done
+[ $n = 0 ] && { echo "no plugin of the kind $kind in this build"; exit 77; }
 finish

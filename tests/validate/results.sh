@@ -32,6 +32,10 @@ says "1 passed, 0 failed"
 expect 1 validate "$bad/wisp-method-good_options.so" --only creates "${counts[@]}" count=1000
 says "0 passed, 1 failed"
 
+# --- what is slow and right passes ---
+expect 0 validate "$build/tests/validate/wisp-sampler-slow.so" --only create-destroy-100 --time-limit 12
+says "in place of 50" "1 passed, 0 failed"
+
 # --- another machine's: bytes 5 and 18 of the ELF header are the order of bytes and the machine ---
 for at in 5 18; do
     file=$work/wisp-method-good_options.so
