@@ -11,6 +11,7 @@ extends = "$source/configs/smoke/base.toml"
 [run]
 name = "a"
 out = "runs"
+device = "cpu"
 threads = 1
 workers = 0
 epochs = 2
