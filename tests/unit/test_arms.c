@@ -187,12 +187,13 @@ START_TEST(names_of_cells_stay)
     wispi_grid small, large;
     wispi_arms few, many;
     wisp_error err = {0};
-    ck_assert_int_eq(
-        wispi_grid_parse(CALL("e.toml", "o.lr=1e-3,2e-3", "s.use=x,y"), arena, &small, &err),
-        WISP_OK);
-    ck_assert_int_eq(
-        wispi_grid_parse(CALL("e.toml", "o.lr=5e-4,1e-3,2e-3", "s.use=y,z,x"), arena, &large, &err),
-        WISP_OK);
+    /* Outside of the assertions, whose block would end the life of the arguments. */
+    wisp_status status =
+        wispi_grid_parse(CALL("e.toml", "o.lr=1e-3,2e-3", "s.use=x,y"), arena, &small, &err);
+    ck_assert_msg(status == WISP_OK, "%s", err.message);
+    status =
+        wispi_grid_parse(CALL("e.toml", "o.lr=5e-4,1e-3,2e-3", "s.use=y,z,x"), arena, &large, &err);
+    ck_assert_msg(status == WISP_OK, "%s", err.message);
     ck_assert_int_eq(wispi_grid_arms(&small, arena, &few, &err), WISP_OK);
     ck_assert_int_eq(wispi_grid_arms(&large, arena, &many, &err), WISP_OK);
     ck_assert_str_eq(few.list[0].name, "lr=1e-3,s.use=x");
