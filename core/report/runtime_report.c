@@ -1,7 +1,7 @@
 /* runtime_report.c - report of wisp/runtime.h. */
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/memory.h"
 #include "report/report_data.h"
 #include "train/runtime_handle.h"
 
@@ -32,21 +32,12 @@ static wisp_status tell_data(const wispi_report_request *request, const char *fi
     return status;
 }
 
-/* What a caller built from older headers does not have reads as zero (ABI-4). */
-static wisp_report_options read_options(const wisp_report_options *given)
-{
-    wisp_report_options options = {.struct_size = sizeof options};
-    if (given)
-        memcpy(&options, given,
-               given->struct_size < sizeof options ? given->struct_size : sizeof options);
-    return options;
-}
-
 wisp_status wisp_runtime_report(wisp_runtime *runtime, const char *const *folders,
                                 int32_t n_folders, const wisp_report_options *given, int32_t format,
                                 char **text, wisp_error *err)
 {
-    const wisp_report_options options = read_options(given);
+    wisp_report_options options;
+    wispi_read_sized(&options, sizeof options, given);
     const wispi_report_request request = {.registry = runtime->registry,
                                           .folders = folders,
                                           .n_folders = n_folders,

@@ -1,8 +1,7 @@
 /* runtime_run.c - run of wisp/runtime.h: a run, then its report. */
-#include <string.h>
-
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "report/report_data.h"
 #include "train/runtime_handle.h"
 #include "train/trainer.h"
@@ -23,21 +22,12 @@ static void report(wisp_runtime *runtime, const wispi_train_outcome *outcome)
                   cause.message);
 }
 
-/* What a caller built from older headers does not have reads as zero (ABI-4). */
-static wisp_run_options read_options(const wisp_run_options *given)
-{
-    wisp_run_options options = {.struct_size = sizeof options};
-    if (given)
-        memcpy(&options, given,
-               given->struct_size < sizeof options ? given->struct_size : sizeof options);
-    return options;
-}
-
 static wisp_status train(wisp_runtime *runtime, wispi_experiment *experiment, const char *file,
                          const wisp_run_options *given, wispi_train_outcome *outcome,
                          wisp_error *err)
 {
-    const wisp_run_options options = read_options(given);
+    wisp_run_options options;
+    wispi_read_sized(&options, sizeof options, given);
     const wispi_train_options train = {.check_finite = options.check_finite,
                                        .profile = options.profile,
                                        .quiet = options.quiet,

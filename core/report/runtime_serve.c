@@ -1,9 +1,9 @@
 /* runtime_serve.c - serve of wisp/runtime.h: reads the folders again and again, and shows them. */
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "report/page_server.h"
 #include "report/report_data.h"
 #include "train/runtime_handle.h"
@@ -74,10 +74,8 @@ static wisp_status serve(const wisp_runtime *runtime, const wispi_report_request
 wisp_status wisp_runtime_serve(wisp_runtime *runtime, const char *const *folders, int32_t n_folders,
                                const wisp_serve_options *given, wisp_error *err)
 {
-    wisp_serve_options options = {.struct_size = sizeof options};
-    if (given)
-        memcpy(&options, given,
-               given->struct_size < sizeof options ? given->struct_size : sizeof options);
+    wisp_serve_options options;
+    wispi_read_sized(&options, sizeof options, given);
     wispi_report_warnings warnings = {0};
     const wispi_report_request request = {.folders = folders,
                                           .n_folders = n_folders,

@@ -1,6 +1,4 @@
 /* runtime_views.c - views of wisp/runtime.h. */
-#include <string.h>
-
 #include "base/file.h"
 #include "base/memory.h"
 #include "report/view_sheet.h"
@@ -22,10 +20,8 @@ typedef struct call {
 /* What a caller built from older headers does not have reads as zero (ABI-4). */
 static wisp_views_options read_options(const wisp_views_options *given)
 {
-    wisp_views_options options = {.struct_size = sizeof options};
-    if (given)
-        memcpy(&options, given,
-               given->struct_size < sizeof options ? given->struct_size : sizeof options);
+    wisp_views_options options;
+    wispi_read_sized(&options, sizeof options, given);
     if (options.images == 0)
         options.images = USUAL_IMAGES;
     return options;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/pool.h"
 #include "report/report_data.h"
 #include "report/slurm_script.h"
@@ -16,20 +17,11 @@ static wisp_status no_memory(wisp_error *err)
     return wisp_fail(err, WISP_E_NOMEM, "no memory for a comparison");
 }
 
-/* What a caller built from older headers does not have reads as zero (ABI-4). */
-static wisp_study_options read_options(const wisp_study_options *given)
-{
-    wisp_study_options options = {.struct_size = sizeof options};
-    if (given)
-        memcpy(&options, given,
-               given->struct_size < sizeof options ? given->struct_size : sizeof options);
-    return options;
-}
-
 static wisp_status read_call(wisp_runtime *runtime, const wisp_study_options *given, int32_t format,
                              wispi_study_call *call, wisp_error *err)
 {
-    *call = (wispi_study_call){.runtime = runtime, .options = read_options(given)};
+    *call = (wispi_study_call){.runtime = runtime};
+    wispi_read_sized(&call->options, sizeof call->options, given);
     const wisp_study_options *o = &call->options;
     call->format = format;
     call->study.lock = -1;

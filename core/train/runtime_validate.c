@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "config/nearest.h"
 #include "loader/trust.h"
 #include "train/json_text.h"
@@ -139,10 +140,8 @@ wisp_status wisp_runtime_validate(wisp_runtime *runtime, const char *file,
                                   int32_t *n_failed, wisp_error *err)
 {
     wispi_text out = {0};
-    wisp_validate_options options = {.struct_size = sizeof options};
-    if (given)
-        memcpy(&options, given,
-               given->struct_size < sizeof options ? given->struct_size : sizeof options);
+    wisp_validate_options options;
+    wispi_read_sized(&options, sizeof options, given);
     *n_failed = 0;
     const wisp_status status = file ? validate(runtime, file, &options, format, &out, n_failed, err)
                                     : list_tests(format, &out, err);

@@ -17,6 +17,12 @@ enum {
     WISPI_OF_ALL = 127
 };
 
+enum {
+    WISPI_TEST_OF_EXIT =
+        1u << 0, /* only a process that ended by itself counts against the plugin */
+    WISPI_TEST_MAY_SKIP = 1u << 1 /* when it is skipped, what rests on it is tried all the same */
+};
+
 typedef struct wispi_validation {
     const char *id;      /* kebab-case, for ever */
     const char *summary; /* what it shows, one line */
@@ -25,9 +31,7 @@ typedef struct wispi_validation {
     const char
         *rests_on; /* ids without which it means nothing, with spaces between them; or NULL */
     void (*run)(wispi_trial *t);
-    /* 1: only a process that ended by itself counts against the plugin. 1 and 2: when it is
-     * skipped, what rests on it is tried all the same. */
-    int32_t looks_for_exit;
+    uint32_t flags; /* WISPI_TEST_... */
 } wispi_validation;
 
 /* In the order in which they run; what one rests on comes before it. */

@@ -137,7 +137,7 @@ static void infer_verdict(const wispi_validation *test, int outcome, int status,
     const int has_exited = outcome == EPIPE && WIFEXITED(status);
     memset(verdict, 0, sizeof *verdict);
     verdict->outcome = WISPI_VERDICT_FAIL;
-    if (test->looks_for_exit == 1 && !has_exited) {
+    if ((test->flags & WISPI_TEST_OF_EXIT) && !has_exited) {
         verdict->outcome = WISPI_VERDICT_SKIP;
         snprintf(verdict->words, sizeof verdict->words,
                  "it crashed or hung before: the tests that follow say where");
@@ -275,7 +275,7 @@ static const wispi_validate_result *find_blocker(const wispi_validate_results *a
     for (const char *id = test->rests_on; id && *id;) {
         const size_t n = strcspn(id, " ");
         const wispi_validate_result *r = find_result(all, id, n, plugin);
-        const int is_mute = r && r->test->looks_for_exit && !r->blocked_by &&
+        const int is_mute = r && (r->test->flags & WISPI_TEST_MAY_SKIP) && !r->blocked_by &&
                             r->verdict.outcome == WISPI_VERDICT_SKIP;
         if (r && r->blocked_by)
             return find_result(all, r->blocked_by, strlen(r->blocked_by), plugin);

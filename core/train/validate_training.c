@@ -33,12 +33,10 @@ static int train(wispi_trial *t, wispi_practice *p, int64_t end)
 
 /* --- what was promised: methods --- */
 
+/* What it needs the session has judged. */
 static void judge_requirements(wispi_trial *t, const wisp_requirements *r)
 {
-    const uint32_t known = WISP_NEED_INDEX | WISP_NEED_BOXES | WISP_NEED_LABELS | WISP_NEED_TOKENS;
-    if (r->needs & ~known)
-        wispi_trial_fail(t, "requirements(): needs = %#x has bits that nobody knows", r->needs);
-    else if (r->min_global < 0 || r->min_local < 0 || r->max_global < 0 || r->max_local < -1)
+    if (r->min_global < 0 || r->min_local < 0 || r->max_global < 0 || r->max_local < -1)
         wispi_trial_fail(t, "requirements(): a number of views is negative");
     else if ((r->max_global && r->max_global < r->min_global) ||
              (r->max_local > 0 && r->max_local < r->min_local) ||
