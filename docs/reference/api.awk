@@ -197,9 +197,10 @@ function wrapped(s,    at, head, pad) {
     return head s
 }
 # X(type, name, (parameters), (arguments)) and V(name, (parameters), (arguments)), with comments
-# between groups: one block of prototypes for each group. X(NAME, value, "text"): a table.
-function print_list(text,    entry, group, rest, type, at, depth, i, c, part, n_parts, parts) {
-    group = ""
+# between groups: one block of prototypes for each group. X(NAME, value, "text"): a table. Comments
+# that follow each other are the lines of one.
+function print_list(text,    entry, group, words, rest, type, at, depth, i, c, part, n_parts, parts) {
+    group = words = ""
     while (match(text, /\/\*([^*]|\*[^\/])*\*\/|[XV]\(/)) {
         rest = substr(text, RSTART + RLENGTH)
         entry = substr(text, RSTART, RLENGTH)
@@ -209,10 +210,13 @@ function print_list(text,    entry, group, rest, type, at, depth, i, c, part, n_
             group = ""
             gsub(/^\/\* *| *\*\/$/, "", entry)
             gsub(/ +/, " ", entry)
-            print plain(entry) ":\n"
+            words = words (words == "" ? "" : " ") entry
             text = rest
             continue
         }
+        if (words != "")
+            print plain(words) ":\n"
+        words = ""
         depth = 1
         n_parts = 0
         part = ""
