@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "loader/containment.h"
 #include "tensor/double_engine.h"
-#include "train/sealed_device.h"
+#include "train/validate_sealed_device.h"
 #include "train/validate_practice.h"
 #include "wisp/rng.h"
 

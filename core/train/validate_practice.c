@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "loader/containment.h"
-#include "train/sealed_device.h"
-#include "train/stand_in.h"
+#include "train/validate_sealed_device.h"
+#include "train/validate_stand_in.h"
 
 /* Backbones under test are larger than the one that stands in. */
 enum { METHOD_BATCH = 8, BACKBONE_BATCH = 4 };

@@ -1,8 +1,8 @@
 /* validate_practice.h - a short training around the method, backbone or probe under test.
  *
  * The host's own session, feed and step; generated images of a few pixels, six steps in two epochs.
- * What else is needed stands in (stand_in.h), so that nothing but the data set and the sampler of
- * this build must be found; a method that needs tokens is given a small vit. */
+ * What else is needed stands in (validate_stand_in.h), so that nothing but the data set and the
+ * sampler of this build must be found; a method that needs tokens is given a small vit. */
 #ifndef WISPI_TRAIN_VALIDATE_PRACTICE_H
 #define WISPI_TRAIN_VALIDATE_PRACTICE_H
 

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "loader/containment.h"
-#include "train/sealed_device.h"
+#include "train/validate_sealed_device.h"
 #include "train/validate_practice.h"
 
 /* In one thread, so that what is left behind does not hang on which thread came first. Large

@@ -1,6 +1,7 @@
-/* stand_in.h - the smallest method and backbone that there can be, to try another plugin with. */
-#ifndef WISPI_TRAIN_STAND_IN_H
-#define WISPI_TRAIN_STAND_IN_H
+/* validate_stand_in.h - the smallest method and backbone that there can be, to try another plugin
+ * with. */
+#ifndef WISPI_TRAIN_VALIDATE_STAND_IN_H
+#define WISPI_TRAIN_VALIDATE_STAND_IN_H
 
 #include "loader/registry.h"
 

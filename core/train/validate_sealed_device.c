@@ -1,4 +1,4 @@
-#include "train/sealed_device.h"
+#include "train/validate_sealed_device.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-#include "train/stand_in.h"
+#include "train/validate_stand_in.h"
 
 #include "nn/model.h"
-#include "train/sealed_device.h"
+#include "train/validate_sealed_device.h"
 #include "wisp/sdk.h"
 
 /* --- a backbone of two convolutions --- */
