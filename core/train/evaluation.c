@@ -166,9 +166,8 @@ static void tell_training(const context *c, char *out, size_t bytes)
         (long long)x->run.epochs, (long long)wispi_dataset_of(&x->data)->count(x->data.self));
 }
 
-/* It stands in metrics.jsonl as it is, so it must be JSON to the last letter. */
-static wisp_status judge_protocol(const char *metric, const char *protocol, size_t *n_members,
-                                  wisp_error *err)
+wisp_status wispi_protocol_check(const char *metric, const char *protocol, size_t *n_members,
+                                 wisp_error *err)
 {
     const size_t n = protocol ? strlen(protocol) : 0;
     json_error_t where = {.text = "it is no object, or has blanks around it"};
@@ -211,7 +210,7 @@ static wisp_status add_result(context *c, const char *metric, double value, cons
         return wisp_fail(err, WISP_E_INVALID, "more than %d results in one evaluation",
                          WISPI_MAX_RESULTS);
     size_t n_members = 0;
-    WISP_TRY(judge_protocol(metric, protocol, &n_members, err));
+    WISP_TRY(wispi_protocol_check(metric, protocol, &n_members, err));
     wispi_result *r = &c->results->list[c->results->n];
     if (!write_protocol(c, protocol, n_members, r->protocol))
         return wisp_fail(err, WISP_E_INVALID, "the protocol of %s is longer than %d bytes", metric,

@@ -1,12 +1,12 @@
 /* validate_task.c - tasks, on small tables of embeddings that were made up: good ones, and such as
  * no network should give. A probe that learns beside a method is trained with one, too. */
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "loader/containment.h"
 #include "loader/host_table.h"
+#include "train/evaluation.h"
 #include "train/validate_kinds.h"
 #include "train/validate_training.h"
 #include "wisp/rng.h"
@@ -84,14 +84,6 @@ static wisp_status embed(wisp_task_context *context, const wisp_embed_request *r
     return WISP_OK;
 }
 
-static void judge_protocol(wispi_trial *t, const char *name, const char *protocol)
-{
-    json_t *object = protocol ? json_loads(protocol, 0, NULL) : NULL;
-    if (!json_is_object(object))
-        wispi_trial_fail(t, "the protocol of \"%s\" is no JSON object", name);
-    json_decref(object);
-}
-
 static wisp_status report(wisp_task_context *context, const char *name, double value,
                           const char *protocol, wisp_error *err)
 {
@@ -105,7 +97,10 @@ static wisp_status report(wisp_task_context *context, const char *name, double v
     for (int32_t i = 0; i < s->n_metrics; i++)
         if (strcmp(s->metrics[i].name, name) == 0)
             wispi_trial_fail(s->trial, "it reports \"%s\" twice", name);
-    judge_protocol(s->trial, name, protocol);
+    size_t n_members = 0;
+    wisp_error cause = {0};
+    if (wispi_protocol_check(name, protocol, &n_members, &cause) != WISP_OK)
+        wispi_trial_fail(s->trial, "%s", cause.message);
     metric *m = &s->metrics[s->n_metrics++];
     snprintf(m->name, sizeof m->name, "%s", name);
     m->value = value;
