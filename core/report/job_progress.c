@@ -41,9 +41,11 @@ static int64_t steps_of(const wispi_job *job)
     return job->state == WISPI_JOB_DONE ? job->arm->steps : job->first_step;
 }
 
-/* Time left when steps go on as they did; runs that failed are not waited for. */
+/* Time left when steps go on as they did; runs that failed are not waited for. Unknown, -1, while
+ * what comes before a run's first step outweighs its steps. */
 static double seconds_left(const wispi_job_progress *p)
 {
+    static const double least_share = 0.02;
     double made = 0, left = 0;
     for (int32_t i = 0; i < p->study->n_jobs; i++) {
         const wispi_job *job = &p->study->jobs[i];
@@ -52,7 +54,8 @@ static double seconds_left(const wispi_job_progress *p)
         if (job->state == WISPI_JOB_WAITS || job->state == WISPI_JOB_RUNS)
             left += (double)(job->arm->steps - now);
     }
-    return made > 0 ? left * (wispi_seconds() - p->started) / made : -1;
+    const int known = made > 0 && made >= least_share * (made + left);
+    return known ? left * (wispi_seconds() - p->started) / made : -1;
 }
 
 static int width(const wispi_job_progress *p)
