@@ -11,7 +11,7 @@ typedef struct nccl_launch {
     int local_rank;     /* -1: not said */
     const char *source; /* the variable that `size` came from */
     const char *address, *port;
-    char next_port[8]; /* what `port` is where the launcher keeps MASTER_PORT for itself */
+    char next_port[12]; /* what `port` is where the launcher keeps MASTER_PORT for itself */
     double seconds;    /* to wait for the others */
 } nccl_launch;
 
