@@ -1,16 +1,16 @@
 /* validate_dataset.c - data sets: samples of the form they are said to have, the same ones for
  * whoever reads them. */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/memory.h"
 #include "loader/containment.h"
+#include "train/validate_at_once.h"
 #include "train/validate_kinds.h"
 #include "wisp/dataset.h"
 
-enum { MOST_SAMPLES = 48, READERS = 4, MOST_PERMUTED = 1 << 16 };
+enum { MOST_SAMPLES = 48, MOST_PERMUTED = 1 << 16 };
 
 typedef struct sink {
     wisp_sample_sink base; /* first: the handle converts */
@@ -253,38 +253,31 @@ typedef struct reader {
     wisp_error err;
 } reader;
 
-static void *read_all(void *user)
+static void read_all(void *user)
 {
     reader *r = user;
     r->status = hash_samples(r->subject, &r->hash, &r->err);
-    return NULL;
 }
 
 void wispi_validate_dataset_workers(wispi_trial *t)
 {
     wispi_subject s;
-    static reader readers[READERS];
-    reader alone = {.status = WISP_OK};
-    pthread_t threads[READERS];
-    int n = 0;
+    static reader readers[WISPI_AT_ONCE];
+    reader alone = {.subject = &s};
     if (!wispi_trial_create(t, &s))
         return;
-    alone.subject = &s;
     read_all(&alone);
-    for (; n < READERS; n++) {
-        readers[n] = (reader){.subject = &s};
-        if (pthread_create(&threads[n], NULL, read_all, &readers[n]) != 0)
-            break;
-    }
-    for (int i = 0; i < n; i++) {
-        pthread_join(threads[i], NULL);
+    for (int32_t i = 0; i < WISPI_AT_ONCE; i++)
+        readers[i] = (reader){.subject = &s};
+    const int32_t n = wispi_at_once(read_all, readers, sizeof readers[0]);
+    for (int32_t i = 0; i < n; i++) {
         if (readers[i].status != alone.status)
             wispi_trial_fail(t, "read() fails when four threads call it: %s",
                              readers[i].err.message);
         else if (readers[i].hash != alone.hash)
             wispi_trial_fail(t, "samples have other bytes when four threads read at once");
     }
-    if (n < READERS)
+    if (n < WISPI_AT_ONCE)
         wispi_trial_skip(t, "no threads to be had here");
     wispi_subject_destroy(&s);
 }

@@ -1,15 +1,15 @@
 /* validate_sampler.c - samplers: plans that keep what `groups` promised, and that depend on nothing
  * but the source. */
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "loader/containment.h"
+#include "train/validate_at_once.h"
 #include "train/validate_kinds.h"
 #include "wisp/sampler.h"
 
-enum { PLANS = 256, DRAWERS = 4 };
+enum { PLANS = 256, ROUNDS = 8 };
 
 static const int32_t sizes[][2] = {{224, 224}, {500, 375}, {37, 53}, {1, 1},
                                    {1, 400},   {400, 1},   {8, 8},   {6000, 4000}};
@@ -207,37 +207,41 @@ void wispi_validate_sampler_seed(wispi_trial *t)
 
 typedef struct drawer {
     const wispi_subject *subject;
-    wisp_view_plan *plans;
-    int first;
+    const wisp_view_plan *alone;
+    int64_t first;
+    int64_t differs; /* a sample whose plan was another one; -1: none */
     int failed;
 } drawer;
 
-static void *draw_some(void *user)
+static void draw_some(void *user)
 {
     drawer *d = user;
+    wisp_view_plan plan;
     wisp_error err;
-    for (int round = 0; round < 8; round++)
-        for (int64_t i = d->first; i < PLANS; i += DRAWERS)
-            d->failed |= draw(d->subject, i, &d->plans[i], &err) != WISP_OK;
-    return NULL;
+    for (int round = 0; round < ROUNDS; round++)
+        for (int64_t i = d->first; i < PLANS; i += WISPI_AT_ONCE)
+            if (draw(d->subject, i, &plan, &err) != WISP_OK)
+                d->failed = 1;
+            else if (!same_plan(&plan, &d->alone[i]))
+                d->differs = i;
 }
 
-static void draw_at_once(wispi_trial *t, const wispi_subject *s, wisp_view_plan *plans)
+static void draw_at_once(wispi_trial *t, const wispi_subject *s, const wisp_view_plan *alone)
 {
-    pthread_t threads[DRAWERS];
-    drawer drawers[DRAWERS];
-    int n = 0;
-    for (; n < DRAWERS; n++) {
-        drawers[n] = (drawer){s, plans, n, 0};
-        if (pthread_create(&threads[n], NULL, draw_some, &drawers[n]) != 0)
-            break;
-    }
-    for (int i = 0; i < n; i++) {
-        pthread_join(threads[i], NULL);
+    drawer drawers[WISPI_AT_ONCE];
+    for (int64_t i = 0; i < WISPI_AT_ONCE; i++)
+        drawers[i] = (drawer){s, alone, i, -1, 0};
+    const int32_t n = wispi_at_once(draw_some, drawers, sizeof drawers[0]);
+    for (int32_t i = 0; i < n; i++) {
         if (drawers[i].failed)
-            wispi_trial_fail(t, "plan() fails when %d threads call it", DRAWERS);
+            wispi_trial_fail(t, "plan() fails when four threads call it");
+        if (drawers[i].differs >= 0)
+            wispi_trial_fail(t,
+                             "the plan of sample %lld is another one when four threads draw at "
+                             "once",
+                             (long long)drawers[i].differs);
     }
-    if (n < DRAWERS)
+    if (n < WISPI_AT_ONCE)
         wispi_trial_skip(t, "no threads to be had here");
 }
 
@@ -247,12 +251,8 @@ void wispi_validate_sampler_workers(wispi_trial *t)
     if (!wispi_trial_create(t, &s))
         return;
     wisp_view_plan *alone = draw_all(t, &s);
-    wisp_view_plan *together = wispi_alloc_array(PLANS, sizeof *together);
-    if (alone && together) {
-        draw_at_once(t, &s, together);
-        compare_plans(t, alone, together, "when four threads draw at once");
-    }
+    if (alone)
+        draw_at_once(t, &s, alone);
     wispi_free(alone);
-    wispi_free(together);
     wispi_subject_destroy(&s);
 }

@@ -20,8 +20,13 @@ export wisp work table
 find "$bad" -name 'wisp-*-*.so' -print0 | sort -z | xargs -0 -n 1 -P 2 bash -c 'try "$1"' try \
     >"$work/found"
 
+# AddressSanitizer's own malloc tells nobody how much of it is in use.
+uncounted=
+ldd "$wisp" | grep -q libasan && uncounted=' bad_leak_malloc bad_sampler_malloc '
+
 while read -r name id _; do
     case $name in '' | '#'*) continue ;; esac
+    case $uncounted in *" $name "*) continue ;; esac
     line=$(grep -E "^wisp-[a-z]+-$name( |\$)" "$work/found") || {
         echo "FAILED: $name is in the table and not in the build"
         failures=$((failures + 1))
