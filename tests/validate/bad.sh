@@ -20,9 +20,8 @@ export wisp work table
 find "$bad" -name 'wisp-*-*.so' -print0 | sort -z | xargs -0 -n 1 -P 2 bash -c 'try "$1"' try \
     >"$work/found"
 
-# AddressSanitizer's own malloc tells nobody how much of it is in use.
 uncounted=
-ldd "$wisp" | grep -q libasan && uncounted=' bad_leak_malloc bad_sampler_malloc '
+ldd "$wisp" | grep -q libasan && uncounted=$(sed -n 's/^# uncounted:\(.*\)/\1 /p' "$table")
 
 while read -r name id _; do
     case $name in '' | '#'*) continue ;; esac
