@@ -51,7 +51,7 @@ wisp_status wispi_results_log(const wispi_results *results, wispi_metric_log *lo
 const wispi_result *wispi_results_find(const wispi_results *results, const char *metric);
 
 /* May a task report it? It stands in metrics.jsonl as it is, so it must be JSON to the last letter:
- * an object on one line. */
+ * an object on one line. *n_members: how many it has. */
 wisp_status wispi_protocol_check(const char *metric, const char *protocol, size_t *n_members,
                                  wisp_error *err);
 

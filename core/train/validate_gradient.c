@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "loader/containment.h"
 #include "tensor/double_engine.h"
-#include "train/validate_sealed_device.h"
 #include "train/validate_practice.h"
+#include "train/validate_sealed_device.h"
 #include "wisp/rng.h"
 
 /* Tensors of which each has a direction of its own; and how often a step is made smaller where the

@@ -69,11 +69,12 @@ void wispi_validate_growth(wispi_trial *t, int (*once)(wispi_trial *t), int roun
     const double start = wispi_seconds();
     if (!once(t))
         return;
+    const double seconds = wispi_seconds() - start;
     const int wanted = rounds;
-    rounds = rounds_in_time(wispi_seconds() - start, wanted);
+    rounds = rounds_in_time(seconds, wanted);
     if (rounds < wanted)
         wispi_trial_note(t, "%d times in place of %d: once takes %.2f seconds", rounds, wanted,
-                         wispi_seconds() - start);
+                         seconds);
     for (int turn = 0; turn < MOST_TURNS; turn++) {
         if (turn >= LEAST_TURNS && wispi_seconds() - start > longest_watch)
             break;

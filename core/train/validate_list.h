@@ -18,9 +18,10 @@ enum {
 };
 
 enum {
-    WISPI_TEST_OF_EXIT =
-        1u << 0, /* only a process that ended by itself counts against the plugin */
-    WISPI_TEST_MAY_SKIP = 1u << 1 /* when it is skipped, what rests on it is tried all the same */
+    /* Only a process that ended by itself counts against the plugin. */
+    WISPI_TEST_OF_EXIT = 1u << 0,
+    /* When it is skipped, what rests on it is tried all the same. */
+    WISPI_TEST_MAY_SKIP = 1u << 1
 };
 
 typedef struct wispi_validation {

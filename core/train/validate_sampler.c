@@ -236,9 +236,7 @@ static void draw_at_once(wispi_trial *t, const wispi_subject *s, const wisp_view
         if (drawers[i].failed)
             wispi_trial_fail(t, "plan() fails when four threads call it");
         if (drawers[i].differs >= 0)
-            wispi_trial_fail(t,
-                             "the plan of sample %lld is another one when four threads draw at "
-                             "once",
+            wispi_trial_fail(t, "four threads at once draw another plan of sample %lld",
                              (long long)drawers[i].differs);
     }
     if (n < WISPI_AT_ONCE)

@@ -43,7 +43,7 @@ static const wisp_sampler_v0 table = {.struct_size = sizeof table, .groups = gro
         .struct_size = sizeof(wisp_descriptor), .option_size = sizeof(wisp_option),                \
         .kind = WISP_KIND_SAMPLER, .name = (made), .version = "1.2.3",                             \
         .summary = "one of many", .doc = "Exists to be counted.", .license = "Apache-2.0",         \
-        .create = (how), .destroy = destroy, .vtable = &table,                      \
+        .create = (how), .destroy = destroy, .vtable = &table,                                     \
     }
 /* clang-format on */
 

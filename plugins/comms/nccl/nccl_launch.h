@@ -12,7 +12,7 @@ typedef struct nccl_launch {
     const char *source; /* the variable that `size` came from */
     const char *address, *port;
     char next_port[12]; /* what `port` is where the launcher keeps MASTER_PORT for itself */
-    double seconds;    /* to wait for the others */
+    double seconds;     /* to wait for the others */
 } nccl_launch;
 
 /* RANK, WORLD_SIZE, LOCAL_RANK (torchrun), else those of srun, else of mpirun; MASTER_ADDR and
