@@ -430,8 +430,8 @@ int wispi_feed_is_full(wispi_feed *feed)
     pthread_mutex_lock(&feed->lock);
     for (int32_t i = 0; i < feed->n_slots && feed->n_workers > 0; i++) {
         const wispi_batch_slot *slot = &feed->slots[i];
-        full &= slot->state == WISPI_SLOT_HELD || (slot->state == WISPI_SLOT_FILLING &&
-                                                   slot->n_done == slot->batch.size);
+        full &= slot->state == WISPI_SLOT_HELD ||
+                (slot->state == WISPI_SLOT_FILLING && slot->n_done == slot->batch.size);
     }
     full |= feed->status != WISP_OK;
     pthread_mutex_unlock(&feed->lock);

@@ -17,8 +17,9 @@ typedef struct wispi_jpeg_client {
     wispi_arena *arena;
 } wispi_jpeg_client;
 
-/* From here on all memory of the manager's compressor or decompressor, the permanent kind too, comes
- * from the arena and is gone when that is reset. It keeps its own for what was there before. */
+/* From here on all memory of the manager's compressor or decompressor, the permanent kind too,
+ * comes from the arena and is gone when that is reset. It keeps its own for what was there before.
+ */
 void wispi_jpeg_memory_install(struct jpeg_memory_mgr *memory);
 
 #endif

@@ -7,8 +7,8 @@
  *
  * Finite differences through a whole step must hold fixed what the gradient takes as fixed. With a
  * `hold`, one step keeps the values that no gradient passes through (behind stop_gradient, inside
- * no_grad, out of operations without a gradient), and later ones get them back. A parameter that the
- * step writes to keeps in later ones what the caller has put there. */
+ * no_grad, out of operations without a gradient), and later ones get them back. A parameter that
+ * the step writes to keeps in later ones what the caller has put there. */
 #ifndef WISPI_TENSOR_DOUBLE_ENGINE_H
 #define WISPI_TENSOR_DOUBLE_ENGINE_H
 

@@ -16,8 +16,8 @@ typedef struct wispi_ranks {
     const wisp_comm_v0 *comm; /* NULL: there is one rank; else complete, optional fields NULL */
     void *self;
     int32_t rank, size;
-    int32_t local;      /* number of this rank on its machine, from 0 on */
-    int32_t on_machine; /* ranks that share this machine, this one included */
+    int32_t local;        /* number of this rank on its machine, from 0 on */
+    int32_t on_machine;   /* ranks that share this machine, this one included */
     int64_t bucket_bytes; /* of gradients that are averaged together while backward runs; 0: all
                              are, after it */
 } wispi_ranks;

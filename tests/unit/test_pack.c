@@ -341,7 +341,8 @@ START_TEST(what_concerns_more_than_a_sample_always_ends_it)
     m.wrong[0] = 7;
     m.kind[0] = LIES;
     ck_assert_int_eq(pack_mixed(&m, 2, 0, 1, &facts, &err), WISP_E_PLUGIN);
-    ck_assert_ptr_nonnull(strstr(err.message, "\"sample/7\": the data set gave sample 7 as form 1"));
+    ck_assert_ptr_nonnull(
+        strstr(err.message, "\"sample/7\": the data set gave sample 7 as form 1"));
     m.kind[0] = FAILS;
     ck_assert_int_eq(pack_mixed(&m, 2, 0, 1, &facts, &err), WISP_E_IO);
     ck_assert_ptr_nonnull(strstr(err.message, "\"sample/7\": the disk is gone"));

@@ -69,7 +69,7 @@ START_TEST(values_count_in_their_bins)
     wispi_view_numbers_add(&n, &plan, 200, 100);
     const wispi_histogram *crop = &n.groups[0].crop_scale, *small = &n.groups[1].crop_scale;
     ck_assert_int_eq(crop->counts[crop->n_bins - 1], 1); /* 1 is in the last bin */
-    ck_assert_int_eq(small->counts[0], 1); /* 0.018 in bins of 0.02 */
+    ck_assert_int_eq(small->counts[0], 1);               /* 0.018 in bins of 0.02 */
     const wispi_histogram *ratio = &n.pixel_ratio;
     const double value = 0.9 / 8;
     for (int32_t i = 0; i < ratio->n_bins; i++) {

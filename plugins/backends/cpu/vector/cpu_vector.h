@@ -187,7 +187,7 @@ CPU_VECTOR_OPS(CPU_DECLARE_PREPARE)
 #define CPU_NEED(condition, ...)                                                                   \
     do {                                                                                           \
         if (!(condition))                                                                          \
-            return wisp_refuse(request, err, __VA_ARGS__);                                          \
+            return wisp_refuse(request, err, __VA_ARGS__);                                         \
     } while (0)
 
 #endif
